@@ -1,0 +1,41 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check format lock clean
+
+demo: .venv/run.ready  ## set up, then watch failures and a recovery against the simulator
+	@$(BIN)/job-monitor demo
+
+test: .venv/dev.ready  ## set up, then run the whole test suite
+	@$(BIN)/pytest
+
+check: .venv/dev.ready  ## style, types and the direction of imports, in seconds
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: .venv/dev.ready
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format --quiet .
+
+lock:  ## pin anew what pyproject.toml asks for (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --group build pyproject.toml -o requirements.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -c requirements.lock --group dev pyproject.toml -o requirements-dev.lock
+
+clean:
+	rm -rf .venv
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Job Monitor needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.11")'
+	@$(PYTHON) -m venv .venv || { echo 'No venv module: on Debian and Ubuntu, apt-get install python3-venv'; rm -rf .venv; exit 1; }
+
+.venv/run.ready: requirements.lock pyproject.toml | .venv/bin/python
+	@echo 'Setting up .venv (once) …'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/dev.ready: requirements-dev.lock .venv/run.ready
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@

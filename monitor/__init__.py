@@ -1,0 +1,1 @@
+"""Job Monitor watches BlueKing JOB instances and tells people which IPs failed."""

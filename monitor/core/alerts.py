@@ -1,0 +1,157 @@
+"""What is wrong now: alerts are levels, not edges.
+
+``conditions`` says what holds for an instance; ``settled`` compares that with the
+alerts held so far and names what was raised, changed or resolved. Whether anybody
+is told is another question (``telling``).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct, structs
+
+from monitor.core import codes, transitions
+from monitor.core.model import Snapshot, Step
+from monitor.core.transitions import Attempt
+from monitor.core.watch import Severity
+
+
+class Name(StrEnum):
+    HOSTS_FAILED = "hosts_failed"
+    JOB_FAILED = "job_failed"
+    JOB_GONE = "job_gone"
+    JOB_REFUSED = "job_refused"
+    SOURCE_LOST = "source_lost"
+
+
+class Kind(StrEnum):
+    """The values are the public event types."""
+
+    RAISED = "bkjob.alert.raised"
+    CHANGED = "bkjob.alert.changed"
+    RESOLVED = "bkjob.alert.resolved"
+
+
+class Alert(Struct, frozen=True, kw_only=True):
+    """*occasions* counts every worsening since it was raised.
+
+    A newly failed host and each new failed end of the job are one occasion each.
+    It never falls, so that comparing two of them tells whether things became
+    worse in between, whatever else became better.
+    """
+
+    name: Name
+    severity: Severity
+    since: datetime
+    attempt: Attempt | None = None
+    status: int | None = None
+    failed: int = 0
+    total: int = 0
+    occasions: int = 1
+    reason: str = ""
+
+    @property
+    def id(self) -> str:
+        """Unique among the alerts of one instance, scope or source."""
+        step = f"/{self.attempt.step_instance_id}" if self.attempt else ""
+        return f"{self.name}{step}"
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """*reason* says why an alert ended where no recovery was seen."""
+
+    kind: Kind
+    alert: Alert
+    reason: str = ""
+
+
+Held = Mapping[str, Alert]
+
+UNWATCHED: Final = "unwatched"
+
+_JOB_WARNINGS: Final = frozenset({8, 11, 13})
+
+
+def conditions(
+    before: Snapshot | None,
+    after: Snapshot,
+    now: datetime,
+    *,
+    severity: Severity | None = None,
+) -> Iterator[Alert]:
+    """List what is wrong with an instance, counting what is newly so.
+
+    *severity* overrides the usual one. A job that runs again after a failure has
+    not recovered yet: ``job_failed`` holds until a finished status says better.
+    """
+    known = {step.step_instance_id: step for step in before.steps} if before else {}
+    for step in after.steps:
+        if step.failures:
+            yield _hosts_failed(known.get(step.step_instance_id), step, now, severity)
+
+    if after.outcome is not None and _failed(after.outcome):
+        usual = Severity.WARNING if after.outcome in _JOB_WARNINGS else None
+        yield Alert(
+            name=Name.JOB_FAILED,
+            severity=severity or usual or Severity.CRITICAL,
+            since=now,
+            status=after.outcome,
+            occasions=int(before is None or _newly_finished(before, after)),
+        )
+
+
+def _hosts_failed(
+    before: Step | None, after: Step, now: datetime, severity: Severity | None
+) -> Alert:
+    known = before.failures.keys() if before else frozenset()
+    hidden = after.status == 6
+    return Alert(
+        name=Name.HOSTS_FAILED,
+        severity=severity or (Severity.WARNING if hidden else Severity.CRITICAL),
+        since=now,
+        attempt=transitions.attempt(after),
+        status=after.status,
+        failed=len(after.failures),
+        total=len(after.hosts),
+        occasions=len(after.failures.keys() - known),
+    )
+
+
+def _failed(status: int) -> bool:
+    code = codes.run(status)
+    return code.finished and code.meaning is codes.Meaning.FAILED
+
+
+def _newly_finished(before: Snapshot, after: Snapshot) -> bool:
+    return after.finished and before.status != after.status
+
+
+def settled(
+    held: Held, holding: Iterable[Alert], *, why_ended: str = ""
+) -> tuple[Held, tuple[Change, ...]]:
+    """Compare the alerts *held* with those *holding* now.
+
+    Gives the alerts to hold from now on, and the changes: raised and changed in
+    the order of *holding*, then resolved.
+    """
+    after: dict[str, Alert] = {}
+    changes: list[Change] = []
+    for alert in holding:
+        before = held.get(alert.id)
+        after[alert.id] = now_held = _continued(before, alert)
+        if before is None:
+            changes.append(Change(kind=Kind.RAISED, alert=now_held))
+        elif before != now_held:
+            changes.append(Change(kind=Kind.CHANGED, alert=now_held))
+    ended = [alert for id_, alert in held.items() if id_ not in after]
+    changes += [Change(kind=Kind.RESOLVED, alert=a, reason=why_ended) for a in ended]
+    return after, tuple(changes)
+
+
+def _continued(before: Alert | None, alert: Alert) -> Alert:
+    if before is None:
+        return structs.replace(alert, occasions=max(1, alert.occasions))
+    occasions = before.occasions + alert.occasions
+    return structs.replace(alert, since=before.since, occasions=occasions)

@@ -1,0 +1,57 @@
+"""When to look at an instance again.
+
+Pure arithmetic in seconds; the scheduler obeys it. Until durations have been
+learnt, the interval grows like the square root of the time since something last
+changed: at equal cost that beats a fixed interval where durations are
+heavy-tailed, and an interval in proportion to age is the worst of the simple
+rules.
+"""
+
+from math import sqrt
+from typing import Final
+
+from msgspec import Struct
+
+# JOB samples its own agents 10 times each second, then each 2 s up to 1 min, each
+# 5 s up to 5 min, then each 10 s: looking more often cannot show more.
+# Source: bk-job ScriptTaskResultHandleScheduleStrategy, read 2026-11.
+_SAMPLING: Final = ((10.0, 1.0), (60.0, 2.0), (300.0, 5.0))
+_SAMPLING_AFTERWARDS: Final = 10.0
+_JITTER: Final = 0.1
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """*floor* is None where the user left it to JOB's own sampling."""
+
+    floor: float | None = None
+    cap: float = 60.0
+
+
+def interval(quiet: float, limits: Limits, luck: float) -> float:
+    """Say how long to wait when nothing has changed for *quiet* seconds.
+
+    Varied by ±10 % so that instances that started together drift apart; *cap*
+    always binds.
+    """
+    floor = _sampling(quiet) if limits.floor is None else limits.floor
+    wait = max(floor, sqrt(max(quiet, 0.0)))
+    return min(limits.cap, wait * (1 + _JITTER * (2 * luck - 1)))
+
+
+def settling(since_finished: float, limits: Limits, luck: float) -> float:
+    """Say how long to wait before looking at a finished instance again.
+
+    Once soon, because JOB writes hosts, step and job one after the other and a
+    first finished answer may be torn (reference 4.6); then at leisure, because
+    people retry failed hosts.
+    """
+    if since_finished <= 0:
+        return interval(0.0, limits, luck)
+    return limits.cap * (1 - _JITTER * luck)
+
+
+def _sampling(age: float) -> float:
+    for until, period in _SAMPLING:
+        if age < until:
+            return period
+    return _SAMPLING_AFTERWARDS

@@ -1,0 +1,134 @@
+"""What JOB says, normalised over all generations of its API.
+
+Everything here is frozen all the way down and compares by value. Nothing here
+knows where it came from: the decoders in ``job/`` build it.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Final, NewType
+
+from msgspec import Struct, structs
+
+from monitor.core import codes
+
+HostId = NewType("HostId", str)
+"""``<bk_cloud_id>:<ip>``; an IPv6-only host that v2 gives no ip for has none."""
+
+SCOPE_TYPES: Final = ("biz", "biz_set", "tenant_set")
+
+
+class InstanceKey(Struct, frozen=True, order=True, cache_hash=True, gc=False):
+    source: str
+    scope_type: str
+    scope_id: str
+    job_instance_id: int
+
+    def __str__(self) -> str:
+        return f"{self.source}/{self.subject}"
+
+    @property
+    def subject(self) -> str:
+        """The key without its source, as events carry it."""
+        return f"{self.scope_type}/{self.scope_id}/{self.job_instance_id}"
+
+    @property
+    def scope(self) -> str:
+        return f"{self.source}/{self.scope_type}/{self.scope_id}"
+
+
+class Failure(Struct, frozen=True, gc=False):
+    """How and in which attempt a host was last seen failed."""
+
+    status: int
+    execute_count: int
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    """A step as last known.
+
+    *hosts* maps each host to its status code; where a host is in *stale*, no row
+    of the latest answer spoke of it. *failures* holds each host that failed and
+    has not recovered, also while a retry runs. A decoder leaves *stale* and
+    *failures* empty: ``transitions.merged`` fills them.
+    """
+
+    step_instance_id: int
+    status: int
+    execute_count: int = 0
+    name: str = ""
+    type: int | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    hosts: Mapping[HostId, int] = {}
+    stale: frozenset[HostId] = frozenset()
+    failures: Mapping[HostId, Failure] = {}
+
+    def counts(self) -> dict[int, int]:
+        """Count hosts by status code, the lowest code first."""
+        counts: dict[int, int] = {}
+        for status in self.hosts.values():
+            counts[status] = counts.get(status, 0) + 1
+        return dict(sorted(counts.items()))
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """What JOB said about one instance at one moment.
+
+    *outcome* is the last finished status known, also while the job runs again; a
+    decoder leaves it empty.
+    """
+
+    status: int
+    name: str = ""
+    operator: str = ""
+    plan_id: int | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    steps: tuple[Step, ...] = ()
+    outcome: int | None = None
+
+    @property
+    def finished(self) -> bool:
+        return codes.run(self.status).finished
+
+
+def host_id(ip: str | None, bk_cloud_id: int) -> HostId:
+    return HostId(f"{bk_cloud_id}:{ip or ''}")
+
+
+def address(host: HostId) -> tuple[int, str | None]:
+    """Split a host id into its cloud area and its ip.
+
+    >>> address(host_id("10.0.0.1", 3))
+    (3, '10.0.0.1')
+    """
+    cloud, _, ip = host.partition(":")
+    return int(cloud), ip or None
+
+
+def rows(pairs: Iterable[tuple[HostId, int]]) -> dict[HostId, int]:
+    """Gather host rows; a host that appears twice takes its worst status.
+
+    File-source rolling returns a row per batch and host, without naming the
+    batch. Source: bk-job EsbGetJobInstanceStatusResourceImpl, read 2026-11.
+    """
+    hosts: dict[HostId, int] = {}
+    for host, status in pairs:
+        known = hosts.get(host)
+        hosts[host] = status if known is None else codes.worst(known, status)
+    return hosts
+
+
+def unknown_codes(snapshot: Snapshot) -> frozenset[tuple[str, int]]:
+    """List the codes in no table, as pairs like ``("host", 77)``."""
+    runs = {snapshot.status, *(step.status for step in snapshot.steps)}
+    hosts = {status for step in snapshot.steps for status in set(step.hosts.values())}
+    return frozenset(
+        {("run", number) for number in runs - codes.RUNS.keys()}
+        | {("host", number) for number in hosts - codes.HOSTS.keys()}
+    )
+
+
+replace = structs.replace

@@ -1,0 +1,190 @@
+"""What is remembered of an instance, a scope or a source, and how it changes.
+
+A ``Change`` is the unit that the store commits: the new state and the events that
+tell of it, together or not at all.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+from msgspec import Struct, structs
+
+from monitor.core import alerts, events, reach, transitions
+from monitor.core.alerts import Alert
+from monitor.core.events import Frame
+from monitor.core.message import Message
+from monitor.core.model import Snapshot
+from monitor.core.watch import Severity
+
+
+class Phase(StrEnum):
+    WATCHED = "watched"
+    RETIRED = "retired"
+    UNWATCHED = "unwatched"
+
+
+class State(Struct, frozen=True, kw_only=True):
+    """*version* counts commits, *sequence* counts events, both from 1.
+
+    *changed_at* is when we last saw something change; *finished_at* when we first
+    saw the present finished status.
+    """
+
+    key: str
+    version: int = 0
+    sequence: int = 0
+    phase: Phase = Phase.WATCHED
+    snapshot: Snapshot | None = None
+    alerts: Mapping[str, Alert] = {}
+    gone: bool = False
+    changed_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """*state.version* is one above the version it was decided upon."""
+
+    state: State
+    events: tuple[Message, ...] = ()
+
+
+def seen(
+    state: State,
+    snapshot: Snapshot,
+    frame: Frame,
+    now: datetime,
+    *,
+    severity: Severity | None = None,
+) -> Change | None:
+    """Take in what JOB said; None where it says nothing new."""
+    before = None if state.gone else state.snapshot
+    after = transitions.merged(state.snapshot, snapshot)
+    moved = transitions.between(before, after)
+    holding = alerts.conditions(state.snapshot, after, now, severity=severity)
+    held, alert_changes = alerts.settled(state.alerts, holding)
+    watched = state.phase is Phase.WATCHED and not state.gone
+    if watched and after == state.snapshot and not alert_changes:
+        return None
+
+    happened = (
+        *events.of_transitions(frame, after, moved),
+        *events.of_alerts(frame, after, alert_changes),
+    )
+    finished = moved and after.finished and state_finished_newly(before, after)
+    return _change(
+        state,
+        events.recorded(frame, happened, after=state.sequence, now=now),
+        phase=Phase.WATCHED,
+        snapshot=after,
+        alerts=held,
+        gone=False,
+        changed_at=now if moved else state.changed_at,
+        finished_at=_finished_at(state, after, now, newly=bool(finished)),
+    )
+
+
+def state_finished_newly(before: Snapshot | None, after: Snapshot) -> bool:
+    return before is None or before.status != after.status
+
+
+def _finished_at(
+    state: State, after: Snapshot, now: datetime, *, newly: bool
+) -> datetime | None:
+    if not after.finished:
+        return None
+    return now if newly else state.finished_at or now
+
+
+def gone(state: State, frame: Frame, now: datetime) -> Change | None:
+    """Take in that JOB, asked repeatedly, knows no such instance."""
+    if state.gone:
+        return None
+
+    status = state.snapshot.status if state.snapshot else None
+    moved = transitions.Transition(kind=transitions.Kind.GONE, before=status)
+    alert = Alert(
+        name=alerts.Name.JOB_GONE, severity=Severity.WARNING, since=now, occasions=0
+    )
+    held, alert_changes = alerts.settled(state.alerts, [*state.alerts.values(), alert])
+    happened = (
+        *events.of_transitions(frame, state.snapshot, [moved]),
+        *events.of_alerts(frame, state.snapshot, alert_changes),
+    )
+    return _change(
+        state,
+        events.recorded(frame, happened, after=state.sequence, now=now),
+        alerts=held,
+        gone=True,
+        changed_at=now,
+        finished_at=state.finished_at or now,
+    )
+
+
+def ended(state: State, phase: Phase, frame: Frame, now: datetime) -> Change:
+    """Stop looking: the watch was removed, or the instance is retired."""
+    _, changes = alerts.settled(state.alerts, (), why_ended=alerts.UNWATCHED)
+    happened = events.of_alerts(frame, state.snapshot, changes)
+    recorded = events.recorded(frame, happened, after=state.sequence, now=now)
+    return _change(state, recorded, phase=phase, alerts={})
+
+
+def reached(
+    state: State,
+    kind: reach.Kind,
+    cause: reach.Cause | None,
+    frame: Frame,
+    now: datetime,
+) -> Change:
+    """Take in that sight of a source was lost or restored."""
+    alert = Alert(
+        name=alerts.Name.SOURCE_LOST,
+        severity=Severity.CRITICAL,
+        since=now,
+        occasions=0,
+        reason=str(cause or ""),
+    )
+    return _told(
+        state,
+        [alert] if kind is reach.Kind.LOST else [],
+        frame,
+        now,
+        *events.of_reach(frame, kind, cause),
+    )
+
+
+def refused(state: State, reason: str, frame: Frame, now: datetime) -> Change | None:
+    """Take in that JOB does not let us see a scope; an empty *reason*: it does."""
+    alert = Alert(
+        name=alerts.Name.JOB_REFUSED,
+        severity=Severity.CRITICAL,
+        since=now,
+        occasions=0,
+        reason=reason,
+    )
+    if bool(state.alerts) == bool(reason):
+        return None
+    return _told(state, [alert] if reason else [], frame, now)
+
+
+def _told(
+    state: State,
+    holding: list[Alert],
+    frame: Frame,
+    now: datetime,
+    *first: tuple[str, str, events.EventData],
+) -> Change:
+    held, changes = alerts.settled(state.alerts, holding)
+    happened = (*first, *events.of_alerts(frame, None, changes))
+    recorded = events.recorded(frame, happened, after=state.sequence, now=now)
+    return _change(state, recorded, alerts=held, changed_at=now)
+
+
+def _change(state: State, recorded: tuple[Message, ...], **fields: object) -> Change:
+    after = structs.replace(
+        state,
+        version=state.version + 1,
+        sequence=state.sequence + len(recorded),
+        **fields,
+    )
+    return Change(state=after, events=recorded)

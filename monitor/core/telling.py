@@ -1,0 +1,139 @@
+"""Whether to tell a sink about a group, and why or why not.
+
+Given the alerts that hold, what the sink was last told, and the time, ``decide``
+answers with a reason, never with a bare bool. The reasons are public: they stand
+in notifications, logs and, later, in metrics.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from msgspec import Struct
+
+from monitor.core.alerts import Alert, Name
+from monitor.core.watch import Severity
+
+
+class Why(StrEnum):
+    FIRST = "first"
+    NEW_ALERT = "new_alert"
+    MORE_HOSTS = "more_hosts"
+    WORSE = "worse"
+    REMINDER = "reminder"
+    RESOLVED = "resolved"
+
+
+class WhyNot(StrEnum):
+    ALREADY_TOLD = "already_told"
+    IMPROVING = "improving"
+    INHIBITED = "inhibited"
+    BELOW_THRESHOLD = "below_threshold"
+
+
+class Heard(Struct, frozen=True):
+    """What was said of one alert."""
+
+    severity: Severity
+    occasions: int
+    failed: int
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """What a sink was last told about a group; no *alerts*: all was well."""
+
+    at: datetime
+    alerts: Mapping[str, Heard] = {}
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    at_least: int = 1
+    percent: float = 0.0
+    repeat_interval: timedelta = timedelta(hours=4)
+
+
+class Speak(Struct, frozen=True):
+    reason: Why
+    alerts: tuple[Alert, ...]
+
+
+class Silent(Struct, frozen=True):
+    reason: WhyNot
+
+
+NEVER_TOLD: Mapping[str, Heard] = {}
+
+
+def decide(
+    holding: Sequence[Alert],
+    told: Told | None,
+    now: datetime,
+    rules: Rules,
+    *,
+    inhibited: bool = False,
+) -> Speak | Silent:
+    """Decide for one sink and one group.
+
+    *inhibited*: the source is lost, so what holds may be out of date. An alert
+    that was told stays worth telling when it falls below the threshold, until it
+    is over.
+    """
+    heard = told.alerts if told else NEVER_TOLD
+    if inhibited:
+        return Silent(WhyNot.INHIBITED)
+    if not holding:
+        return Speak(Why.RESOLVED, ()) if heard else Silent(WhyNot.ALREADY_TOLD)
+
+    worth = tuple(a for a in holding if a.id in heard or _counts(a, rules))
+    if not worth:
+        return Silent(WhyNot.BELOW_THRESHOLD)
+
+    if reason := _reason(worth, heard):
+        return Speak(reason, worth)
+    if told and now - told.at >= rules.repeat_interval:
+        return Speak(Why.REMINDER, worth)
+    improving = len(worth) < len(heard) or any(_better(a, heard[a.id]) for a in worth)
+    return Silent(WhyNot.IMPROVING if improving else WhyNot.ALREADY_TOLD)
+
+
+def _reason(worth: Sequence[Alert], heard: Mapping[str, Heard]) -> Why | None:
+    if not heard:
+        return Why.FIRST
+    if any(alert.id not in heard for alert in worth):
+        return Why.NEW_ALERT
+
+    again = [alert for alert in worth if alert.occasions > heard[alert.id].occasions]
+    if any(alert.name is Name.HOSTS_FAILED for alert in again):
+        return Why.MORE_HOSTS
+    if again or any(_worse(alert, heard[alert.id]) for alert in worth):
+        return Why.WORSE
+    return None
+
+
+def _counts(alert: Alert, rules: Rules) -> bool:
+    if alert.name is not Name.HOSTS_FAILED:
+        return True
+    share = 100 * alert.failed / max(1, alert.total)
+    return alert.failed >= rules.at_least and share >= rules.percent
+
+
+def _worse(alert: Alert, heard: Heard) -> bool:
+    return alert.severity is Severity.CRITICAL and heard.severity is Severity.WARNING
+
+
+def _better(alert: Alert, heard: Heard) -> bool:
+    return alert.failed < heard.failed
+
+
+def hearing(alerts: Sequence[Alert], now: datetime) -> Told:
+    """Remember what was said."""
+    heard = {a.id: Heard(a.severity, a.occasions, a.failed) for a in alerts}
+    return Told(at=now, alerts=heard)
+
+
+def severity(alerts: Sequence[Alert]) -> str:
+    """Name the worst severity; empty when nothing holds."""
+    severities = {alert.severity for alert in alerts}
+    return next(
+        (s for s in (Severity.CRITICAL, Severity.WARNING) if s in severities), ""
+    )

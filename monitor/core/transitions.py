@@ -1,0 +1,194 @@
+"""What changed between two looks at one instance.
+
+Polling sees endpoints: a transition never says by which path one state became
+the other. ``merged`` lays a new answer over what is known; ``between`` lists what
+that changed, the instance first, then its steps in their order.
+"""
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+
+from msgspec import Struct, structs
+
+from monitor.core import codes
+from monitor.core.model import Failure, HostId, Snapshot, Step
+
+
+class Kind(StrEnum):
+    """The values are the public event types."""
+
+    APPEARED = "bkjob.instance.appeared"
+    CHANGED = "bkjob.instance.changed"
+    FINISHED = "bkjob.instance.finished"
+    REOPENED = "bkjob.instance.reopened"
+    GONE = "bkjob.instance.gone"
+    STEP_CHANGED = "bkjob.step.changed"
+    STEP_RETRIED = "bkjob.step.retried"
+    HOSTS_FAILED = "bkjob.hosts.failed"
+    HOSTS_RECOVERED = "bkjob.hosts.recovered"
+    HOSTS_CHANGED = "bkjob.hosts.changed"
+
+
+class Attempt(Struct, frozen=True):
+    """A step in one of its attempts."""
+
+    step_instance_id: int
+    execute_count: int
+    name: str = ""
+
+
+class Transition(Struct, frozen=True, kw_only=True):
+    """*before* and *after* are status codes of the instance or of the step.
+
+    *hosts* maps the hosts concerned to their new status.
+    """
+
+    kind: Kind
+    before: int | None = None
+    after: int | None = None
+    attempt: Attempt | None = None
+    hosts: Mapping[HostId, int] = {}
+
+
+def merged(before: Snapshot | None, seen: Snapshot) -> Snapshot:
+    """Lay what was *seen* over what was known *before*.
+
+    An empty or shrunk list proves nothing: steps and hosts that are missing from
+    *seen* keep what is known of them. Between the acceptance of a retry and the
+    insertion of its rows JOB answers with the new attempt and no rows at all
+    (bk-job TaskExecuteServiceImpl, reference 4.5, read 2026-11).
+    """
+    known = {step.step_instance_id: step for step in before.steps} if before else {}
+    steps = {
+        step.step_instance_id: _merged(known.get(step.step_instance_id), step)
+        for step in seen.steps
+    }
+    missing = [step for number, step in known.items() if number not in steps]
+    outcome = before.outcome if before else None
+    return structs.replace(
+        seen,
+        name=seen.name or (before.name if before else ""),
+        steps=(*steps.values(), *missing),
+        outcome=seen.status if seen.finished else outcome,
+    )
+
+
+def _merged(known: Step | None, seen: Step) -> Step:
+    if known is None:
+        return structs.replace(seen, failures=_failures({}, seen))
+
+    # An attempt never goes back: a lower count comes from a lagging replica.
+    if seen.execute_count < known.execute_count:
+        return known
+
+    if seen.hosts == known.hosts:
+        hosts, stale = known.hosts, frozenset[HostId]()
+    else:
+        hosts = {**known.hosts, **seen.hosts}
+        stale = frozenset(known.hosts.keys() - seen.hosts.keys())
+    return structs.replace(
+        seen, hosts=hosts, stale=stale, failures=_failures(known.failures, seen)
+    )
+
+
+def _failures(known: Mapping[HostId, Failure], seen: Step) -> Mapping[HostId, Failure]:
+    failures = {
+        host: failure
+        for host, failure in known.items()
+        if seen.hosts.get(host) not in codes.HOSTS_SUCCEEDED
+    }
+    for host, status in seen.hosts.items():
+        if codes.host_failed(status):
+            failures[host] = Failure(status, seen.execute_count)
+    return failures
+
+
+def between(before: Snapshot | None, after: Snapshot) -> tuple[Transition, ...]:
+    """List what changed; *after* is what ``merged`` made of *before*.
+
+    At first sight (*before* is None) hosts that had already failed are listed,
+    and nothing else of the past.
+    """
+    if before is None:
+        return tuple(_first_sight(after))
+
+    known = {step.step_instance_id: step for step in before.steps}
+    steps = (
+        transition
+        for step in after.steps
+        for transition in _of_step(known.get(step.step_instance_id), step)
+    )
+    return (*_of_instance(before.status, after.status), *steps)
+
+
+def _first_sight(after: Snapshot) -> Iterator[Transition]:
+    yield Transition(kind=Kind.APPEARED, after=after.status)
+    if after.finished:
+        yield Transition(kind=Kind.FINISHED, after=after.status)
+
+    for step in after.steps:
+        yield from _hosts(Kind.HOSTS_FAILED, step, set(step.failures))
+
+
+def _of_instance(before: int, after: int) -> Iterator[Transition]:
+    if before == after:
+        return
+
+    kind = Kind.CHANGED
+    if codes.run(after).finished:
+        kind = Kind.FINISHED
+    elif codes.run(before).finished:
+        kind = Kind.REOPENED
+    yield Transition(kind=kind, before=before, after=after)
+
+
+def _of_step(known: Step | None, after: Step) -> Iterator[Transition]:
+    before = known or Step(step_instance_id=after.step_instance_id, status=0)
+    if known is not None and after.execute_count > before.execute_count:
+        yield _moved(Kind.STEP_RETRIED, known, after)
+    elif before.status != after.status:
+        yield _moved(Kind.STEP_CHANGED, known, after)
+
+    failed = _newly_failed(before.failures, after.failures)
+    recovered = {
+        host
+        for host in before.failures.keys() - after.failures.keys()
+        if after.execute_count > before.failures[host].execute_count
+    }
+    moved = {host for host, _ in after.hosts.items() - before.hosts.items()}
+    yield from _hosts(Kind.HOSTS_FAILED, after, failed)
+    yield from _hosts(Kind.HOSTS_RECOVERED, after, recovered)
+    yield from _hosts(Kind.HOSTS_CHANGED, after, moved - failed - recovered)
+
+
+def _newly_failed(
+    before: Mapping[HostId, Failure], after: Mapping[HostId, Failure]
+) -> set[HostId]:
+    """A host that fails again in a later attempt has newly failed."""
+    return {
+        host
+        for host, failure in after.items()
+        if host not in before or failure.execute_count > before[host].execute_count
+    }
+
+
+def _moved(kind: Kind, before: Step | None, after: Step) -> Transition:
+    return Transition(
+        kind=kind,
+        before=before.status if before else None,
+        after=after.status,
+        attempt=attempt(after),
+    )
+
+
+def _hosts(kind: Kind, step: Step, hosts: set[HostId]) -> Iterator[Transition]:
+    if hosts:
+        yield Transition(
+            kind=kind,
+            attempt=attempt(step),
+            hosts={host: step.hosts[host] for host in step.hosts if host in hosts},
+        )
+
+
+def attempt(step: Step) -> Attempt:
+    return Attempt(step.step_instance_id, step.execute_count, step.name)

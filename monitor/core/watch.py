@@ -1,0 +1,90 @@
+"""A watch: the wish to observe one instance, and who expressed it."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from msgspec import Struct
+
+from monitor.core.model import SCOPE_TYPES, InstanceKey
+
+
+class Severity(StrEnum):
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class Place(Struct, frozen=True, order=True, gc=False):
+    """Where an entry stands, for messages a person can click on."""
+
+    path: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        return ":".join(str(p) for p in (self.path, self.line, self.column) if p)
+
+
+class Options(Struct, frozen=True, kw_only=True, gc=False):
+    """What an entry may say beside its labels; None leaves it to the settings."""
+
+    severity: Severity | None = None
+    settle: timedelta | None = None
+    overdue_after: timedelta | None = None
+    until: datetime | None = None
+
+
+NO_OPTIONS = Options()
+
+
+class Watch(Struct, frozen=True, kw_only=True):
+    key: InstanceKey
+    labels: Mapping[str, str] = {}
+    options: Options = NO_OPTIONS
+    place: Place
+
+
+def parse_key(text: str, *, sources: tuple[str, ...]) -> InstanceKey:
+    """Read ``[source/][scope_type/]scope_id/job_instance_id``.
+
+    A key without a source means the first of *sources*; *sources* must not be
+    empty. Raises ValueError with a sentence that says what is wrong.
+
+    >>> str(parse_key("2/20000153", sources=("prod",)))
+    'prod/biz/2/20000153'
+    """
+    parts = text.strip().split("/")
+    if not 2 <= len(parts) <= 4 or not all(parts):
+        raise ValueError(
+            f"{text!r} is not [source/][scope_type/]scope_id/job_instance_id"
+        )
+    *before, scope_id, number = parts
+    scope_type = before.pop() if before and before[-1] in SCOPE_TYPES else "biz"
+    source = before.pop() if before else sources[0]
+    if before:
+        raise ValueError(f"{before[-1]!r} in {text!r} is no scope type: biz, biz_set")
+    return instance_key(source, scope_type, scope_id, number, sources=sources)
+
+
+def instance_key(
+    source: str,
+    scope_type: str,
+    scope_id: object,
+    job_instance_id: object,
+    *,
+    sources: tuple[str, ...],
+) -> InstanceKey:
+    """Build a key from parts that somebody typed, or say what is wrong with them."""
+    if source not in sources:
+        raise ValueError(f"unknown source {source!r}; configured: {', '.join(sources)}")
+    if scope_type not in SCOPE_TYPES:
+        raise ValueError(f"unknown scope type {scope_type!r}: biz, biz_set, tenant_set")
+    scope, number = _digits(scope_id, "scope id"), _digits(job_instance_id, "job id")
+    return InstanceKey(source, scope_type, scope, int(number))
+
+
+def _digits(value: object, what: str) -> str:
+    text = str(value).strip()
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) > 0):
+        raise ValueError(f"{what} {text[:40]!r} is not a positive whole number")
+    return str(int(text))
