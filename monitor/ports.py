@@ -3,7 +3,7 @@
 Declared by the consumers. Nothing here knows HTTP, SQL or files.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from monitor.core.message import Message
 from monitor.core.model import InstanceKey, Snapshot
+from monitor.core.state import Change, Phase, State
+from monitor.core.telling import Told
 
 Now = Callable[[], datetime]
 """Tells the date: aware, UTC."""
@@ -57,3 +59,77 @@ class Sink(Protocol):
     def name(self) -> str: ...
 
     async def deliver(self, message: Message) -> None: ...
+
+
+class Head(Struct, frozen=True, gc=False):
+    """The few facts about an instance that the poller keeps in memory."""
+
+    key: str
+    phase: Phase
+    changed_at: datetime | None
+    finished_at: datetime | None
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """A message on its way to a sink; times are seconds since 1970.
+
+    *number* orders the deliveries of one line and is given by the store; *since*
+    is when it was first tried.
+    """
+
+    sink: str
+    message: Message
+    due: float
+    tries: int = 0
+    since: float
+    error: str = ""
+    number: int | None = None
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """A group: what holds, what each sink was told, how often it was told of."""
+
+    state: State
+    told: Mapping[str, Told]
+    notifications: int
+
+
+class Telling(Struct, frozen=True, kw_only=True):
+    """What a sink is told now; without *told* it starts from nothing again."""
+
+    sink: str
+    told: Told | None
+    delivery: Delivery | None
+
+
+class Memory(Protocol):
+    """What the poller remembers. *commit* is False when the state had moved on."""
+
+    async def load(self, key: str) -> State: ...
+    async def commit(self, change: Change) -> bool: ...
+    async def heads(self, source: str) -> list[Head]: ...
+
+
+class Outbox(Protocol):
+    """What the dispatcher reads, and how far each sink has come."""
+
+    async def enrol(self, sink: str) -> None: ...
+    async def unread(self, sink: str, most: int) -> list[tuple[int, Message]]: ...
+    async def read(
+        self, sink: str, position: int, failed: Sequence[Delivery]
+    ) -> None: ...
+    async def lines(self, sink: str, most: int) -> list[Delivery]: ...
+    async def waiting(self, sink: str) -> dict[str, int]: ...
+    async def delivered(self, done: Sequence[Delivery]) -> None: ...
+    async def postpone(self, delivery: Delivery) -> None: ...
+    async def bury(self, delivery: Delivery, died_at: float) -> None: ...
+
+
+class Ledger(Protocol):
+    """What the notifier compares: what holds, and what was told."""
+
+    async def alerting(self) -> list[str]: ...
+    async def standing(self, key: str) -> Standing: ...
+    async def tell(
+        self, key: str, number: int, tellings: Sequence[Telling]
+    ) -> None: ...

@@ -30,12 +30,12 @@ class Limits(Struct, frozen=True, kw_only=True):
 def interval(quiet: float, limits: Limits, luck: float) -> float:
     """Say how long to wait when nothing has changed for *quiet* seconds.
 
-    Varied by ±10 % so that instances that started together drift apart; *cap*
-    always binds.
+    Varied by ±10 % so that instances that started together drift apart, never
+    below *floor*; *cap* always binds.
     """
     floor = _sampling(quiet) if limits.floor is None else limits.floor
     wait = max(floor, sqrt(max(quiet, 0.0)))
-    return min(limits.cap, wait * (1 + _JITTER * (2 * luck - 1)))
+    return min(limits.cap, max(floor, wait * (1 + _JITTER * (2 * luck - 1))))
 
 
 def settling(since_finished: float, limits: Limits, luck: float) -> float:
@@ -47,7 +47,8 @@ def settling(since_finished: float, limits: Limits, luck: float) -> float:
     """
     if since_finished <= 0:
         return interval(0.0, limits, luck)
-    return limits.cap * (1 - _JITTER * luck)
+    leisurely = limits.cap * (1 - _JITTER * luck)
+    return min(limits.cap, max(limits.floor or 0.0, leisurely))
 
 
 def _sampling(age: float) -> float:

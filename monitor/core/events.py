@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from monitor.core import alerts, codes, model, reach, transitions
 from monitor.core.alerts import Alert
@@ -144,7 +144,7 @@ def recorded(
             subject=frame.subject,
             time=now,
             sequence=sequence,
-            data=msgspec.Raw(msgspec.json.encode(data)),
+            data=msgspec.json.encode(data),
             traits=traits(frame, type_, severity),
         )
         for sequence, (type_, severity, data) in enumerate(datas, start=after + 1)
@@ -177,10 +177,12 @@ def _datas(
     parts = -(-len(hosts) // HOSTS_PER_EVENT)
     for part in range(parts):
         start = part * HOSTS_PER_EVENT
-        data.hosts = hosts[start : start + HOSTS_PER_EVENT]
-        if parts > 1:
-            data.part, data.parts = part + 1, parts
-        yield data
+        yield structs.replace(
+            data,
+            hosts=hosts[start : start + HOSTS_PER_EVENT],
+            part=part + 1 if parts > 1 else None,
+            parts=parts if parts > 1 else None,
+        )
 
 
 def _about(

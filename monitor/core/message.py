@@ -34,12 +34,17 @@ class Message(Struct, frozen=True, kw_only=True):
     subject: str | None
     time: datetime
     sequence: int | None = None
-    data: msgspec.Raw
+    data: bytes
     traits: Mapping[str, str] = {}
 
     @property
     def kind(self) -> Kind:
         return Kind.ALERTS if self.type == NOTIFICATION else Kind.EVENTS
+
+    @property
+    def line(self) -> str:
+        """What waits in one line at a sink: the events, or the notifications, of a key."""
+        return f"{self.key}!" if self.kind is Kind.ALERTS else self.key
 
     def cloudevent(self) -> bytes:
         """Render as CloudEvents 1.0 structured JSON, absent attributes left out."""
@@ -52,7 +57,7 @@ class Message(Struct, frozen=True, kw_only=True):
                 time=self.time,
                 sequence=None if self.sequence is None else f"{self.sequence:012}",
                 partitionkey=self.key,
-                data=self.data,
+                data=msgspec.Raw(self.data),
             )
         )
 

@@ -92,7 +92,7 @@ def build(
         source=frame.source,
         subject=frame.subject,
         time=now,
-        data=msgspec.Raw(msgspec.json.encode(data)),
+        data=msgspec.json.encode(data),
         traits=events.traits(frame, message.NOTIFICATION, severity),
     )
 

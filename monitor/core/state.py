@@ -97,8 +97,11 @@ def _finished_at(
 
 
 def gone(state: State, frame: Frame, now: datetime) -> Change | None:
-    """Take in that JOB, asked repeatedly, knows no such instance."""
-    if state.gone:
+    """Take in that JOB, asked repeatedly, knows no such instance.
+
+    What held before holds on: nobody saw it end.
+    """
+    if state.gone and state.phase is Phase.WATCHED:
         return None
 
     status = state.snapshot.status if state.snapshot else None
@@ -106,14 +109,16 @@ def gone(state: State, frame: Frame, now: datetime) -> Change | None:
     alert = Alert(
         name=alerts.Name.JOB_GONE, severity=Severity.WARNING, since=now, occasions=0
     )
-    held, alert_changes = alerts.settled(state.alerts, [*state.alerts.values(), alert])
+    still = [structs.replace(known, occasions=0) for known in state.alerts.values()]
+    held, alert_changes = alerts.settled(state.alerts, [*still, alert])
     happened = (
-        *events.of_transitions(frame, state.snapshot, [moved]),
+        *events.of_transitions(frame, state.snapshot, [] if state.gone else [moved]),
         *events.of_alerts(frame, state.snapshot, alert_changes),
     )
     return _change(
         state,
         events.recorded(frame, happened, after=state.sequence, now=now),
+        phase=Phase.WATCHED,
         alerts=held,
         gone=True,
         changed_at=now,

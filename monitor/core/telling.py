@@ -76,17 +76,18 @@ def decide(
 
     *inhibited*: the source is lost, so what holds may be out of date. An alert
     that was told stays worth telling when it falls below the threshold, until it
-    is over.
+    is over; once all that were told are over, what was never worth telling does
+    not delay the good news.
     """
     heard = told.alerts if told else NEVER_TOLD
     if inhibited:
         return Silent(WhyNot.INHIBITED)
-    if not holding:
-        return Speak(Why.RESOLVED, ()) if heard else Silent(WhyNot.ALREADY_TOLD)
+    if not holding and not heard:
+        return Silent(WhyNot.ALREADY_TOLD)
 
     worth = tuple(a for a in holding if a.id in heard or _counts(a, rules))
     if not worth:
-        return Silent(WhyNot.BELOW_THRESHOLD)
+        return Speak(Why.RESOLVED, ()) if heard else Silent(WhyNot.BELOW_THRESHOLD)
 
     if reason := _reason(worth, heard):
         return Speak(reason, worth)
@@ -129,6 +130,18 @@ def hearing(alerts: Sequence[Alert], now: datetime) -> Told:
     """Remember what was said."""
     heard = {a.id: Heard(a.severity, a.occasions, a.failed) for a in alerts}
     return Told(at=now, alerts=heard)
+
+
+def still_held(told: Told | None, holding: Sequence[Alert]) -> Told | None:
+    """Forget what was said of alerts that ended while others hold.
+
+    Should one of them come back, it is news again.
+    """
+    if told is None or not holding:
+        return told
+    ids = {alert.id for alert in holding}
+    heard = {id_: heard for id_, heard in told.alerts.items() if id_ in ids}
+    return Told(at=told.at, alerts=heard)
 
 
 def severity(alerts: Sequence[Alert]) -> str:

@@ -63,7 +63,11 @@ def merged(before: Snapshot | None, seen: Snapshot) -> Snapshot:
         step.step_instance_id: _merged(known.get(step.step_instance_id), step)
         for step in seen.steps
     }
-    missing = [step for number, step in known.items() if number not in steps]
+    missing = [
+        structs.replace(step, stale=frozenset(step.hosts))
+        for number, step in known.items()
+        if number not in steps
+    ]
     outcome = before.outcome if before else None
     return structs.replace(
         seen,
@@ -127,7 +131,12 @@ def _first_sight(after: Snapshot) -> Iterator[Transition]:
         yield Transition(kind=Kind.FINISHED, after=after.status)
 
     for step in after.steps:
-        yield from _hosts(Kind.HOSTS_FAILED, step, set(step.failures))
+        # Of an instance that was gone, a host that failed may run again by now.
+        failed = {host: failure.status for host, failure in step.failures.items()}
+        if failed:
+            yield Transition(
+                kind=Kind.HOSTS_FAILED, attempt=attempt(step), hosts=failed
+            )
 
 
 def _of_instance(before: int, after: int) -> Iterator[Transition]:
@@ -146,7 +155,7 @@ def _of_step(known: Step | None, after: Step) -> Iterator[Transition]:
     before = known or Step(step_instance_id=after.step_instance_id, status=0)
     if known is not None and after.execute_count > before.execute_count:
         yield _moved(Kind.STEP_RETRIED, known, after)
-    elif before.status != after.status:
+    elif known is None or known.status != after.status:
         yield _moved(Kind.STEP_CHANGED, known, after)
 
     failed = _newly_failed(before.failures, after.failures)

@@ -56,13 +56,17 @@ def parse_key(text: str, *, sources: tuple[str, ...]) -> InstanceKey:
     parts = text.strip().split("/")
     if not 2 <= len(parts) <= 4 or not all(parts):
         raise ValueError(
-            f"{text!r} is not [source/][scope_type/]scope_id/job_instance_id"
+            f"{text[:80]!r} is not [source/][scope_type/]scope_id/job_instance_id"
         )
     *before, scope_id, number = parts
-    scope_type = before.pop() if before and before[-1] in SCOPE_TYPES else "biz"
-    source = before.pop() if before else sources[0]
-    if before:
-        raise ValueError(f"{before[-1]!r} in {text!r} is no scope type: biz, biz_set")
+    source, scope_type = sources[0], "biz"
+    match before:
+        case [source, scope_type]:
+            pass
+        case [one] if one in SCOPE_TYPES:
+            scope_type = one
+        case [source]:
+            pass
     return instance_key(source, scope_type, scope_id, number, sources=sources)
 
 
@@ -76,15 +80,20 @@ def instance_key(
 ) -> InstanceKey:
     """Build a key from parts that somebody typed, or say what is wrong with them."""
     if source not in sources:
-        raise ValueError(f"unknown source {source!r}; configured: {', '.join(sources)}")
+        known = ", ".join(sources)
+        raise ValueError(f"unknown source {source[:40]!r}; configured: {known}")
     if scope_type not in SCOPE_TYPES:
-        raise ValueError(f"unknown scope type {scope_type!r}: biz, biz_set, tenant_set")
+        known = ", ".join(SCOPE_TYPES)
+        raise ValueError(f"unknown scope type {scope_type[:40]!r}; known: {known}")
     scope, number = _digits(scope_id, "scope id"), _digits(job_instance_id, "job id")
     return InstanceKey(source, scope_type, scope, int(number))
 
 
 def _digits(value: object, what: str) -> str:
     text = str(value).strip()
-    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) > 0):
+    if not (text.isascii() and text.isdigit() and len(text) <= 19):
         raise ValueError(f"{what} {text[:40]!r} is not a positive whole number")
+    # JOB's ids are Java longs, and so are the columns of the databases.
+    if not 0 < int(text) < 2**63:
+        raise ValueError(f"{what} {text!r} is not between 1 and 2^63 - 1")
     return str(int(text))

@@ -1,0 +1,29 @@
+"""``job-monitor run``: the daemon."""
+
+import os
+
+import anyio
+
+from monitor import logs
+from monitor.cli import options
+
+
+def run(config: options.Config = None) -> None:
+    """Watch what the watch lists name and tell people, until told to stop.
+
+    SIGTERM and SIGINT stop it gracefully; SIGHUP reads configuration, watch lists
+    and secrets anew.
+    """
+    from monitor import service  # noqa: PLC0415
+    from monitor.settings import loading  # noqa: PLC0415
+    from monitor.settings.model import Settings  # noqa: PLC0415
+
+    def load() -> Settings:
+        settings = loading.load(config, os.environ)
+        logs.configure(settings.log.format, settings.log.level, colour=options.colour())
+        return settings
+
+    async def main() -> None:
+        await service.serve(load)
+
+    anyio.run(main, backend_options={"use_uvloop": True})

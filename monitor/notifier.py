@@ -1,0 +1,213 @@
+"""Tells sinks about alerts: what holds now against what each was last told.
+
+One group (an instance, a scope, a source) is one incident. A group is looked at a
+moment after something about it changed, so that one message names it all, and
+when a reminder is due. What is said is remembered and put on its way in one
+transaction; the dispatchers carry it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+from math import inf
+from typing import Never
+
+import anyio
+import structlog
+from msgspec import Struct
+
+from monitor.core import events, message, notifications, reach, telling
+from monitor.core.alerts import Alert
+from monitor.core.events import Frame
+from monitor.core.message import Message
+from monitor.core.state import Change, Phase
+from monitor.core.telling import Silent, Speak, WhyNot
+from monitor.ports import Delivery, Ledger, Now, Standing, Telling
+
+log = structlog.get_logger()
+
+
+class Listener(Struct, frozen=True):
+    """A sink that takes notifications; *wants* looks at the traits of an alert."""
+
+    name: str
+    wants: Callable[[Mapping[str, str]], bool]
+
+
+class Pauses(Struct, frozen=True, kw_only=True):
+    """How long a group waits before its first message, and between messages."""
+
+    group_wait: timedelta = timedelta(seconds=1)
+    group_interval: timedelta = timedelta(seconds=1)
+
+
+class Notifier:
+    def __init__(
+        self,
+        ledger: Ledger,
+        listeners: Sequence[Listener],
+        *,
+        rules: telling.Rules,
+        pauses: Pauses,
+        frame: Callable[[str], Frame],
+        lost: Callable[[str], bool],
+        posted: Callable[[], None],
+        now: Now,
+    ) -> None:
+        self._ledger = ledger
+        self._listeners = listeners
+        self._rules = rules
+        self._pauses = pauses
+        self._frame = frame
+        self._lost = lost
+        self._posted = posted
+        self._now = now
+        self._due: dict[str, float] = {}
+        self._heap: list[tuple[float, str]] = []
+        self._spoke_at: dict[str, float] = {}
+        self._inhibited: set[str] = set()
+        self._changed = anyio.Event()
+
+    def changed(self, change: Change) -> None:
+        """Something was recorded: look at its group in a moment."""
+        types = {event.type for event in change.events}
+        if any(type_.startswith("bkjob.alert.") for type_ in types):
+            self._plan(change.state.key, self._pause(change.state.key))
+        if reach.Kind.RESTORED in types:
+            for key in self._inhibited:
+                self._plan(key, 0.0)
+            self._inhibited.clear()
+
+    def _pause(self, key: str) -> float:
+        spoke_at = self._spoke_at.get(key)
+        if spoke_at is None:
+            return self._pauses.group_wait.total_seconds()
+        again = spoke_at + self._pauses.group_interval.total_seconds()
+        return max(0.0, again - anyio.current_time())
+
+    async def run(self) -> Never:
+        """Tell until cancelled."""
+        for key in await self._ledger.alerting():
+            self._plan(key, 0.0)
+        while True:
+            self._changed = anyio.Event()
+            await self._tell_due()
+            with anyio.CancelScope(deadline=self._heap[0][0] if self._heap else inf):
+                await self._changed.wait()
+
+    def _plan(self, key: str, delay: float) -> None:
+        due = anyio.current_time() + delay
+        if due < self._due.get(key, inf):
+            self._due[key] = due
+            heappush(self._heap, (due, key))
+            self._changed.set()
+
+    async def _tell_due(self) -> None:
+        while self._heap and self._heap[0][0] <= anyio.current_time():
+            due, key = heappop(self._heap)
+            if self._due.get(key) == due:
+                await self._tell(key)
+
+    async def _tell(self, key: str) -> None:
+        """Look at one group: gather → decide → apply."""
+        self._due.pop(key, None)
+        standing, now = await self._ledger.standing(key), self._now()
+        post = _Post(self._frame(key), standing, now)
+        tellings = [
+            made
+            for listener in self._listeners
+            if (made := self._consider(listener, post)) is not None
+        ]
+        if tellings:
+            number = standing.notifications + len(post.written)
+            await self._ledger.tell(key, number, tellings)
+        if post.written:
+            self._spoke_at[key] = anyio.current_time()
+            self._posted()
+        self._plan_reminder(key, standing, tellings, now)
+
+    def _consider(self, listener: Listener, post: "_Post") -> Telling | None:
+        told = post.standing.told.get(listener.name)
+        if post.standing.state.phase is not Phase.WATCHED:
+            return (
+                Telling(sink=listener.name, told=None, delivery=None) if told else None
+            )
+
+        holding = [
+            a for a in post.standing.state.alerts.values() if post.wanted(a, listener)
+        ]
+        decision = telling.decide(
+            holding, told, post.now, self._rules, inhibited=self._held_back(post.frame)
+        )
+        if isinstance(decision, Speak):
+            return post.speak(listener, decision)
+        self._keep_silent(listener, post.frame, decision)
+        trimmed = telling.still_held(told, holding)
+        if decision.reason is WhyNot.INHIBITED or trimmed == told:
+            return None
+        return Telling(sink=listener.name, told=trimmed, delivery=None)
+
+    def _held_back(self, frame: Frame) -> bool:
+        return frame.key != frame.source and self._lost(frame.source)
+
+    def _keep_silent(self, listener: Listener, frame: Frame, decision: Silent) -> None:
+        if decision.reason is WhyNot.INHIBITED:
+            self._inhibited.add(frame.key)
+        log.debug(
+            "telling.withheld",
+            group=frame.key,
+            sink=listener.name,
+            reason=decision.reason,
+        )
+
+    def _plan_reminder(
+        self,
+        key: str,
+        standing: Standing,
+        tellings: Sequence[Telling],
+        now: datetime,
+    ) -> None:
+        told = {**standing.told, **{t.sink: t.told for t in tellings}}
+        firing = [heard.at for heard in told.values() if heard and heard.alerts]
+        if firing:
+            again = min(firing) + self._rules.repeat_interval
+            self._plan(key, max(1.0, (again - now).total_seconds()))
+        else:
+            self._spoke_at.pop(key, None)
+
+
+class _Post:
+    """The messages that one look at a group gives rise to; sinks share them."""
+
+    def __init__(self, frame: Frame, standing: Standing, now: datetime) -> None:
+        self.frame = frame
+        self.standing = standing
+        self.now = now
+        self.written: dict[Speak, Message] = {}
+
+    def wanted(self, alert: Alert, listener: Listener) -> bool:
+        traits = events.traits(self.frame, message.NOTIFICATION, alert.severity)
+        return listener.wants({**traits, "alert": alert.name})
+
+    def speak(self, listener: Listener, decision: Speak) -> Telling:
+        if decision not in self.written:
+            self.written[decision] = self._write(decision)
+        seconds = self.now.timestamp()
+        delivery = Delivery(
+            sink=listener.name,
+            message=self.written[decision],
+            due=seconds,
+            since=seconds,
+        )
+        told = telling.hearing(decision.alerts, self.now)
+        return Telling(sink=listener.name, told=told, delivery=delivery)
+
+    def _write(self, decision: Speak) -> Message:
+        return notifications.build(
+            self.frame,
+            self.standing.state.snapshot,
+            decision,
+            number=self.standing.notifications + len(self.written) + 1,
+            last_sequence=self.standing.state.sequence,
+            now=self.now,
+        )

@@ -1,0 +1,277 @@
+"""One look at one instance: gather → decide → apply.
+
+A visit asks the source, lets ``core`` decide what that means, and commits state
+and events together. What goes wrong with a visit moves the sight of the source
+and the cadence of the instance, never a snapshot. One poller per source.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+import anyio
+import structlog
+from msgspec import Struct
+
+from monitor import errors
+from monitor.core import backoff, cadence, model, state
+from monitor.core.cadence import Limits
+from monitor.core.events import Frame
+from monitor.core.model import InstanceKey, Snapshot
+from monitor.core.state import Phase
+from monitor.core.watch import Watch
+from monitor.ports import Head, Look, Luck, Memory, Now, Source
+from monitor.recorder import Decide, Recorder
+from monitor.sight import Sight
+
+GONE_AFTER: Final = 3
+"""Answers in a row that know no such instance, until it is believed gone."""
+
+SPREAD_PER_WATCH: Final = 0.01
+"""Seconds by which each added watch widens the spread of the first visits."""
+
+log = structlog.get_logger()
+
+
+class Plan(Protocol):
+    """The scheduler, as far as watches come and go."""
+
+    def spread(self, keys: Iterable[InstanceKey], seconds: float) -> None: ...
+    def drop(self, key: InstanceKey) -> None: ...
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """*gone_apart* and *spread* are seconds."""
+
+    limits: Limits = Limits()
+    settle: timedelta = timedelta(minutes=30)
+    gone_apart: float = 60.0
+    spread: float = 10.0
+    web_url: str | None = None
+    locale: str = "en"
+
+
+class Track:
+    """What is kept in memory of a watch between two visits."""
+
+    __slots__ = (
+        "changed_at",
+        "digest",
+        "failures",
+        "finished_at",
+        "missing",
+        "missing_at",
+        "watch",
+    )
+
+    def __init__(self, watch: Watch, head: Head | None) -> None:
+        self.watch = watch
+        self.digest = b""
+        self.failures = 0
+        self.missing = 0
+        self.missing_at = 0.0
+        self.changed_at = head.changed_at if head else None
+        self.finished_at = head.finished_at if head else None
+
+
+class Poller:
+    def __init__(
+        self,
+        source: Source,
+        plan: Plan,
+        *,
+        memory: Memory,
+        recorder: Recorder,
+        sight: Sight,
+        rules: Rules,
+        now: Now,
+        luck: Luck,
+    ) -> None:
+        self._source = source
+        self._plan = plan
+        self._memory = memory
+        self._recorder = recorder
+        self._sight = sight
+        self._rules = rules
+        self._now = now
+        self._luck = luck
+        self._tracks: dict[InstanceKey, Track] = {}
+        self._unknown: set[tuple[str, int]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tracks)
+
+    async def watch(self, watches: Iterable[Watch]) -> None:
+        """Watch exactly *watches*; what was watched before keeps its schedule."""
+        now = self._now()
+        wanted = {watch.key: watch for watch in watches if not _over(watch, now)}
+        heads = await self._heads()
+        for key in self._tracks.keys() - wanted.keys():
+            await self._unwatch(key)
+        for key in heads.keys() - wanted.keys():
+            if heads[key].phase is not Phase.UNWATCHED:
+                await self._end(key, None, Phase.UNWATCHED)
+
+        added = [watch for key, watch in wanted.items() if key not in self._tracks]
+        for key in wanted.keys() & self._tracks.keys():
+            self._tracks[key].watch = wanted[key]
+        self._follow(added, heads)
+
+    async def _heads(self) -> dict[InstanceKey, Head]:
+        found = await self._memory.heads(self._source.name)
+        keyed = ((_instance_key(head.key), head) for head in found)
+        return {key: head for key, head in keyed if key is not None}
+
+    def _follow(self, added: list[Watch], heads: dict[InstanceKey, Head]) -> None:
+        new = []
+        for watch in added:
+            head = heads.get(watch.key)
+            if head is None or head.phase is not Phase.RETIRED:
+                self._tracks[watch.key] = Track(watch, head)
+                new.append(watch.key)
+        seconds = min(self._rules.spread, len(new) * SPREAD_PER_WATCH)
+        self._plan.spread(new, seconds)
+
+    async def _unwatch(self, key: InstanceKey) -> None:
+        track = self._tracks.pop(key)
+        self._plan.drop(key)
+        await self._end(key, track.watch, Phase.UNWATCHED)
+
+    async def visit(self, key: InstanceKey) -> float | None:
+        """Look once; say in how many seconds to look again, None for never."""
+        track = self._tracks.get(key)
+        if track is None:
+            return None
+        try:
+            look = await self._source.look(key, track.digest)
+        except errors.SourceError as error:
+            return await self._failed(track, error)
+        await self._sight.clear(key)
+        track.failures = track.missing = 0
+        if look.snapshot is not None:
+            await self._compare(track, look, look.snapshot)
+        return await self._next(track)
+
+    async def _compare(self, track: Track, look: Look, snapshot: Snapshot) -> None:
+        key, now = track.watch.key, self._now()
+        frame = self._frame(track.watch, key)
+        severity = track.watch.options.severity
+        self._report_unknown(snapshot)
+        recorded = await self._record(
+            track,
+            lambda known: state.seen(known, snapshot, frame, now, severity=severity),
+        )
+        track.digest = look.digest if recorded else b""
+
+    async def _record(self, track: Track, decide: Decide) -> bool:
+        key = track.watch.key
+
+        def decide_if_watched(known: state.State) -> state.Change | None:
+            return decide(known) if self._tracks.get(key) is track else None
+
+        after = await self._recorder.record(str(key), decide_if_watched)
+        if after is not None:
+            track.changed_at, track.finished_at = after.changed_at, after.finished_at
+        return after is not None
+
+    async def _next(self, track: Track) -> float | None:
+        now, limits = self._now(), self._rules.limits
+        settle = track.watch.options.settle or self._rules.settle
+        finished = track.finished_at
+        if _over(track.watch, now) or (finished and now - finished >= settle):
+            await self._retire(track)
+            return None
+        if finished:
+            since = (now - finished).total_seconds()
+            return cadence.settling(since, limits, self._luck())
+        quiet = (now - (track.changed_at or now)).total_seconds()
+        return cadence.interval(quiet, limits, self._luck())
+
+    async def _retire(self, track: Track) -> None:
+        self._tracks.pop(track.watch.key, None)
+        await self._end(track.watch.key, track.watch, Phase.RETIRED)
+
+    async def _end(self, key: InstanceKey, watch: Watch | None, phase: Phase) -> None:
+        frame, now = self._frame(watch, key), self._now()
+        await self._recorder.record(
+            str(key), lambda known: state.ended(known, phase, frame, now)
+        )
+
+    async def _failed(self, track: Track, error: errors.SourceError) -> float | None:
+        key = track.watch.key
+        log.debug("visit.failed", key=str(key), reason=str(error))
+        track.failures += 1
+        match error:
+            case errors.Missing():
+                return await self._missing(track)
+            case errors.Forbidden():
+                await self._sight.refused(key, str(error))
+                return self._rules.limits.cap
+            case errors.Garbled(whole_source=False):
+                self._report_unusable(track, error)
+            case _:
+                await self._sight.failed(error)
+        # While the source is lost it stays in line: a probe takes who is first.
+        return 0.0 if self._sight.lost else self._retry(track)
+
+    async def _missing(self, track: Track) -> float | None:
+        await self._sight.answered()
+        now, apart = anyio.current_time(), self._rules.gone_apart
+        if not track.missing or now - track.missing_at >= apart:
+            track.missing, track.missing_at = track.missing + 1, now
+        if track.missing < GONE_AFTER:
+            return track.missing_at + apart - now
+
+        frame, moment = self._frame(track.watch, track.watch.key), self._now()
+        await self._record(track, lambda known: state.gone(known, frame, moment))
+        # Should it be known again, that is news even if the answer is an old one.
+        track.digest = b""
+        return await self._next(track)
+
+    def _retry(self, track: Track) -> float:
+        pause = backoff.full_jitter(track.failures, self._luck())
+        floor = self._rules.limits.floor or 1.0
+        return min(self._rules.limits.cap, max(pause, floor))
+
+    def _report_unusable(self, track: Track, error: errors.SourceError) -> None:
+        if track.failures == 1:
+            key, ids = str(track.watch.key), error.request_ids
+            log.warning("answer.unusable", key=key, reason=str(error), request_ids=ids)
+
+    def _report_unknown(self, snapshot: Snapshot) -> None:
+        for kind, code in model.unknown_codes(snapshot) - self._unknown:
+            self._unknown.add((kind, code))
+            log.warning("code.unknown", source=self._source.name, kind=kind, code=code)
+
+    def frame(self, key: str) -> Frame:
+        """Say what the messages about *key* share: instance, scope or source."""
+        instance = _instance_key(key)
+        if instance is not None:
+            track = self._tracks.get(instance)
+            return self._frame(track.watch if track else None, instance)
+        subject = key.partition("/")[2] or None
+        name, locale = self._source.name, self._rules.locale
+        return Frame(source=name, key=key, subject=subject, locale=locale)
+
+    def _frame(self, watch: Watch | None, key: InstanceKey) -> Frame:
+        return Frame(
+            source=key.source,
+            key=str(key),
+            subject=key.subject,
+            instance=key,
+            labels=watch.labels if watch else {},
+            web_url=self._rules.web_url,
+            locale=self._rules.locale,
+        )
+
+
+def _over(watch: Watch, now: datetime) -> bool:
+    return watch.options.until is not None and now >= watch.options.until
+
+
+def _instance_key(text: str) -> InstanceKey | None:
+    parts = text.split("/")
+    if len(parts) != 4:
+        return None
+    source, scope_type, scope_id, number = parts
+    return InstanceKey(source, scope_type, scope_id, int(number))

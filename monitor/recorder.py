@@ -1,0 +1,31 @@
+"""Load, decide, commit: the one way in which anything is remembered."""
+
+from collections.abc import Callable
+
+from monitor.core.state import Change, State
+from monitor.ports import Memory
+
+Decide = Callable[[State], Change | None]
+
+
+class Recorder:
+    """*committed* hears of each change once it is durable."""
+
+    def __init__(self, memory: Memory, committed: Callable[[Change], None]) -> None:
+        self._memory = memory
+        self._committed = committed
+
+    async def record(self, key: str, decide: Decide) -> State | None:
+        """Let *decide* look at what is known of *key*; give what is known then.
+
+        None: the race was lost to somebody who recorded something newer. The
+        change is dropped, and the next visit decides anew.
+        """
+        before = await self._memory.load(key)
+        change = decide(before)
+        if change is None:
+            return before
+        if not await self._memory.commit(change):
+            return None
+        self._committed(change)
+        return change.state

@@ -1,0 +1,344 @@
+"""The composition root: builds everything, owns lifetimes and the order of the end.
+
+The only place that knows concrete classes. Straight lines on purpose: scoping
+enforces the order of construction, the exit stack the order of closing.
+"""
+
+import random
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Never
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import structlog
+from anyio.abc import TaskGroup
+
+from monitor import clock, errors, logs, wiring
+from monitor.core import matchers, state
+from monitor.core.events import Frame
+from monitor.core.message import Kind, Message
+from monitor.core.state import Change, Phase
+from monitor.dispatcher import Dispatcher
+from monitor.job import source as job
+from monitor.notifier import Listener, Notifier
+from monitor.poller import Poller
+from monitor.ports import Luck, Now, Sink
+from monitor.recorder import Recorder
+from monitor.scheduler import Scheduler
+from monitor.settings import secret
+from monitor.settings.model import Settings
+from monitor.sight import Sight
+from monitor.sinks import catalogue
+from monitor.sinks.catalogue import SinkConfig
+from monitor.sinks.config import LogConfig
+from monitor.store import opening
+from monitor.store.group import Run
+from monitor.store.sql import SqlStore
+from monitor.watchlist.files import Files
+from monitor.watchlist.listing import Listing, difference
+
+Until = Callable[[], Awaitable[None]]
+Load = Callable[[], Settings]
+
+HOUSEKEEPING = timedelta(hours=1)
+
+log = structlog.get_logger()
+
+
+async def told_to_stop() -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            return
+
+
+async def hung_up() -> None:
+    with anyio.open_signal_receiver(signal.SIGHUP) as signals:
+        async for _ in signals:
+            return
+
+
+async def serve(
+    load: Load,
+    *,
+    until: Until = told_to_stop,
+    reloading: Until = hung_up,
+    now: Now = clock.utc_now,
+    luck: Luck = random.random,  # noqa: TID251
+    run: Run = anyio.to_thread.run_sync,
+) -> None:
+    """Watch and tell until *until* returns.
+
+    Each time *reloading* returns, settings are loaded anew, all or nothing.
+    Raises errors.Misconfigured before anything is watched, errors.StoreError when
+    nothing can be remembered any more.
+    """
+    settings = load()
+    logs.protect(secret.known(settings))
+    async with opening.opened(settings.store, run=run) as store:
+        files = _files(settings)
+        while True:
+            async with AsyncExitStack() as stack:
+                house = _House(settings, store, files, now, luck)
+                again = await house.live(stack, load, until, reloading)
+            if again is None:
+                return
+            files = files.reconfigured(
+                again.watch_lists, directory=Path(), sources=tuple(again.sources)
+            )
+            settings = again
+
+
+def _files(settings: Settings) -> Files:
+    sources = tuple(settings.sources)
+    return Files(settings.watch_lists, directory=Path(), sources=sources)
+
+
+class _House:
+    """Everything that lives as long as one configuration."""
+
+    def __init__(
+        self, settings: Settings, store: SqlStore, files: Files, now: Now, luck: Luck
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._files = files
+        self._now = now
+        self._luck = luck
+        self._listing = Listing()
+        self._recorder = Recorder(store, self._committed)
+        self._schedulers: dict[str, Scheduler] = {}
+        self._sources: dict[str, job.JobSource] = {}
+        self._sights: dict[str, Sight] = {}
+        self._pollers: dict[str, Poller] = {}
+        self._dispatchers: list[Dispatcher] = []
+        self._notifier: Notifier
+
+    async def live(
+        self, stack: AsyncExitStack, load: Load, until: Until, reloading: Until
+    ) -> Settings | None:
+        """Run until told to stop (None) or until other settings are to be used."""
+        await self._build(stack)
+        again: Settings | None = None
+        async with anyio.create_task_group() as delivery:
+            self._start_delivery(delivery)
+            async with anyio.create_task_group() as intake:
+                await self._start_intake(intake)
+                again = await self._wait(load, until, reloading)
+                intake.cancel_scope.cancel()
+            log.info("service.stopping")
+            await self._drain()
+            delivery.cancel_scope.cancel()
+        return again
+
+    async def _build(self, stack: AsyncExitStack) -> None:
+        for config in _sinks(self._settings):
+            opened = catalogue.opened(config, now=self._now)
+            sink = await stack.enter_async_context(opened)
+            self._dispatchers.append(await self._dispatcher(sink, config))
+        for name in self._settings.sources:
+            await self._add_source(stack, name)
+        self._notifier = Notifier(
+            self._store,
+            [_listener(c) for c in _sinks(self._settings) if Kind.ALERTS in c.send],
+            rules=wiring.telling_rules(self._settings.alerts),
+            pauses=wiring.pauses(self._settings.alerts),
+            frame=self._frame,
+            lost=lambda name: name in self._sights and self._sights[name].lost,
+            posted=self._wake,
+            now=self._now,
+        )
+
+    async def _dispatcher(self, sink: Sink, config: SinkConfig) -> Dispatcher:
+        reads = Kind.EVENTS in config.send
+        if reads:
+            await self._store.enrol(sink.name)
+        wants = _wants(config) if reads else None
+        return Dispatcher(sink, self._store, wants, now=self._now, luck=self._luck)
+
+    async def _add_source(self, stack: AsyncExitStack, name: str) -> None:
+        source = self._settings.sources[name]
+        config = wiring.source_config(name, source)
+        opened = await stack.enter_async_context(job.opened(config))
+        rate, width = source.requests_per_second, source.max_in_flight
+        scheduler = Scheduler(name, width=width, rate=rate, luck=self._luck)
+        sight = Sight(
+            name,
+            scheduler,
+            memory=self._store,
+            recorder=self._recorder,
+            patience=wiring.patience(self._settings),
+            now=self._now,
+            luck=self._luck,
+            locale=self._settings.locale,
+        )
+        await sight.remember(await self._store.heads(name))
+        self._sources[name] = opened
+        self._schedulers[name] = scheduler
+        self._sights[name] = sight
+        self._pollers[name] = Poller(
+            opened,
+            scheduler,
+            memory=self._store,
+            recorder=self._recorder,
+            sight=sight,
+            rules=wiring.rules(self._settings, source),
+            now=self._now,
+            luck=self._luck,
+        )
+
+    def _start_delivery(self, tasks: TaskGroup) -> None:
+        for dispatcher in self._dispatchers:
+            tasks.start_soon(dispatcher.run, name="dispatcher")
+        tasks.start_soon(self._notifier.run, name="notifier")
+        tasks.start_soon(self._keep_house, name="housekeeping")
+
+    async def _start_intake(self, tasks: TaskGroup) -> None:
+        await self._abandon_unknown_sources()
+        await self._watch(await anyio.to_thread.run_sync(self._files.read))
+        log.info(
+            "service.started",
+            watches=len(self._listing.watches),
+            sources=list(self._settings.sources),
+            sinks=[sink.name for sink in self._settings.sinks],
+        )
+        tasks.start_soon(self._follow_files, name="watch list")
+        for name, scheduler in self._schedulers.items():
+            visit = self._pollers[name].visit
+            tasks.start_soon(scheduler.run, visit, name=f"scheduler {name}")
+
+    async def _wait(
+        self, load: Load, until: Until, reloading: Until
+    ) -> Settings | None:
+        again: Settings | None = None
+        async with anyio.create_task_group() as waiting:
+
+            async def stop() -> None:
+                await until()
+                waiting.cancel_scope.cancel()
+
+            waiting.start_soon(stop, name="until")
+            while again is None:
+                await reloading()
+                again = await self._reload(load)
+            waiting.cancel_scope.cancel()
+        return again
+
+    async def _reload(self, load: Load) -> Settings | None:
+        """Read everything anew; give other settings if there are any."""
+        try:
+            again = load()
+        except errors.Misconfigured as refused:
+            log.warning("configuration.refused", faults=refused.faults)
+            return None
+
+        logs.protect(secret.known(again))
+        if again.store != self._settings.store:
+            log.warning("configuration.needs_restart", key="store")
+            again = again.model_copy(update={"store": self._settings.store})
+        if again != self._settings:
+            log.info("configuration.changed")
+            return again
+
+        for source in self._sources.values():
+            source.renew()
+        await self._watch(await anyio.to_thread.run_sync(self._files.read))
+        log.info("configuration.unchanged")
+        return None
+
+    # The watch list.
+
+    async def _follow_files(self) -> None:
+        async for listing in self._files.changes():
+            await self._watch(listing)
+
+    async def _watch(self, listing: Listing) -> None:
+        changed = difference(self._listing, listing)
+        known = set(self._listing.faults)
+        for fault in listing.faults:
+            if fault not in known:
+                log.warning("watchlist.quarantined", fault=str(fault))
+        if self._listing.watches and any(
+            (changed.added, changed.removed, changed.changed)
+        ):
+            log.info(
+                "watchlist.changed",
+                added=len(changed.added),
+                removed=len(changed.removed),
+                changed=len(changed.changed),
+                quarantined=len(listing.faults),
+            )
+        self._listing = listing
+        for name, poller in self._pollers.items():
+            watches = listing.watches.values()
+            await poller.watch(watch for watch in watches if watch.key.source == name)
+
+    async def _abandon_unknown_sources(self) -> None:
+        for key in await self._store.alerting():
+            if key.partition("/")[0] not in self._settings.sources:
+                frame, now = self._frame(key), self._now()
+                await self._recorder.record(
+                    key,
+                    lambda known, frame=frame, now=now: state.ended(  # type: ignore[misc]
+                        known, Phase.UNWATCHED, frame, now
+                    ),
+                )
+
+    def _frame(self, key: str) -> Frame:
+        source, _, subject = key.partition("/")
+        if source in self._pollers:
+            return self._pollers[source].frame(key)
+        return Frame(source=source, key=key, subject=subject or None)
+
+    # What was recorded goes out.
+
+    def _committed(self, change: Change) -> None:
+        self._notifier.changed(change)
+        if change.events:
+            self._wake()
+
+    def _wake(self) -> None:
+        for dispatcher in self._dispatchers:
+            dispatcher.wake()
+
+    async def _drain(self) -> None:
+        grace = self._settings.shutdown_grace.total_seconds()
+        with anyio.move_on_after(grace) as scope:
+            async with anyio.create_task_group() as tasks:
+                for dispatcher in self._dispatchers:
+                    tasks.start_soon(dispatcher.drain, name="drain")
+        if scope.cancelled_caught:
+            log.warning("service.drain_cut_short", grace=grace)
+
+    async def _keep_house(self) -> Never:
+        readers = [sink.name for sink in _sinks(self._settings)]
+        while True:
+            before = self._now() - self._settings.retention
+            while await self._store.forget(before, readers):
+                await anyio.lowlevel.checkpoint()
+            await anyio.sleep(HOUSEKEEPING.total_seconds())
+
+
+def _sinks(settings: Settings) -> tuple[SinkConfig, ...]:
+    """List the sinks; if none is a log, ours still hears of lost sources."""
+    if any(isinstance(sink, LogConfig) for sink in settings.sinks):
+        return settings.sinks
+    about_sources = 'type=~"bkjob[.]source[.].*"'
+    ours = LogConfig(
+        name="log", kind="log", send=(Kind.EVENTS,), match=(about_sources,)
+    )
+    return (*settings.sinks, ours)
+
+
+def _wants(config: SinkConfig) -> Callable[[Message], bool]:
+    wanted = config.matchers
+    return lambda message: matchers.all_match(wanted, message.traits)
+
+
+def _listener(config: SinkConfig) -> Listener:
+    wanted = config.matchers
+    return Listener(config.name, lambda traits: matchers.all_match(wanted, traits))

@@ -1,0 +1,60 @@
+"""One instance at play: its story, when it began, and its own weather."""
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from monitor.simulator import retry, timeline
+from monitor.simulator.faults import Switchboard
+from monitor.simulator.story import Canned, Flavour, Story
+from monitor.simulator.timeline import Moment
+
+
+class Instance:
+    """All times are seconds of the simulated world."""
+
+    def __init__(
+        self,
+        biz: int,
+        job_instance_id: int,
+        *,
+        story: Story | Canned,
+        flavour: Flavour,
+        began: float,
+    ) -> None:
+        self.biz = biz
+        self.job_instance_id = job_instance_id
+        self.story = story
+        self.flavour = flavour
+        self.began = began
+        self.faults = Switchboard(story.faults, since=began)
+        self._printed: tuple[Moment, bytes] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.biz}/{self.job_instance_id}"
+
+    def moment(self, now: float) -> Moment | None:
+        """Say how things stand; None: archived, or canned and so without state."""
+        if isinstance(self.story, Canned):
+            return None
+        return self.story.timeline.at(now - self.began)
+
+    def retry(self, now: float, beat: float) -> None:
+        """Let a user retry the failed hosts *now*; each state lasts one *beat*.
+
+        Raises:
+            NotRetryableError: the instance is archived, canned, or not failed.
+        """
+        moment = self.moment(now)
+        if moment is None or isinstance(self.story, Canned):
+            raise retry.NotRetryableError(f"{self} has no state to retry")
+        elapsed = now - self.began
+        past = self.story.timeline.until(elapsed)
+        future = timeline.paced(retry.retried(moment), beat=beat, start=elapsed)
+        self.story = replace(self.story, timeline=timeline.dated([*past, *future]))
+
+    def printed(self, moment: Moment, put: Callable[[], bytes]) -> bytes:
+        """Put *moment* into bytes, once for as long as it lasts."""
+        if self._printed is None or self._printed[0] is not moment:
+            self._printed = (moment, put())
+        return self._printed[1]

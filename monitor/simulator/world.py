@@ -1,0 +1,111 @@
+"""The world of one JOB: its instances, who may see them, the weather, the time.
+
+Knows no API and no sockets. Time is the event loop's clock, times the speed,
+from the first time anybody asks; so a test in virtual time has virtual JOB time.
+"""
+
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import Final
+
+import anyio
+
+from monitor.simulator import scenarios
+from monitor.simulator.credentials import Credentials
+from monitor.simulator.faults import Fault, Switchboard
+from monitor.simulator.instance import Instance
+from monitor.simulator.record import Record
+from monitor.simulator.scenarios import Parts
+from monitor.simulator.story import Canned, Flavour, Story
+
+FIRST_ID: Final = 20000153
+
+_MORNING_OF_2024_05_20: Final = 1716170400.0
+
+
+class World:
+    """A world to be played in; all of it may be changed while it is served.
+
+    *epoch* is the date of second 0, for printing alone. *credentials* of None
+    lets everybody in. *seed* decides all luck.
+    """
+
+    def __init__(
+        self,
+        *,
+        credentials: Credentials | None = None,
+        flavour: Flavour = Flavour.MODERN,
+        speed: float = 1.0,
+        epoch: float = _MORNING_OF_2024_05_20,
+        seed: int = 0,
+        clock: Callable[[], float] = anyio.current_time,
+    ) -> None:
+        self.credentials = credentials
+        self.flavour = flavour
+        self.epoch = epoch
+        self.forbidden: set[int] = set()
+        """Businesses that the caller may not see."""
+
+        self.faults = Switchboard()
+        self.record = Record()
+        self.instances: dict[tuple[int, int], Instance] = {}
+        self.luck = Random(seed)  # noqa: S311 - weather, not secrets
+        self._clock = clock
+        self._speed = speed
+        self._origin: float | None = None
+        self._next_id = FIRST_ID
+
+    def now(self) -> float:
+        """Count the simulated seconds since the world was first looked at."""
+        if self._origin is None:
+            self._origin = self._clock()
+        return (self._clock() - self._origin) * self._speed
+
+    def play(
+        self,
+        story: str | Story | Canned,
+        *,
+        biz: int = 2,
+        job_instance_id: int | None = None,
+        parts: Parts = Parts(),  # noqa: B008 - frozen
+        flavour: Flavour | None = None,
+    ) -> Instance:
+        """Begin *story* now, a built-in one by its name; return its instance.
+
+        Without an id the next free one is taken; an id in use begins anew.
+        """
+        if isinstance(story, str):
+            story = scenarios.story(story, parts)
+        identifier = self._free_id() if job_instance_id is None else job_instance_id
+        own = story.flavour if isinstance(story, Story) else None
+        instance = Instance(
+            biz,
+            identifier,
+            story=story,
+            flavour=flavour or own or self.flavour,
+            began=self.now(),
+        )
+        self.instances[biz, identifier] = instance
+        return instance
+
+    def find(self, biz: int, job_instance_id: int) -> Instance | None:
+        return self.instances.get((biz, job_instance_id))
+
+    def switch(self, faults: Iterable[Fault], *, on: Instance | None = None) -> None:
+        """Replace the faults of the world, or those *on* one instance."""
+        board = self.faults if on is None else on.faults
+        board.switch(faults, now=self.now())
+
+    def striking(self, instance: Instance | None) -> tuple[Fault, ...]:
+        """Draw the faults that hit one request: the world's, then the instance's."""
+        now = self.now()
+        ours = self.faults.striking(now, self.luck.random)
+        theirs = instance.faults.striking(now, self.luck.random) if instance else ()
+        return ours + theirs
+
+    def _free_id(self) -> int:
+        taken = {identifier for _, identifier in self.instances}
+        while self._next_id in taken:
+            self._next_id += 1
+        self._next_id += 1
+        return self._next_id - 1

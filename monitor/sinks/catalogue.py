@@ -1,0 +1,40 @@
+"""Every kind of sink, and how each is opened.
+
+A kind's technology is imported when such a sink is opened, so that reading the
+configuration stays quick.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, assert_never
+
+from pydantic import Field
+
+from monitor.ports import Now, Sink
+from monitor.sinks.config import LogConfig, PluginConfig, WebhookConfig
+
+SinkConfig = Annotated[
+    LogConfig | WebhookConfig | PluginConfig, Field(discriminator="kind")
+]
+
+
+@asynccontextmanager
+async def opened(config: SinkConfig, *, now: Now) -> AsyncIterator[Sink]:
+    """Open a sink; Misconfigured if a file or a plugin is not what it should be."""
+    match config:
+        case LogConfig():
+            from monitor.sinks.log import LogSink  # noqa: PLC0415
+
+            yield LogSink(config.name)
+        case WebhookConfig():
+            from monitor.sinks import webhook  # noqa: PLC0415
+
+            async with webhook.opened(config, now=now) as sink:
+                yield sink
+        case PluginConfig():
+            from monitor.sinks import plugin  # noqa: PLC0415
+
+            async with plugin.opened(config) as sink:
+                yield sink
+        case _:
+            assert_never(config)

@@ -1,0 +1,99 @@
+"""Jobs that arrive together share one transaction.
+
+A commit costs a flush to disk, however much it holds. The writer gathers what is
+asked within 5 ms (or 200 jobs), runs it in order in one transaction on the
+store's thread, and answers only once that is durable. A job that only reads does
+not wait for others.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Never, TypeVar
+
+import anyio
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from monitor import errors
+
+T = TypeVar("T")
+Job = Callable[[Connection], T]
+Run = Callable[[Callable[[], Any]], Awaitable[Any]]
+"""Runs a function on the store's thread, or in place under virtual time."""
+
+WINDOW: Final = 0.005
+MOST: Final = 200
+BACKLOG: Final = 10_000
+
+
+class _Ticket:
+    """One job waiting for its transaction."""
+
+    __slots__ = ("done", "failure", "job", "result")
+
+    def __init__(self, job: Job[Any]) -> None:
+        self.job = job
+        self.done = anyio.Event()
+        self.result: Any = None
+        self.failure: errors.StoreError | None = None
+
+
+class Group:
+    """The one writer of a connection."""
+
+    def __init__(self, connection: Connection, run: Run) -> None:
+        self._connection = connection
+        self._run = run
+        self._tickets: list[_Ticket] = []
+        self._room = anyio.Semaphore(BACKLOG)
+        self._arrived = anyio.Event()
+        self._full = anyio.Event()
+
+    async def do(self, job: Job[T], *, hurry: bool = False) -> T:
+        """Run *job* in a transaction and give its result once that is durable.
+
+        Once accepted, the job runs even if the caller is cancelled meanwhile.
+        Raises errors.StoreError when the transaction failed.
+        """
+        async with self._room:
+            ticket = _Ticket(job)
+            self._tickets.append(ticket)
+            self._arrived.set()
+            if hurry or len(self._tickets) >= MOST:
+                self._full.set()
+            await ticket.done.wait()
+        if ticket.failure is not None:
+            raise ticket.failure
+        result: T = ticket.result
+        return result
+
+    async def run(self) -> Never:
+        """Serve until cancelled."""
+        while True:
+            await self._arrived.wait()
+            with anyio.move_on_after(WINDOW):
+                await self._full.wait()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Run what is waiting now."""
+        self._arrived, self._full = anyio.Event(), anyio.Event()
+        while self._tickets:
+            tickets, self._tickets = self._tickets[:MOST], self._tickets[MOST:]
+            with anyio.CancelScope(shield=True):
+                await self._run(lambda batch=tickets: self._transact(batch))  # type: ignore[misc]
+            for ticket in tickets:
+                ticket.done.set()
+
+    def _transact(self, tickets: list[_Ticket]) -> None:
+        try:
+            with self._connection.begin():
+                for ticket in tickets:
+                    ticket.result = ticket.job(self._connection)
+        except SQLAlchemyError as error:
+            for ticket in tickets:
+                ticket.failure = errors.StoreError(f"the store failed: {_short(error)}")
+
+
+def _short(error: SQLAlchemyError) -> str:
+    # SQLAlchemy's own text would print statements and what was bound to them.
+    return str(getattr(error, "orig", None) or type(error).__name__)

@@ -1,0 +1,172 @@
+"""Opening the store: lock, pragmas, migrations, and clear words when that fails.
+
+Whatever is wrong with the file is found here, before anything is watched, and
+ends in ``errors.Misconfigured``; what breaks later is an ``errors.StoreError``.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import anyio.to_thread
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.pool import StaticPool
+
+from monitor import errors
+from monitor.store import schema
+from monitor.store.group import Group, Run
+from monitor.store.sql import SqlStore
+
+# FULL costs nothing once commits are shared, and NORMAL loses acknowledged
+# transactions on power loss.
+_PRAGMAS: Final = (
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA wal_autocheckpoint = 1000",
+)
+
+
+@asynccontextmanager
+async def opened(
+    url: str, *, run: Run = anyio.to_thread.run_sync
+) -> AsyncIterator[SqlStore]:
+    """Open the store at *url* and own it until the end.
+
+    Raises errors.Misconfigured where the file is locked by another daemon, is no
+    database, comes from a newer version, or cannot be written.
+    """
+    path = file_of(url)
+    with _locked(path), _connected(path) as connection:
+        group = Group(connection, run)
+        position = await run(lambda: _last_position(connection))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(group.run, name="store")
+            try:
+                yield SqlStore(group, position=position)
+            finally:
+                tasks.cancel_scope.cancel()
+                with anyio.CancelScope(shield=True):
+                    await group.flush()
+
+
+def file_of(url: str) -> Path:
+    """Give the file behind a SQLite *url*; other engines are not built yet."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise errors.Misconfigured(f"store: {url!r} is no database URL") from None
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        raise errors.Misconfigured(
+            "store: only sqlite:///path/to/file.db is built so far"
+        )
+    return Path(parsed.database)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    # An advisory lock that the kernel drops with the process, however it ends.
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise errors.Misconfigured(
+            f"store: cannot create {lock}: {error.strerror}"
+        ) from error
+    try:
+        _lock(descriptor, path)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+        raise errors.Misconfigured(
+            f"store: {path} is in use by another Job Monitor (process {owner}); "
+            "stop it, or give this one another store"
+        ) from error
+    os.truncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+
+@contextmanager
+def _connected(path: Path) -> Iterator[Connection]:
+    engine = create_engine(
+        f"sqlite:///{path}",
+        poolclass=StaticPool,
+        connect_args={"check_same_thread": False},
+    )
+    _begin_ourselves(engine)
+    try:
+        with engine.connect() as connection:
+            _prepare(connection, path)
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _begin_ourselves(engine: Engine) -> None:
+    """Make DDL transactional: sqlite3 would begin before writes only."""
+
+    @event.listens_for(engine, "connect")
+    def autocommit(connection: sqlite3.Connection, _: Any) -> None:
+        connection.isolation_level = None
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _prepare(connection: Connection, path: Path) -> None:
+    try:
+        migrate(connection)
+    except CommandError as error:
+        raise errors.Misconfigured(
+            f"store: {path} was written by a newer Job Monitor; upgrade this one, "
+            "or give it another store"
+        ) from error
+    except DatabaseError as error:
+        raise errors.Misconfigured(
+            f"store: {path}: {error.orig}; {_remedy(error)}"
+        ) from error
+
+
+def _remedy(error: DatabaseError) -> str:
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return "restore it from a backup, or move it away to start anew"
+    if code == sqlite3.SQLITE_FULL:
+        return "make room on the disk"
+    return "check that the file and its directory can be written"
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the schema of *connection* up to date, in one transaction."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    with connection.begin():
+        command.upgrade(config, "head")
+
+
+def _last_position(connection: Connection) -> int:
+    with connection.begin():
+        newest = connection.execute(select(func.max(schema.events.c.position))).scalar()
+        read = connection.execute(select(func.max(schema.cursors.c.position))).scalar()
+    return max(newest or 0, read or 0)

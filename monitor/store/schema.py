@@ -1,0 +1,121 @@
+"""The tables; ``migrations/`` creates them.
+
+Each row that belongs to somebody carries the shard of its key, so that several
+daemons can share one database later. Structured values are MessagePack of the
+types in ``core``; columns exist where a statement selects by them.
+"""
+
+from typing import Final
+
+import xxhash
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+SHARDS: Final = 64
+
+metadata = MetaData()
+
+states = Table(
+    "states",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("shard", SmallInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("alerting", Integer, nullable=False),
+    Column("changed_at", Float),
+    Column("finished_at", Float),
+    Column("body", LargeBinary, nullable=False),
+    Index("states_alerting", "alerting"),
+)
+"""What is known of each instance, scope and source."""
+
+events = Table(
+    "events",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("shard", SmallInteger, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("message", LargeBinary, nullable=False),
+    UniqueConstraint("key", "sequence"),
+)
+"""The log that sinks read by cursor; positions rise, with holes."""
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("sink", Text, primary_key=True),
+    Column("shard", SmallInteger, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
+"""How far each sink has read."""
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("sink", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("shard", SmallInteger, nullable=False),
+    Column("line", Text, nullable=False),
+    Column("due", Float, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("message", LargeBinary, nullable=False),
+    UniqueConstraint("sink", "id"),
+    Index("deliveries_line", "sink", "line", "number"),
+)
+"""Messages on their way: notifications, and events that failed at least once."""
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("sink", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("shard", SmallInteger, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("died_at", Float, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("message", LargeBinary, nullable=False),
+)
+"""Messages that a sink will never take."""
+
+told = Table(
+    "told",
+    metadata,
+    Column("sink", Text, primary_key=True),
+    Column("group", Text, primary_key=True),
+    Column("shard", SmallInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+"""What each sink was last told about each group."""
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("shard", SmallInteger, nullable=False),
+    Column("notifications", BigInteger, nullable=False),
+)
+"""How many notifications each group has had: the numbers in their ids."""
+
+
+def shard(key: str) -> int:
+    """Map a key to its shard: fixed for ever, whatever machine computes it."""
+    return xxhash.xxh64_intdigest(key.encode()) % SHARDS

@@ -1,0 +1,92 @@
+"""From settings to the plain values that the parts take.
+
+Together with ``service`` the only reader of settings beside the command line.
+"""
+
+from collections.abc import Mapping
+
+from monitor import errors
+from monitor.core import telling
+from monitor.core.cadence import Limits
+from monitor.job.source import SourceConfig
+from monitor.notifier import Pauses
+from monitor.poller import Rules
+from monitor.settings import secret
+from monitor.settings.model import AlertSettings, Settings, SourceSettings
+from monitor.sight import Patience
+
+STARTUP_SPREAD: float = 10.0
+"""Seconds over which first visits are spread, at most."""
+
+
+def source_config(name: str, source: SourceSettings) -> SourceConfig:
+    return SourceConfig(
+        name=name,
+        url=source.url,
+        credentials=lambda: credentials(source),
+        credentials_in=source.credentials_in,
+        language=source.language,
+        timezone=source.timezone,
+        tenant=source.tenant,
+        ca_file=source.ca_file,
+        client_cert_file=source.client_cert_file,
+        client_key_file=source.client_key_file,
+        proxy=source.proxy,
+        connect_timeout=source.connect_timeout,
+        timeout=source.timeout,
+        max_body=source.max_body,
+        max_in_flight=source.max_in_flight,
+    )
+
+
+def credentials(source: SourceSettings) -> Mapping[str, str]:
+    """Read the credentials anew; OSError where a file of theirs is no longer there."""
+    try:
+        found = {
+            "bk_app_code": source.app_code,
+            "bk_app_secret": secret.reveal(source.app_secret, source.app_secret_file),
+            "bk_username": source.username,
+            "bk_token": secret.reveal(source.token, source.token_file),
+            "bk_access_token": secret.reveal(
+                source.access_token, source.access_token_file
+            ),
+        }
+    except errors.Misconfigured as error:
+        raise OSError(str(error)) from error
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def spread(settings: Settings) -> float:
+    return min(settings.polling.max_interval.total_seconds(), STARTUP_SPREAD)
+
+
+def patience(settings: Settings) -> Patience:
+    lost_after = settings.polling.lost_after.total_seconds()
+    return Patience(lost_after=lost_after, spread=spread(settings))
+
+
+def rules(settings: Settings, source: SourceSettings) -> Rules:
+    floor = settings.polling.min_interval
+    limits = Limits(
+        floor=None if floor is None else floor.total_seconds(),
+        cap=settings.polling.max_interval.total_seconds(),
+    )
+    return Rules(
+        limits=limits,
+        settle=settings.polling.settle,
+        spread=spread(settings),
+        web_url=source.web_url,
+        locale=settings.locale,
+    )
+
+
+def telling_rules(alerts: AlertSettings) -> telling.Rules:
+    return telling.Rules(
+        at_least=alerts.hosts_failed.at_least,
+        percent=alerts.hosts_failed.percent,
+        repeat_interval=alerts.repeat_interval,
+    )
+
+
+def pauses(alerts: AlertSettings) -> Pauses:
+    return Pauses(group_wait=alerts.group_wait, group_interval=alerts.group_interval)
