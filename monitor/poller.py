@@ -96,6 +96,7 @@ class Poller:
         self._now = now
         self._luck = luck
         self._tracks: dict[InstanceKey, Track] = {}
+        self._listing = anyio.Lock()
         self._unknown: set[tuple[str, int]] = set()
 
     def __len__(self) -> int:
@@ -105,17 +106,16 @@ class Poller:
         """Watch exactly *watches*; what was watched before keeps its schedule."""
         now = self._now()
         wanted = {watch.key: watch for watch in watches if not _over(watch, now)}
-        heads = await self._heads()
-        for key in self._tracks.keys() - wanted.keys():
-            await self._unwatch(key)
-        for key in heads.keys() - wanted.keys():
-            if heads[key].phase is not Phase.UNWATCHED:
-                await self._end(key, None, Phase.UNWATCHED)
+        async with self._listing:
+            heads = await self._heads()
+            for key in wanted.keys() & self._tracks.keys():
+                _renew(self._tracks[key], wanted[key])
+            added = [watch for key, watch in wanted.items() if key not in self._tracks]
+            self._follow(added, heads)
 
-        added = [watch for key, watch in wanted.items() if key not in self._tracks]
-        for key in wanted.keys() & self._tracks.keys():
-            self._tracks[key].watch = wanted[key]
-        self._follow(added, heads)
+            open_ = {k for k, head in heads.items() if head.phase is not Phase.UNWATCHED}
+            for key in (self._tracks.keys() | open_) - wanted.keys():
+                await self._unwatch(key)
 
     async def _heads(self) -> dict[InstanceKey, Head]:
         found = await self._memory.heads(self._source.name)
@@ -133,9 +133,9 @@ class Poller:
         self._plan.spread(new, seconds)
 
     async def _unwatch(self, key: InstanceKey) -> None:
-        track = self._tracks.pop(key)
+        track = self._tracks.pop(key, None)
         self._plan.drop(key)
-        await self._end(key, track.watch, Phase.UNWATCHED)
+        await self._end(key, track.watch if track else None, Phase.UNWATCHED)
 
     async def visit(self, key: InstanceKey) -> float | None:
         """Look once; say in how many seconds to look again, None for never."""
@@ -145,12 +145,20 @@ class Poller:
         try:
             look = await self._source.look(key, track.digest)
         except errors.SourceError as error:
-            return await self._failed(track, error)
-        await self._sight.clear(key)
+            delay = await self._failed(track, error)
+            if not _over(track.watch, self._now()):
+                return delay
+            await self._retire(track)
+            return None
+        if self._sight.troubled:
+            await self._sight.clear(key)
         track.failures = track.missing = 0
         if look.snapshot is not None:
             await self._compare(track, look, look.snapshot)
-        return await self._next(track)
+        delay = self._next(track)
+        if delay is None:
+            await self._retire(track)
+        return delay
 
     async def _compare(self, track: Track, look: Look, snapshot: Snapshot) -> None:
         key, now = track.watch.key, self._now()
@@ -174,12 +182,11 @@ class Poller:
             track.changed_at, track.finished_at = after.changed_at, after.finished_at
         return after is not None
 
-    async def _next(self, track: Track) -> float | None:
+    def _next(self, track: Track) -> float | None:
+        """Say in how many seconds to look again; None: it is time to retire."""
         now, limits = self._now(), self._rules.limits
-        settle = track.watch.options.settle or self._rules.settle
         finished = track.finished_at
-        if _over(track.watch, now) or (finished and now - finished >= settle):
-            await self._retire(track)
+        if _over(track.watch, now) or (finished and self._settled(track, now)):
             return None
         if finished:
             since = (now - finished).total_seconds()
@@ -187,15 +194,28 @@ class Poller:
         quiet = (now - (track.changed_at or now)).total_seconds()
         return cadence.interval(quiet, limits, self._luck())
 
+    def _settled(self, track: Track, now: datetime) -> bool:
+        settle = track.watch.options.settle
+        settle = self._rules.settle if settle is None else settle
+        return track.finished_at is not None and now - track.finished_at >= settle
+
     async def _retire(self, track: Track) -> None:
-        self._tracks.pop(track.watch.key, None)
-        await self._end(track.watch.key, track.watch, Phase.RETIRED)
+        key = track.watch.key
+        # A visit may outlive its watch, which has been ended by then.
+        if self._tracks.get(key) is track:
+            del self._tracks[key]
+            await self._end(key, track.watch, Phase.RETIRED)
 
     async def _end(self, key: InstanceKey, watch: Watch | None, phase: Phase) -> None:
         frame, now = self._frame(watch, key), self._now()
-        await self._recorder.record(
-            str(key), lambda known: state.ended(known, phase, frame, now)
-        )
+
+        def decide_if_open(known: state.State) -> state.Change | None:
+            over = known.phase is Phase.UNWATCHED
+            return None if over else state.ended(known, phase, frame, now)
+
+        # Where a race is lost, no later visit would decide anew.
+        while await self._recorder.record(str(key), decide_if_open) is None:
+            pass
 
     async def _failed(self, track: Track, error: errors.SourceError) -> float | None:
         key = track.watch.key
@@ -208,6 +228,7 @@ class Poller:
                 await self._sight.refused(key, str(error))
                 return self._rules.limits.cap
             case errors.Garbled(whole_source=False):
+                await self._sight.answered()
                 self._report_unusable(track, error)
             case _:
                 await self._sight.failed(error)
@@ -220,18 +241,23 @@ class Poller:
         if not track.missing or now - track.missing_at >= apart:
             track.missing, track.missing_at = track.missing + 1, now
         if track.missing < GONE_AFTER:
-            return track.missing_at + apart - now
+            return self._within_limits(track.missing_at + apart - now)
 
         frame, moment = self._frame(track.watch, track.watch.key), self._now()
         await self._record(track, lambda known: state.gone(known, frame, moment))
         # Should it be known again, that is news even if the answer is an old one.
         track.digest = b""
-        return await self._next(track)
+        delay = self._next(track)
+        if delay is None:
+            await self._retire(track)
+        return delay
 
     def _retry(self, track: Track) -> float:
-        pause = backoff.full_jitter(track.failures, self._luck())
-        floor = self._rules.limits.floor or 1.0
-        return min(self._rules.limits.cap, max(pause, floor))
+        return self._within_limits(backoff.full_jitter(track.failures, self._luck()))
+
+    def _within_limits(self, pause: float) -> float:
+        limits = self._rules.limits
+        return min(limits.cap, max(pause, limits.floor or 1.0))
 
     def _report_unusable(self, track: Track, error: errors.SourceError) -> None:
         if track.failures == 1:
@@ -263,6 +289,13 @@ class Poller:
             web_url=self._rules.web_url,
             locale=self._rules.locale,
         )
+
+
+def _renew(track: Track, watch: Watch) -> None:
+    if watch.options.severity is not track.watch.options.severity:
+        # What holds is to be judged anew, even if the answer is an old one.
+        track.digest = b""
+    track.watch = watch
 
 
 def _over(watch: Watch, now: datetime) -> bool:

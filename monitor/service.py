@@ -6,7 +6,7 @@ enforces the order of construction, the exit stack the order of closing.
 
 import random
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -67,13 +67,15 @@ async def serve(
     *,
     until: Until = told_to_stop,
     reloading: Until = hung_up,
+    guests: Sequence[Sink] = (),
     now: Now = clock.utc_now,
     luck: Luck = random.random,  # noqa: TID251
     run: Run = anyio.to_thread.run_sync,
 ) -> None:
     """Watch and tell until *until* returns.
 
-    Each time *reloading* returns, settings are loaded anew, all or nothing.
+    Each time *reloading* returns, settings are loaded anew, all or nothing. *guests*
+    are sinks beside the configured ones; they take everything.
     Raises errors.Misconfigured before anything is watched, errors.StoreError when
     nothing can be remembered any more.
     """
@@ -83,7 +85,7 @@ async def serve(
         files = _files(settings)
         while True:
             async with AsyncExitStack() as stack:
-                house = _House(settings, store, files, now, luck)
+                house = _House(settings, store, files, guests, now=now, luck=luck)
                 again = await house.live(stack, load, until, reloading)
             if again is None:
                 return
@@ -102,11 +104,19 @@ class _House:
     """Everything that lives as long as one configuration."""
 
     def __init__(
-        self, settings: Settings, store: SqlStore, files: Files, now: Now, luck: Luck
+        self,
+        settings: Settings,
+        store: SqlStore,
+        files: Files,
+        guests: Sequence[Sink],
+        *,
+        now: Now,
+        luck: Luck,
     ) -> None:
         self._settings = settings
         self._store = store
         self._files = files
+        self._guests = guests
         self._now = now
         self._luck = luck
         self._listing = Listing()
@@ -139,12 +149,15 @@ class _House:
         for config in _sinks(self._settings):
             opened = catalogue.opened(config, now=self._now)
             sink = await stack.enter_async_context(opened)
-            self._dispatchers.append(await self._dispatcher(sink, config))
+            reads = Kind.EVENTS in config.send
+            await self._add_sink(sink, _wants(config) if reads else None)
+        for guest in self._guests:
+            await self._add_sink(guest, lambda _: True)
         for name in self._settings.sources:
             await self._add_source(stack, name)
         self._notifier = Notifier(
             self._store,
-            [_listener(c) for c in _sinks(self._settings) if Kind.ALERTS in c.send],
+            self._listeners(),
             rules=wiring.telling_rules(self._settings.alerts),
             pauses=wiring.pauses(self._settings.alerts),
             frame=self._frame,
@@ -153,12 +166,20 @@ class _House:
             now=self._now,
         )
 
-    async def _dispatcher(self, sink: Sink, config: SinkConfig) -> Dispatcher:
-        reads = Kind.EVENTS in config.send
-        if reads:
+    def _listeners(self) -> list[Listener]:
+        told = [sink for sink in _sinks(self._settings) if Kind.ALERTS in sink.send]
+        guests = [Listener(guest.name, lambda _: True) for guest in self._guests]
+        return [*map(_listener, told), *guests]
+
+    async def _add_sink(
+        self, sink: Sink, wants: Callable[[Message], bool] | None
+    ) -> None:
+        if wants is not None:
             await self._store.enrol(sink.name)
-        wants = _wants(config) if reads else None
-        return Dispatcher(sink, self._store, wants, now=self._now, luck=self._luck)
+        dispatcher = Dispatcher(
+            sink, self._store, wants, now=self._now, luck=self._luck
+        )
+        self._dispatchers.append(dispatcher)
 
     async def _add_source(self, stack: AsyncExitStack, name: str) -> None:
         source = self._settings.sources[name]

@@ -60,6 +60,7 @@ class Sight:
         self._reaching = anyio.Lock(fast_acquire=True)
         self._refused: set[str] = set()
         self._throttles = 0
+        self._throttled_until = 0.0
 
     @property
     def lost(self) -> bool:
@@ -70,9 +71,16 @@ class Sight:
         own = await self._memory.load(self._source)
         if own.alerts:
             self._reach = Reach(standing=Standing.LOST, failures=reach.TRIES)
+            self._brake.probe(0.0)
         scopes = [head.key for head in heads if head.key.count("/") == 2]
         known = [await self._memory.load(key) for key in scopes]
         self._refused = {scope.key for scope in known if scope.alerts}
+
+    @property
+    def troubled(self) -> bool:
+        """Whether an answer is news: ask before ``clear``, which costs more."""
+        doubted = self._reach is not reach.SEEN
+        return doubted or bool(self._refused) or self._throttles > 0
 
     async def clear(self, key: InstanceKey) -> None:
         """An answer came: the source is seen, and *key*'s scope with it."""
@@ -107,10 +115,13 @@ class Sight:
         )
 
     def _throttle(self, error: errors.Throttled) -> None:
-        self._throttles += 1
+        now = anyio.current_time()
+        # The visits that were under way together are throttled together, once.
+        self._throttles += now >= self._throttled_until
         pause = backoff.doubling(self._throttles)
         if error.retry_after is not None:
             pause = error.retry_after.total_seconds() + self._luck()
+        self._throttled_until = max(self._throttled_until, now + pause)
         self._brake.throttle(pause)
 
     async def _move(self, step: Callable[[Reach], Reach]) -> None:
@@ -131,16 +142,18 @@ class Sight:
         )
 
     async def _refusing(self, key: InstanceKey, reason: str) -> None:
-        (self._refused.add if reason else self._refused.discard)(key.scope)
         frame = Frame(
             source=key.source,
             key=key.scope,
             subject=f"{key.scope_type}/{key.scope_id}",
             locale=self._locale,
         )
-        await self._recorder.record(
-            key.scope, lambda known: state.refused(known, reason, frame, self._now())
-        )
+        async with self._reaching:
+            (self._refused.add if reason else self._refused.discard)(key.scope)
+            await self._recorder.record(
+                key.scope,
+                lambda known: state.refused(known, reason, frame, self._now()),
+            )
 
 
 def _cause(error: errors.SourceError) -> Cause:

@@ -1,0 +1,119 @@
+"""What was found, for pipes and for programs.
+
+The shapes are public (``docs/wait.md``) and use the words of the events: one line
+for each failed host, or one object for each instance.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+from msgspec import Struct
+
+from monitor.core import codes, ending, events
+from monitor.core.ending import Finding
+from monitor.core.events import Frame, HostData, InstanceData, StatusData
+from monitor.core.model import InstanceKey, Snapshot, Step
+
+Framing = Callable[[InstanceKey], Frame]
+
+
+class Output(StrEnum):
+    TABLE = "table"
+    PLAIN = "plain"
+    JSON = "json"
+    JSONL = "jsonl"
+
+
+class StepData(Struct, kw_only=True):
+    step_instance_id: int
+    execute_count: int
+    name: str
+    status: int
+    status_name: str
+    failed: int
+    total: int
+
+
+class FindingData(Struct, kw_only=True):
+    """*hosts* are the failed ones, each once; counts are of distinct hosts.
+
+    *after* is None where the instance was never seen.
+    """
+
+    outcome: str
+    reason: str
+    instance: InstanceData | None
+    link: str | None
+    after: StatusData | None
+    failed: int
+    total: int
+    unfinished: int
+    hosts: list[HostData]
+    steps: list[StepData]
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+_UNSEEN = Snapshot(status=0)
+
+
+def data(finding: Finding, frame: Frame) -> FindingData:
+    seen = finding.snapshot or _UNSEEN
+    failed = ending.failed_hosts(seen)
+    return FindingData(
+        outcome=finding.ending,
+        reason=finding.reason,
+        instance=events.instance_data(frame, seen),
+        link=events.link(frame, seen, None),
+        after=_status(finding.snapshot, frame.locale),
+        failed=len(failed),
+        total=len(ending.hosts(seen)),
+        unfinished=len(ending.unfinished_hosts(seen)),
+        hosts=events.host_list(failed, frame.locale),
+        steps=[_step(step, frame.locale) for step in seen.steps],
+        started_at=seen.started_at,
+        ended_at=seen.ended_at if seen.finished else None,
+    )
+
+
+def lines(
+    findings: Iterable[Finding], framing: Framing, output: Output
+) -> Iterator[str]:
+    """Render all but a table, which ``table`` does."""
+    if output is Output.PLAIN:
+        for finding in findings:
+            yield from _plain(finding, framing(finding.key))
+        return
+    datas = [data(finding, framing(finding.key)) for finding in findings]
+    encoded = [msgspec.json.encode(each) for each in datas]
+    if output is Output.JSON:
+        whole = msgspec.json.encode([msgspec.Raw(each) for each in encoded])
+        encoded = [msgspec.json.format(whole)]
+    yield from (each.decode() for each in encoded)
+
+
+def _plain(finding: Finding, frame: Frame) -> Iterator[str]:
+    failed = ending.failed_hosts(finding.snapshot or _UNSEEN)
+    for host in events.host_list(failed, frame.locale):
+        fields = (host.ip or "", host.bk_cloud_id, frame.key)
+        yield "\t".join(map(str, (*fields, host.status, host.status_name)))
+
+
+def _status(snapshot: Snapshot | None, locale: str) -> StatusData | None:
+    if snapshot is None:
+        return None
+    return StatusData(snapshot.status, codes.run(snapshot.status).name(locale))
+
+
+def _step(step: Step, locale: str) -> StepData:
+    return StepData(
+        step_instance_id=step.step_instance_id,
+        execute_count=step.execute_count,
+        name=step.name,
+        status=step.status,
+        status_name=codes.run(step.status).name(locale),
+        failed=len(step.failures),
+        total=len(step.hosts),
+    )

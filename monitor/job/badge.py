@@ -1,0 +1,56 @@
+"""Our credentials as they are shown to JOB, and kept from everybody else."""
+
+import json
+from collections.abc import Mapping
+from typing import Final, Literal
+from urllib.parse import quote
+
+from msgspec import Struct
+
+# Anything shorter would blot out innocent text.
+_SHORTEST: Final = 4
+_PUBLIC: Final = frozenset({"bk_app_code", "bk_username"})
+
+
+class Badge(Struct, frozen=True):
+    """*fields* go into the body and *headers* into the head; one is empty."""
+
+    fields: Mapping[str, str]
+    headers: Mapping[str, str]
+    secrets: tuple[bytes, ...]
+
+    def hushed(self, body: bytes) -> bytes:
+        """Blot out our secrets, in case the other side repeats what we sent."""
+        for secret in self.secrets:
+            body = body.replace(secret, b"***")
+
+        return body
+
+
+def of(credentials: Mapping[str, str], place: Literal["body", "header"]) -> Badge:
+    secrets = _secrets(credentials)
+    if place == "body":
+        return Badge(fields=credentials, headers={}, secrets=secrets)
+
+    # Source: bkapi-client-core auth.py, read 2026-11: the header drops the prefix
+    # of this one key.
+    renamed = {
+        "access_token" if name == "bk_access_token" else name: value
+        for name, value in credentials.items()
+    }
+    headers = {"X-Bkapi-Authorization": json.dumps(renamed)}
+    return Badge(fields={}, headers=headers, secrets=secrets)
+
+
+def _secrets(credentials: Mapping[str, str]) -> tuple[bytes, ...]:
+    values = [
+        value
+        for name, value in credentials.items()
+        if name not in _PUBLIC and len(value) >= _SHORTEST
+    ]
+    forms = {
+        form.encode()
+        for value in values
+        for form in (value, quote(value, safe=""), json.dumps(value)[1:-1])
+    }
+    return tuple(sorted(forms, key=len, reverse=True))

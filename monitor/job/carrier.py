@@ -1,0 +1,187 @@
+"""Carries bytes to one source and back; knows HTTP and nothing of JOB.
+
+One session for each source. Whatever goes wrong on the way is ``Unavailable``
+with a short text that names neither the path nor a header, and without a cause,
+because aiohttp's errors hold our headers; an answer that no API would give (too
+long, a redirect) is ``Garbled``.
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from datetime import timedelta
+from pathlib import Path
+from socket import socket
+from typing import Final
+
+import aiohttp
+from aiohttp import (
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    StreamReader,
+    TCPConnector,
+)
+from msgspec import Struct
+from yarl import URL
+
+from monitor import errors
+from monitor.job import mishap
+
+# Front ends of JOB (nginx, the API gateway) keep idle connections for a minute
+# and more. Where a server is quicker to close, the race is lost within a
+# millisecond only, and then ``post`` asks once more on a new connection.
+KEEPALIVE: Final = timedelta(seconds=15)
+
+_opened: ContextVar[list[int]] = ContextVar("opened")
+"""A mark for each socket that the request under way had to open. A list, because
+several addresses of one name are tried in tasks, which share what they inherit."""
+
+
+class Answer(Struct, frozen=True):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """The way to one source. *max_body* counts bytes after inflation."""
+
+    url: str
+    ca_file: Path | None = None
+    client_cert_file: Path | None = None
+    client_key_file: Path | None = None
+    proxy: str | None = None
+    connect_timeout: timedelta = timedelta(seconds=5)
+    timeout: timedelta = timedelta(seconds=30)
+    max_body: int = 64 * 1024 * 1024
+    max_in_flight: int = 64
+
+
+class Carrier:
+    def __init__(self, session: ClientSession, route: Route) -> None:
+        self._session = session
+        self._max_body = route.max_body
+        self._root = route.url.rstrip("/")
+        self._urls: dict[str, URL] = {}
+
+    async def post(
+        self, path: str, body: bytes, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Post once, or twice where a kept connection turned out to be closed.
+
+        *path* is one of few: its URL is kept. The request must be harmless to
+        repeat.
+        """
+        url = self._urls.get(path) or self._urls.setdefault(
+            path, URL(self._root + path)
+        )
+        fresh: list[int] = []
+        _opened.set(fresh)
+        try:
+            return await self._exchange(url, body, headers)
+        except (aiohttp.ClientError, OSError) as error:
+            if fresh or not mishap.hung_up(error):
+                raise errors.Unavailable(mishap.words(error)) from None
+
+        try:
+            return await self._exchange(url, body, headers)
+        except (aiohttp.ClientError, OSError) as error:
+            raise errors.Unavailable(mishap.words(error)) from None
+
+    async def _exchange(
+        self, url: URL, body: bytes, headers: Mapping[str, str] | None
+    ) -> Answer:
+        response = await self._session.post(
+            url, data=body, headers=headers, allow_redirects=False
+        )
+        # Not ``async with``, which costs a tenth of a poll: the connection of an
+        # answer that was read to its end is back in the pool by itself.
+        try:
+            self._check(response)
+            content = await self._read(response.content)
+            return Answer(response.status, response.headers, content)
+        finally:
+            if not response.content.at_eof():
+                response.close()
+
+    def _check(self, response: ClientResponse) -> None:
+        if 300 <= response.status < 400:
+            raise errors.Garbled(
+                f"HTTP {response.status}: redirected, maybe to a login page",
+                whole_source=True,
+            )
+
+        if (response.content_length or 0) > self._max_body:
+            raise self._too_long()
+
+    async def _read(self, stream: StreamReader) -> bytes:
+        chunks, left = [], self._max_body
+        while chunk := await stream.readany():
+            chunks.append(chunk)
+            left -= len(chunk)
+            if left < 0:
+                raise self._too_long()
+
+        return b"".join(chunks)
+
+    def _too_long(self) -> errors.Garbled:
+        return errors.Garbled(f"the answer is longer than {self._max_body} bytes")
+
+
+@asynccontextmanager
+async def opened(route: Route, headers: Mapping[str, str]) -> AsyncIterator[Carrier]:
+    """Open a session; *headers* go with every request."""
+    connector = TCPConnector(
+        # Twice what is let in: a connector at its limit is a poor throttle.
+        # Source: aiohttp issues 1821 and 9670.
+        limit=2 * route.max_in_flight,
+        keepalive_timeout=KEEPALIVE.total_seconds(),
+        ssl=_tls(route),
+        socket_factory=_socket,
+    )
+    async with ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers=headers,
+        proxy=route.proxy,
+        trust_env=False,
+        timeout=ClientTimeout(
+            total=route.timeout.total_seconds(),
+            connect=route.connect_timeout.total_seconds(),
+        ),
+    ) as session:
+        yield Carrier(session, route)
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket:
+    family, kind, protocol, _, _ = address
+    _opened.get().append(family)
+    return socket(family, kind, protocol)
+
+
+def _tls(route: Route) -> ssl.SSLContext | bool:
+    if not (route.ca_file or route.client_cert_file):
+        return True
+
+    try:
+        context = ssl.create_default_context(cafile=route.ca_file)
+        if route.client_cert_file:
+            context.load_cert_chain(
+                route.client_cert_file,
+                route.client_key_file,
+                # Or else OpenSSL would ask the terminal.
+                password=str,
+            )
+    except OSError as error:
+        files = ", ".join(
+            str(file)
+            for file in (route.ca_file, route.client_cert_file, route.client_key_file)
+            if file
+        )
+        raise errors.Misconfigured(
+            f"{files}: no usable certificate: {error}"
+        ) from error
+
+    return context

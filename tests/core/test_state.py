@@ -1,0 +1,232 @@
+from datetime import datetime
+
+import msgspec
+from hypothesis import given, settings
+
+from monitor.core import reach, state, transitions
+from monitor.core.alerts import Alert, Name
+from monitor.core.events import Frame
+from monitor.core.message import Message
+from monitor.core.model import Snapshot
+from monitor.core.state import Phase, State
+from monitor.core.transitions import Attempt
+from monitor.core.watch import Severity
+from tests.core import lives, plain
+from tests.core.builders import FRAME, KEY, NOW, SECOND, STEPS, hosts, job, step
+from tests.core.lives import Chapter, Turn, lived
+
+laws = settings(max_examples=60, deadline=None)
+
+SOURCE = Frame(source="prod", key="prod")
+SCOPE = Frame(source="prod", key="prod/biz/2", subject="biz/2")
+
+
+@laws
+@given(lives.a_life())
+def test_event_ids_count_up_from_one_without_holes(life: list[Chapter]) -> None:
+    recorded = [event for chapter in life for event in chapter.events]
+
+    assert [event.id for event in recorded] == [
+        f"{KEY}#{number}" for number in range(1, len(recorded) + 1)
+    ]
+    assert [event.sequence for event in recorded] == [*range(1, len(recorded) + 1)]
+    assert life[-1].after.sequence == len(recorded)
+
+
+@laws
+@given(lives.a_life())
+def test_the_same_answer_over_the_same_stored_state_gives_the_same_change(
+    life: list[Chapter],
+) -> None:
+    for chapter in life:
+        stored = msgspec.msgpack.decode(
+            msgspec.msgpack.encode(chapter.before), type=State
+        )
+
+        assert stored == chapter.before
+        assert lives.decided(stored, chapter.act, chapter.now) == chapter.change
+
+
+@laws
+@given(lives.a_life())
+def test_an_answer_gives_no_change_exactly_where_it_says_nothing_new(
+    life: list[Chapter],
+) -> None:
+    for chapter in life:
+        if isinstance(chapter.act, Snapshot):
+            known = chapter.before
+            after = transitions.merged(known.snapshot, chapter.act)
+            watched = known.phase is Phase.WATCHED and not known.gone
+
+            assert (chapter.change is None) == (watched and after == known.snapshot)
+
+
+@laws
+@given(lives.a_life())
+def test_every_change_is_one_version_further(life: list[Chapter]) -> None:
+    changes = [chapter.change for chapter in life if chapter.change]
+
+    assert [change.state.version for change in changes] == [*range(1, len(changes) + 1)]
+
+
+@laws
+@given(lives.a_life())
+def test_an_answer_that_comes_twice_is_nothing_new(life: list[Chapter]) -> None:
+    for chapter in life:
+        if isinstance(chapter.act, Snapshot) or chapter.act is Turn.GONE:
+            assert lives.decided(chapter.after, chapter.act, chapter.now) is None
+
+
+@laws
+@given(lives.a_life())
+def test_occasions_never_fall_while_an_alert_holds(life: list[Chapter]) -> None:
+    for chapter in life:
+        for name, held in chapter.before.alerts.items():
+            now_held = chapter.after.alerts.get(name)
+            if now_held is not None:
+                assert now_held.occasions >= held.occasions
+                assert now_held.since == held.since
+
+
+@laws
+@given(lives.a_life())
+def test_each_failed_host_of_a_watched_instance_stands_in_an_alert(
+    life: list[Chapter],
+) -> None:
+    for chapter in life:
+        known = chapter.after
+        if known.phase is Phase.WATCHED and known.snapshot is not None:
+            failed = {
+                step.step_instance_id: len(step.failures)
+                for step in known.snapshot.steps
+                if step.failures
+            }
+
+            assert failed == {
+                alert.attempt.step_instance_id: alert.failed
+                for alert in known.alerts.values()
+                if alert.attempt is not None
+            }
+
+
+@laws
+@given(lives.a_life())
+def test_an_unwatched_instance_holds_no_alert(life: list[Chapter]) -> None:
+    for chapter in life:
+        assert chapter.after.phase is Phase.WATCHED or not chapter.after.alerts
+
+
+@laws
+@given(lives.a_life())
+def test_alert_events_say_how_the_alerts_held_came_to_be(life: list[Chapter]) -> None:
+    for chapter in life:
+        names = [*chapter.before.alerts]
+        for event in chapter.events:
+            if event.type == "bkjob.alert.raised":
+                names.append(_alert_id(event))
+            if event.type == "bkjob.alert.resolved":
+                names.remove(_alert_id(event))
+
+        assert sorted(names) == sorted(chapter.after.alerts)
+
+
+def _alert_id(event: Message) -> str:
+    alert = plain.data(event)["alert"]
+    step = f"/{alert['step']['step_instance_id']}" if "step" in alert else ""
+    return f"{alert['name']}{step}"
+
+
+@laws
+@given(lives.a_life())
+def test_a_finished_instance_knows_since_when(life: list[Chapter]) -> None:
+    for chapter in life:
+        known = chapter.after
+        if known.snapshot is not None and not known.gone:
+            assert (known.finished_at is not None) == known.snapshot.finished
+
+
+def at(*acts: lives.Act) -> State:
+    return [*lived(acts)][-1].after
+
+
+def test_the_time_of_the_end_is_that_of_the_first_sight_of_this_end() -> None:
+    assert at(job(2), job(3), job(3)).finished_at == NOW + SECOND
+    assert at(job(4), job(2)).finished_at is None
+    assert at(job(4), job(3)).finished_at == NOW + SECOND
+    assert at(job(2), Turn.GONE).finished_at == NOW + SECOND
+
+
+def test_the_time_of_the_last_change_moves_with_changes_only() -> None:
+    renamed = msgspec.structs.replace(job(2), name="other")
+
+    assert at(job(2), renamed).changed_at == NOW
+    assert at(job(2), job(7)).changed_at == NOW + SECOND
+
+
+def test_a_silent_novelty_is_remembered_without_an_event() -> None:
+    renamed = msgspec.structs.replace(job(2), name="other")
+    last = [*lived([job(2), renamed])][-1]
+
+    assert last.events == ()
+    assert last.after.snapshot == renamed
+
+
+def test_the_severity_of_the_watch_wins_over_the_usual_one() -> None:
+    failed = job(4, step(4, hosts(_1=104)))
+    change = state.seen(
+        State(key=str(KEY)), failed, FRAME, NOW, severity=Severity.WARNING
+    )
+
+    assert change is not None
+    assert change.state.alerts == {
+        f"hosts_failed/{STEPS[0]}": Alert(
+            name=Name.HOSTS_FAILED,
+            severity=Severity.WARNING,
+            since=NOW,
+            attempt=Attempt(STEPS[0], 0, "push"),
+            status=4,
+            failed=1,
+            total=1,
+        ),
+        "job_failed": Alert(
+            name=Name.JOB_FAILED, severity=Severity.WARNING, since=NOW, status=4
+        ),
+    }
+
+
+def reached(known: State, kind: reach.Kind, now: datetime) -> state.Change:
+    cause = reach.Cause.AUTH if kind is reach.Kind.LOST else None
+    return state.reached(known, kind, cause, SOURCE, now)
+
+
+def test_a_lost_source_is_an_event_and_an_alert_until_it_is_restored() -> None:
+    lost = reached(State(key="prod"), reach.Kind.LOST, NOW)
+    restored = reached(lost.state, reach.Kind.RESTORED, NOW + SECOND)
+
+    assert [(e.id, e.type, plain.data(e).get("cause")) for e in lost.events] == [
+        ("prod#1", "bkjob.source.lost", "auth"),
+        ("prod#2", "bkjob.alert.raised", None),
+    ]
+    assert [(e.id, e.type) for e in restored.events] == [
+        ("prod#3", "bkjob.source.restored"),
+        ("prod#4", "bkjob.alert.resolved"),
+    ]
+    assert [*lost.state.alerts] == ["source_lost"]
+    assert restored.state.alerts == {}
+
+
+def test_a_scope_that_may_not_be_seen_is_told_once_with_the_reason() -> None:
+    first = state.refused(State(key=SCOPE.key), "no view_history", SCOPE, NOW)
+    assert first is not None
+    again = state.refused(first.state, "no view_history, still", SCOPE, NOW)
+    allowed = state.refused(first.state, "", SCOPE, NOW)
+
+    assert plain.lines(first.events) == [
+        "alert.raised job_refused critical (no view_history)"
+    ]
+    assert again is None
+    assert allowed is not None
+    assert plain.lines(allowed.events) == [
+        "alert.resolved job_refused critical (no view_history)"
+    ]
+    assert state.refused(allowed.state, "", SCOPE, NOW) is None

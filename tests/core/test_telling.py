@@ -1,0 +1,288 @@
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import Struct
+
+from monitor.core import telling
+from monitor.core.alerts import Alert, Name
+from monitor.core.telling import Heard, Rules, Silent, Speak, Told, Why, WhyNot
+from monitor.core.transitions import Attempt
+from monitor.core.watch import Severity
+from tests.core import lives
+from tests.core.builders import NOW, SECOND
+from tests.core.lives import Chapter
+
+laws = settings(max_examples=100, deadline=None)
+
+HOURS_4 = timedelta(hours=4)
+WARNING, CRITICAL = Severity.WARNING, Severity.CRITICAL
+
+
+def hosts_failed(
+    failed: int = 2,
+    *,
+    occasions: int = 2,
+    severity: Severity = CRITICAL,
+    total: int = 100,
+) -> Alert:
+    return Alert(
+        name=Name.HOSTS_FAILED,
+        severity=severity,
+        since=NOW,
+        attempt=Attempt(7001, 0, "push"),
+        failed=failed,
+        total=total,
+        occasions=occasions,
+    )
+
+
+def job_failed(*, occasions: int = 1, severity: Severity = CRITICAL) -> Alert:
+    return Alert(
+        name=Name.JOB_FAILED, severity=severity, since=NOW, occasions=occasions
+    )
+
+
+def told(*alerts: Alert, ago: timedelta = SECOND) -> Told:
+    return telling.hearing(alerts, NOW - ago)
+
+
+class Case(Struct, kw_only=True):
+    why: Why | WhyNot
+    holding: tuple[Alert, ...] = ()
+    told: Told | None = None
+    rules: Rules = Rules()
+    inhibited: bool = False
+
+
+CASES: Mapping[str, Case] = {
+    "Nothing holds and nothing was ever said: there is nothing to say.": Case(
+        why=WhyNot.ALREADY_TOLD
+    ),
+    "Hosts failed and the sink has heard nothing yet.": Case(
+        why=Why.FIRST, holding=(hosts_failed(),)
+    ),
+    "All was well when the sink was last told; now hosts fail.": Case(
+        why=Why.FIRST, holding=(hosts_failed(),), told=told()
+    ),
+    "What holds is what was said.": Case(
+        why=WhyNot.ALREADY_TOLD, holding=(hosts_failed(),), told=told(hosts_failed())
+    ),
+    "The job failed too since the sink heard of its hosts.": Case(
+        why=Why.NEW_ALERT,
+        holding=(hosts_failed(), job_failed()),
+        told=told(hosts_failed()),
+    ),
+    "More hosts failed.": Case(
+        why=Why.MORE_HOSTS,
+        holding=(hosts_failed(3, occasions=3),),
+        told=told(hosts_failed()),
+    ),
+    "One host recovered while another failed: the count is the same.": Case(
+        why=Why.MORE_HOSTS,
+        holding=(hosts_failed(2, occasions=3),),
+        told=told(hosts_failed()),
+    ),
+    "The job failed once more.": Case(
+        why=Why.WORSE, holding=(job_failed(occasions=2),), told=told(job_failed())
+    ),
+    "A warning became critical.": Case(
+        why=Why.WORSE, holding=(job_failed(),), told=told(job_failed(severity=WARNING))
+    ),
+    "A critical alert became a warning.": Case(
+        why=WhyNot.ALREADY_TOLD,
+        holding=(job_failed(severity=WARNING),),
+        told=told(job_failed()),
+    ),
+    "Fewer hosts are failed than were said.": Case(
+        why=WhyNot.IMPROVING, holding=(hosts_failed(1),), told=told(hosts_failed())
+    ),
+    "One of two alerts is over.": Case(
+        why=WhyNot.IMPROVING,
+        holding=(hosts_failed(),),
+        told=told(hosts_failed(), job_failed()),
+    ),
+    "It still holds four hours after it was said.": Case(
+        why=Why.REMINDER,
+        holding=(hosts_failed(),),
+        told=told(hosts_failed(), ago=HOURS_4),
+    ),
+    "It is a second too early for a reminder.": Case(
+        why=WhyNot.ALREADY_TOLD,
+        holding=(hosts_failed(),),
+        told=told(hosts_failed(), ago=HOURS_4 - SECOND),
+    ),
+    "News goes before a reminder that is due as well.": Case(
+        why=Why.MORE_HOSTS,
+        holding=(hosts_failed(3, occasions=3),),
+        told=told(hosts_failed(), ago=HOURS_4),
+    ),
+    "All that was said is over.": Case(why=Why.RESOLVED, told=told(hosts_failed())),
+    "It was said already that all is over, hours ago.": Case(
+        why=WhyNot.ALREADY_TOLD, told=told(ago=HOURS_4)
+    ),
+    "Two failed hosts are fewer than the five worth telling.": Case(
+        why=WhyNot.BELOW_THRESHOLD, holding=(hosts_failed(),), rules=Rules(at_least=5)
+    ),
+    "Two failed hosts of a hundred are less than the five per cent asked for.": Case(
+        why=WhyNot.BELOW_THRESHOLD, holding=(hosts_failed(),), rules=Rules(percent=5)
+    ),
+    "Two failed hosts of twenty are more than the five per cent asked for.": Case(
+        why=Why.FIRST, holding=(hosts_failed(total=20),), rules=Rules(percent=5)
+    ),
+    "Thresholds count hosts; a failed job is always worth telling.": Case(
+        why=Why.FIRST,
+        holding=(job_failed(), hosts_failed()),
+        rules=Rules(at_least=5),
+    ),
+    "It fell below the threshold after it was said, and is not over.": Case(
+        why=WhyNot.IMPROVING,
+        holding=(hosts_failed(4, occasions=5),),
+        told=told(hosts_failed(5, occasions=5)),
+        rules=Rules(at_least=5),
+    ),
+    "What was said is over; what was never worth telling holds on.": Case(
+        why=Why.RESOLVED,
+        holding=(hosts_failed(),),
+        told=told(job_failed()),
+        rules=Rules(at_least=5),
+    ),
+    "The source is lost: what holds may be out of date.": Case(
+        why=WhyNot.INHIBITED, holding=(hosts_failed(),), inhibited=True
+    ),
+    "The source is lost: that nothing holds may be out of date as well.": Case(
+        why=WhyNot.INHIBITED, told=told(hosts_failed()), inhibited=True
+    ),
+}
+
+
+@pytest.mark.parametrize("sentence", CASES)
+def test_every_decision_carries_its_reason(sentence: str) -> None:
+    case = CASES[sentence]
+    decision = telling.decide(
+        case.holding, case.told, NOW, case.rules, inhibited=case.inhibited
+    )
+
+    assert decision.reason is case.why
+
+
+def test_every_reason_has_a_case() -> None:
+    assert {case.why for case in CASES.values()} == {*Why, *WhyNot}
+
+
+def test_only_what_is_worth_telling_is_told() -> None:
+    holding = (job_failed(), hosts_failed())
+
+    assert telling.decide(holding, None, NOW, Rules(at_least=5)) == Speak(
+        Why.FIRST, (job_failed(),)
+    )
+
+
+def test_what_was_said_is_remembered_by_alert() -> None:
+    assert telling.hearing([hosts_failed(2, occasions=3)], NOW) == Told(
+        at=NOW, alerts={"hosts_failed/7001": Heard(CRITICAL, 3, 2)}
+    )
+
+
+def test_the_worst_severity_speaks_for_all() -> None:
+    assert telling.severity([job_failed(severity=WARNING), hosts_failed()]) == CRITICAL
+    assert telling.severity([job_failed(severity=WARNING)]) == WARNING
+    assert telling.severity([]) == ""
+
+
+def an_alert() -> st.SearchStrategy[Alert]:
+    return st.builds(
+        Alert,
+        name=st.sampled_from(Name),
+        severity=st.sampled_from(Severity),
+        since=st.just(NOW),
+        attempt=st.sampled_from([None, Attempt(7001, 0), Attempt(7002, 3)]),
+        failed=st.integers(0, 3),
+        total=st.integers(0, 3),
+        occasions=st.integers(1, 3),
+    )
+
+
+def some_alerts() -> st.SearchStrategy[list[Alert]]:
+    return st.lists(an_alert(), max_size=3, unique_by=lambda alert: alert.id)
+
+
+def some_rules() -> st.SearchStrategy[Rules]:
+    return st.builds(
+        Rules,
+        at_least=st.integers(1, 3),
+        percent=st.sampled_from([0.0, 50.0, 100.0]),
+        repeat_interval=st.sampled_from([SECOND, 3 * SECOND, HOURS_4]),
+    )
+
+
+@laws
+@given(some_alerts(), st.none() | some_alerts(), some_rules(), st.booleans())
+def test_a_decision_is_total_and_once_followed_it_is_not_taken_again(
+    holding: list[Alert],
+    last: list[Alert] | None,
+    rules: Rules,
+    inhibited: bool,  # noqa: FBT001  # hypothesis hands it in by position
+) -> None:
+    heard = None if last is None else telling.hearing(last, NOW - SECOND)
+    decision = telling.decide(holding, heard, NOW, rules, inhibited=inhibited)
+
+    match decision:
+        case Speak(alerts=alerts):
+            followed = telling.hearing(alerts, NOW)
+            again = telling.decide(holding, followed, NOW, rules, inhibited=inhibited)
+            assert isinstance(again, Silent)
+        case Silent():
+            assert decision == telling.decide(
+                holding, heard, NOW, rules, inhibited=inhibited
+            )
+
+
+@laws
+@given(lives.a_life(), some_rules())
+def test_a_sink_knows_of_trouble_exactly_as_long_as_it_is_worth_telling(
+    life: list[Chapter], rules: Rules
+) -> None:
+    heard: Told | None = None
+    for chapter in life:
+        holding = [*chapter.after.alerts.values()]
+        known = heard.alerts if heard else {}
+        decision = telling.decide(holding, heard, chapter.now, rules)
+        if isinstance(decision, Speak):
+            assert (decision.reason is Why.RESOLVED) == (not decision.alerts)
+            heard = telling.hearing(decision.alerts, chapter.now)
+
+        over = known.keys().isdisjoint(chapter.after.alerts)
+        fresh = telling.decide(holding, None, chapter.now, rules)
+        firing = heard is not None and bool(heard.alerts)
+        assert firing == (isinstance(fresh, Speak) or not over)
+
+
+@laws
+@given(lives.a_life(), some_rules())
+def test_whoever_was_told_of_trouble_is_told_once_all_is_over(
+    life: list[Chapter], rules: Rules
+) -> None:
+    last = life[-1]
+    holding = [*last.after.alerts.values()]
+    decision = telling.decide(holding, None, last.now, rules)
+    spoken = decision.alerts if isinstance(decision, Speak) else ()
+    heard = telling.hearing(spoken, last.now)
+
+    later = telling.decide([], heard, last.now + SECOND, rules)
+
+    resolved, nothing = Speak(Why.RESOLVED, ()), Silent(WhyNot.ALREADY_TOLD)
+    assert later == (resolved if spoken else nothing)
+
+
+@pytest.mark.parametrize("percent", [0.0, 100.0])
+def test_failed_hosts_of_an_unknown_total_are_a_share_all_the_same(
+    percent: float,
+) -> None:
+    alert = hosts_failed(1, total=0)
+
+    assert telling.decide([alert], None, NOW, Rules(percent=percent)) == Speak(
+        Why.FIRST, (alert,)
+    )

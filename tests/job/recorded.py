@@ -1,0 +1,28 @@
+"""Recorded answers, and the one instance that most tests ask about."""
+
+import json
+from datetime import timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from monitor.core.model import InstanceKey, Snapshot
+from monitor.job import v2
+
+CHINA = timezone(timedelta(hours=8))
+KEY = InstanceKey("prod", "biz", "2", 20000153)
+
+
+def read(name: str) -> bytes:
+    return (Path(__file__).parent / "samples" / f"{name}.json").read_bytes()
+
+
+def tree(name: str = "failed") -> Any:
+    return json.loads(read(name))
+
+
+def dump(tree: object) -> bytes:
+    return json.dumps(tree).encode()
+
+
+def decipher(body: bytes, key: InstanceKey = KEY) -> Snapshot:
+    return v2.decipher(200, {}, body, key, timezone=CHINA)
