@@ -61,6 +61,7 @@ class Track:
         "finished_at",
         "missing",
         "missing_at",
+        "stepped_at",
         "watch",
     )
 
@@ -70,7 +71,7 @@ class Track:
         self.failures = 0
         self.missing = 0
         self.missing_at = 0.0
-        self.changed_at = head.changed_at if head else None
+        self.changed_at = self.stepped_at = head.changed_at if head else None
         self.finished_at = head.finished_at if head else None
 
 
@@ -113,7 +114,9 @@ class Poller:
             added = [watch for key, watch in wanted.items() if key not in self._tracks]
             self._follow(added, heads)
 
-            open_ = {k for k, head in heads.items() if head.phase is not Phase.UNWATCHED}
+            open_ = {
+                k for k, head in heads.items() if head.phase is not Phase.UNWATCHED
+            }
             for key in (self._tracks.keys() | open_) - wanted.keys():
                 await self._unwatch(key)
 
@@ -180,6 +183,7 @@ class Poller:
         after = await self._recorder.record(str(key), decide_if_watched)
         if after is not None:
             track.changed_at, track.finished_at = after.changed_at, after.finished_at
+            track.stepped_at = after.stepped_at
         return after is not None
 
     def _next(self, track: Track) -> float | None:
@@ -192,7 +196,8 @@ class Poller:
             since = (now - finished).total_seconds()
             return cadence.settling(since, limits, self._luck())
         quiet = (now - (track.changed_at or now)).total_seconds()
-        return cadence.interval(quiet, limits, self._luck())
+        age = (now - (track.stepped_at or now)).total_seconds()
+        return cadence.interval(quiet, age, limits, self._luck())
 
     def _settled(self, track: Track, now: datetime) -> bool:
         settle = track.watch.options.settle

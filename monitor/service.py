@@ -7,7 +7,7 @@ enforces the order of construction, the exit stack the order of closing.
 import random
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from datetime import timedelta
 from pathlib import Path
 from typing import Never
@@ -274,8 +274,9 @@ class _House:
     # The watch list.
 
     async def _follow_files(self) -> None:
-        async for listing in self._files.changes():
-            await self._watch(listing)
+        async with aclosing(self._files.changes()) as listings:
+            async for listing in listings:
+                await self._watch(listing)
 
     async def _watch(self, listing: Listing) -> None:
         changed = difference(self._listing, listing)

@@ -39,7 +39,7 @@ watch_lists: [watchlist.txt]
 polling: {{min_interval: 300ms, max_interval: 1s}}
 alerts: {{group_wait: 5s}}
 sinks: []
-log: {level: warning}
+log: {{level: warning}}
 store: sqlite:///monitor.db
 """
 

@@ -154,4 +154,12 @@ def _continued(before: Alert | None, alert: Alert) -> Alert:
     if before is None:
         return structs.replace(alert, occasions=max(1, alert.occasions))
     occasions = before.occasions + alert.occasions
-    return structs.replace(alert, since=before.since, occasions=occasions)
+    # Between batches a rolling step leaves "error ignored" for a while (6, 15, 2):
+    # only where it ends is it judged anew.
+    judged = alert.status is None or codes.run(alert.status).finished
+    return structs.replace(
+        alert,
+        since=before.since,
+        occasions=occasions,
+        severity=alert.severity if judged else before.severity,
+    )

@@ -27,13 +27,13 @@ class Limits(Struct, frozen=True, kw_only=True):
     cap: float = 60.0
 
 
-def interval(quiet: float, limits: Limits, luck: float) -> float:
+def interval(quiet: float, age: float, limits: Limits, luck: float) -> float:
     """Say how long to wait when nothing has changed for *quiet* seconds.
 
-    Varied by ±10 % so that instances that started together drift apart, never
+    *age* is that of the step under way: JOB samples its agents by it. Varied by ±10 % so that instances that started together drift apart, never
     below *floor*; *cap* always binds.
     """
-    floor = _sampling(quiet) if limits.floor is None else limits.floor
+    floor = _sampling(age) if limits.floor is None else limits.floor
     wait = max(floor, sqrt(max(quiet, 0.0)))
     return min(limits.cap, max(floor, wait * (1 + _JITTER * (2 * luck - 1))))
 
@@ -45,8 +45,9 @@ def settling(since_finished: float, limits: Limits, luck: float) -> float:
     first finished answer may be torn (reference 4.6); then at leisure, because
     people retry failed hosts.
     """
-    if since_finished <= 0:
-        return interval(0.0, limits, luck)
+    soon = interval(0.0, 0.0, limits, 0.0)
+    if since_finished < soon:
+        return soon
     leisurely = limits.cap * (1 - _JITTER * luck)
     return min(limits.cap, max(limits.floor or 0.0, leisurely))
 

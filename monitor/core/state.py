@@ -27,8 +27,9 @@ class Phase(StrEnum):
 class State(Struct, frozen=True, kw_only=True):
     """*version* counts commits, *sequence* counts events, both from 1.
 
-    *changed_at* is when we last saw something change; *finished_at* when we first
-    saw the present finished status.
+    *changed_at* is when we last saw anything change, *stepped_at* when we last saw
+    more than hosts change, *finished_at* when we last saw anything change about an
+    instance that is finished: people retry after that.
     """
 
     key: str
@@ -39,6 +40,7 @@ class State(Struct, frozen=True, kw_only=True):
     alerts: Mapping[str, Alert] = {}
     gone: bool = False
     changed_at: datetime | None = None
+    stepped_at: datetime | None = None
     finished_at: datetime | None = None
 
 
@@ -71,7 +73,6 @@ def seen(
         *events.of_transitions(frame, after, moved),
         *events.of_alerts(frame, after, alert_changes),
     )
-    finished = moved and after.finished and state_finished_newly(before, after)
     return _change(
         state,
         events.recorded(frame, happened, after=state.sequence, now=now),
@@ -80,20 +81,17 @@ def seen(
         alerts=held,
         gone=False,
         changed_at=now if moved else state.changed_at,
-        finished_at=_finished_at(state, after, now, newly=bool(finished)),
+        stepped_at=now if transitions.stepped(moved) else state.stepped_at,
+        finished_at=_finished_at(state, after, now, moved=bool(moved)),
     )
 
 
-def state_finished_newly(before: Snapshot | None, after: Snapshot) -> bool:
-    return before is None or before.status != after.status
-
-
 def _finished_at(
-    state: State, after: Snapshot, now: datetime, *, newly: bool
+    state: State, after: Snapshot, now: datetime, *, moved: bool
 ) -> datetime | None:
     if not after.finished:
         return None
-    return now if newly else state.finished_at or now
+    return now if moved else state.finished_at or now
 
 
 def gone(state: State, frame: Frame, now: datetime) -> Change | None:

@@ -32,8 +32,9 @@ class WhyNot(StrEnum):
 
 
 class Heard(Struct, frozen=True):
-    """What was said of one alert."""
+    """What was said of one alert; another *since* is another alert."""
 
+    since: datetime
     severity: Severity
     occasions: int
     failed: int
@@ -100,7 +101,7 @@ def decide(
 def _reason(worth: Sequence[Alert], heard: Mapping[str, Heard]) -> Why | None:
     if not heard:
         return Why.FIRST
-    if any(alert.id not in heard for alert in worth):
+    if any(_is_news(alert, heard) for alert in worth):
         return Why.NEW_ALERT
 
     again = [alert for alert in worth if alert.occasions > heard[alert.id].occasions]
@@ -118,6 +119,10 @@ def _counts(alert: Alert, rules: Rules) -> bool:
     return alert.failed >= rules.at_least and share >= rules.percent
 
 
+def _is_news(alert: Alert, heard: Mapping[str, Heard]) -> bool:
+    return alert.id not in heard or alert.since != heard[alert.id].since
+
+
 def _worse(alert: Alert, heard: Heard) -> bool:
     return alert.severity is Severity.CRITICAL and heard.severity is Severity.WARNING
 
@@ -128,7 +133,7 @@ def _better(alert: Alert, heard: Heard) -> bool:
 
 def hearing(alerts: Sequence[Alert], now: datetime) -> Told:
     """Remember what was said."""
-    heard = {a.id: Heard(a.severity, a.occasions, a.failed) for a in alerts}
+    heard = {a.id: Heard(a.since, a.severity, a.occasions, a.failed) for a in alerts}
     return Told(at=now, alerts=heard)
 
 

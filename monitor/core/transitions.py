@@ -5,8 +5,9 @@ the other. ``merged`` lays a new answer over what is known; ``between`` lists wh
 that changed, the instance first, then its steps in their order.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct, structs
 
@@ -201,3 +202,13 @@ def _hosts(kind: Kind, step: Step, hosts: set[HostId]) -> Iterator[Transition]:
 
 def attempt(step: Step) -> Attempt:
     return Attempt(step.step_instance_id, step.execute_count, step.name)
+
+
+def stepped(changes: Iterable[Transition]) -> bool:
+    """Tell whether more than hosts changed: JOB samples a new step quickly."""
+    return any(change.kind not in _OF_HOSTS for change in changes)
+
+
+_OF_HOSTS: Final = frozenset(
+    {Kind.HOSTS_FAILED, Kind.HOSTS_RECOVERED, Kind.HOSTS_CHANGED}
+)

@@ -37,7 +37,7 @@ class Options(Struct, frozen=True, kw_only=True, gc=False):
 NO_OPTIONS = Options()
 
 
-class Watch(Struct, frozen=True, kw_only=True):
+class Watch(Struct, frozen=True, kw_only=True, gc=False):
     key: InstanceKey
     labels: Mapping[str, str] = {}
     options: Options = NO_OPTIONS

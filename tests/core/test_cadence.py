@@ -27,7 +27,7 @@ def test_a_wait_is_never_above_the_cap_nor_below_the_floor(
 ) -> None:
     floor = min(limits.cap, 1.0 if limits.floor is None else limits.floor)
 
-    assert floor <= cadence.interval(quiet, limits, luck) <= limits.cap
+    assert floor <= cadence.interval(quiet, quiet, limits, luck) <= limits.cap
 
 
 @given(st.floats(-10, YEARS), some_limits(), some_luck())
@@ -48,8 +48,8 @@ def test_the_longer_it_is_quiet_the_longer_the_wait(
 ) -> None:
     sooner, later = sorted((one, other))
 
-    assert cadence.interval(sooner, limits, luck) <= cadence.interval(
-        later, limits, luck
+    assert cadence.interval(sooner, sooner, limits, luck) <= cadence.interval(
+        later, later, limits, luck
     )
 
 
@@ -62,19 +62,21 @@ def test_the_wait_grows_like_the_root_of_the_quiet_between_floor_and_cap(
 ) -> None:
     limits = Limits(floor=2.0, cap=60.0)
 
-    assert cadence.interval(quiet, limits, MIDDLE) == wait
+    assert cadence.interval(quiet, quiet, limits, MIDDLE) == wait
 
 
-@pytest.mark.parametrize(("quiet", "wait"), [(0, 1), (1, 1), (9, 3), (100, 10)])
+@pytest.mark.parametrize(
+    ("age", "wait"), [(0, 1), (9, 1), (10, 2), (59, 2), (60, 5), (299, 5), (300, 10)]
+)
 def test_left_alone_a_look_is_never_sooner_than_job_samples_its_agents(
-    quiet: float, wait: float
+    age: float, wait: float
 ) -> None:
-    assert cadence.interval(quiet, Limits(), MIDDLE) == wait
+    assert cadence.interval(0, age, Limits(), MIDDLE) == wait
 
 
 def test_luck_drives_instances_apart_that_started_together() -> None:
     limits = Limits(floor=2.0, cap=60.0)
-    waits = [cadence.interval(100, limits, luck) for luck in (0.0, 0.5, 0.99)]
+    waits = [cadence.interval(100, 100, limits, luck) for luck in (0.0, 0.5, 0.99)]
 
     assert waits == pytest.approx([9, 10, 10.98])
 
@@ -83,5 +85,6 @@ def test_a_finished_instance_is_confirmed_soon_and_then_watched_at_leisure() -> 
     limits = Limits(floor=2.0, cap=60.0)
 
     assert cadence.settling(0, limits, MIDDLE) == 2
+    assert cadence.settling(0.1, limits, MIDDLE) == 2
     assert cadence.settling(2, limits, MIDDLE) == 57
     assert cadence.settling(2, limits, 0.0) == 60

@@ -182,7 +182,7 @@ def test_only_what_is_worth_telling_is_told() -> None:
 
 def test_what_was_said_is_remembered_by_alert() -> None:
     assert telling.hearing([hosts_failed(2, occasions=3)], NOW) == Told(
-        at=NOW, alerts={"hosts_failed/7001": Heard(CRITICAL, 3, 2)}
+        at=NOW, alerts={"hosts_failed/7001": Heard(NOW, CRITICAL, 3, 2)}
     )
 
 

@@ -124,15 +124,20 @@ async def test_the_level_says_who_must_act(message: Message, level: str) -> None
 @pytest.mark.parametrize(
     "message",
     [
-        an_event("bkjob.alert.raised"),
-        an_event("bkjob.alert.changed"),
-        an_event("bkjob.alert.resolved"),
+        an_event("bkjob.alert.raised", key="prod"),
+        an_event("bkjob.alert.resolved", key="prod"),
         a_notification("prod", alerts=[SOURCE_LOST]),
         a_notification("prod", status="resolved", alerts=[]),
     ],
 )
-async def test_what_another_line_says_is_not_said_twice(message: Message) -> None:
+async def test_an_outage_is_one_line_down_and_one_line_up(message: Message) -> None:
     assert await lines(message) == []
+
+
+async def test_the_sequence_of_an_instance_has_no_hole_in_the_log() -> None:
+    [line] = await lines(an_event("bkjob.alert.raised"))
+
+    assert line["sequence"] == 4
 
 
 async def test_more_than_twenty_hosts_are_counted() -> None:
