@@ -37,6 +37,7 @@ def body(hosts: int) -> bytes:
 
 class Answering(asyncio.Protocol):
     ids = count(1)
+    answered = 0
 
     def __init__(self, rest: bytes) -> None:
         self._rest = rest
@@ -52,6 +53,10 @@ class Answering(asyncio.Protocol):
         if not found or b"}" not in content:
             return
         self._received = b""
+        if head == b"COUNT":
+            self._transport.write(b"%d" % self.answered)
+            return
+        Answering.answered += 1
         number = next(self.ids)
         instance = int(content.partition(b'"job_instance_id":')[2].split(b"}")[0])
         answer = _HEAD % (number, number, instance) + self._rest

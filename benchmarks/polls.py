@@ -10,6 +10,7 @@ client process, so that a busy machine distorts them little.
 
 import argparse
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -149,18 +150,26 @@ async def compare(
 class served:  # noqa: N801
     """The canned server in a process of its own, on the other core."""
 
-    def __init__(self, hosts: int) -> None:
+    def __init__(self, hosts: int, *, pin: bool = True) -> None:
         command = [sys.executable, "-m", "benchmarks.answering", str(hosts)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._pin = pin
+        self._port = 0
 
     def __enter__(self) -> str:
         assert self._process.stdout is not None  # noqa: S101
-        port = int(self._process.stdout.readline())
-        if len(os.sched_getaffinity(0)) > 1:
+        self._port = int(self._process.stdout.readline())
+        if self._pin and len(os.sched_getaffinity(0)) > 1:
             first, second, *_ = sorted(os.sched_getaffinity(0))
             os.sched_setaffinity(self._process.pid, {second})
             os.sched_setaffinity(0, {first})
-        return f"http://127.0.0.1:{port}"
+        return f"http://127.0.0.1:{self._port}"
+
+    def polled(self) -> int:
+        """Ask how many polls it has answered."""
+        with socket.create_connection(("127.0.0.1", self._port)) as connection:
+            connection.sendall(b"COUNT\r\n\r\n}")
+            return int(connection.recv(64))
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()

@@ -61,6 +61,8 @@ class Sight:
         self._refused: set[str] = set()
         self._throttles = 0
         self._throttled_until = 0.0
+        self._probes = 0
+        self._probe_at = 0.0
 
     @property
     def lost(self) -> bool:
@@ -106,7 +108,16 @@ class Sight:
             self._throttle(error)
         await self._move(self._after(_cause(error)))
         if self.lost:
-            self._brake.probe(backoff.full_jitter(self._reach.failures, self._luck()))
+            self._probe()
+
+    def _probe(self) -> None:
+        now = anyio.current_time()
+        # The visits that were under way when sight was lost are no probes.
+        if now >= self._probe_at:
+            self._probes += 1
+            pause = backoff.full_jitter(self._probes, self._luck())
+            self._probe_at = now + pause
+            self._brake.probe(pause)
 
     def _after(self, cause: Cause) -> Callable[[Reach], Reach]:
         now, lost_after = anyio.current_time(), self._patience.lost_after
@@ -122,6 +133,7 @@ class Sight:
         if error.retry_after is not None:
             pause = error.retry_after.total_seconds() + self._luck()
         self._throttled_until = max(self._throttled_until, now + pause)
+        self._throttled_until = max(self._throttled_until, now + pause)
         self._brake.throttle(pause)
 
     async def _move(self, step: Callable[[Reach], Reach]) -> None:
@@ -132,6 +144,7 @@ class Sight:
             if kind is not None:
                 await self._tell(kind, self._reach.cause)
         if kind is reach.Kind.RESTORED:
+            self._probes, self._probe_at = 0, 0.0
             self._brake.resume(self._patience.spread)
 
     async def _tell(self, kind: reach.Kind, cause: Cause | None) -> None:

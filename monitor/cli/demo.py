@@ -44,11 +44,23 @@ store: sqlite:///monitor.db
 """
 
 _GOODBYE: Final = """
-That was a simulated JOB. To watch a real one:
+That was a simulated JOB. To watch a real one, write monitor.yaml:
 
-  1. cp deploy/monitor.example.yaml monitor.yaml    and fill in url, app_code, username
-  2. echo '2/20000153 team=web' >> watchlist.txt    business / job instance
-  3. job-monitor check && job-monitor run
+  sources:
+    prod:
+      api: esb-v2
+      url: https://paas.example.com
+      app_code: job-monitor
+      app_secret_file: app_secret    # a file that holds the secret
+      username: admin
+  watch_lists: [watchlist.txt]
+
+then
+
+  echo '2/20000153 team=web' >> watchlist.txt    # business / job instance
+  .venv/bin/job-monitor check && .venv/bin/job-monitor run
+
+Every setting: deploy/monitor.example.yaml
 """
 
 

@@ -31,7 +31,7 @@ def wait(
     keys: Annotated[
         list[str],
         typer.Argument(
-            metavar="KEY…",
+            metavar="KEY",
             show_default=False,
             help="[source/][scope_type/]scope_id/job_instance_id; - reads keys, or"
             " the answer of an execute call, from stdin.",

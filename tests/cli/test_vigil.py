@@ -8,7 +8,8 @@ import pytest
 from looptime import LoopTimeProxy
 
 from monitor import errors
-from monitor.cli.waiting.vigil import Pace, Post, Vigil
+from monitor.cli.waiting.post import Pace, Post
+from monitor.cli.waiting.vigil import Vigil
 from monitor.core.ending import Condition, Ending, Finding, Goal
 from monitor.core.model import InstanceKey, Snapshot, Step, host_id
 from monitor.core.transitions import Transition
@@ -53,12 +54,11 @@ async def keep(
 ) -> tuple[Vigil, list[str]]:
     """Wait without a limit, and as if luck were always even."""
     heard = Heard()
-    vigil = Vigil(keys, condition, heard)
-    posts = [
-        Post(source, [k for k in keys if k.source == source.name], pace, lambda: 0.5)
-        for source in sources
-    ]
-    await vigil.keep(posts, anyio.sleep_forever)
+    vigil, posts = Vigil(keys, condition, heard), []
+    for source in sources:
+        theirs = [key for key in keys if key.source == source.name]
+        posts.append(Post(source, theirs, vigil, pace=pace, luck=lambda: 0.5))
+    await vigil.keep([post.run for post in posts], anyio.sleep_forever)
     return vigil, heard.lines
 
 

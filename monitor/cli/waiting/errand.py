@@ -21,9 +21,10 @@ from msgspec import Struct
 from monitor import logs, wiring
 from monitor.cli import options
 from monitor.cli.waiting import report, sources
+from monitor.cli.waiting.post import Pace, Post
 from monitor.cli.waiting.report import Framing, Output
 from monitor.cli.waiting.talk import Talk
-from monitor.cli.waiting.vigil import Hearer, Pace, Post, Until, Vigil
+from monitor.cli.waiting.vigil import Hearer, Until, Vigil
 from monitor.cli.waiting.wanted import Reader
 from monitor.core.ending import Condition
 from monitor.core.events import Frame
@@ -90,10 +91,11 @@ async def kept(
             config = wiring.source_config(name, source)
             opened = await stack.enter_async_context(job.opened(config))
             theirs = [key for key in keys if key.source == name]
-            posts.append(Post(opened, theirs, pace(settings, name), luck))
+            terms = pace(settings, name)
+            posts.append(Post(opened, theirs, vigil, pace=terms, luck=luck))
         seconds = None if patience is None else patience.total_seconds()
         with anyio.move_on_after(seconds) as limit:
-            await vigil.keep(posts, until)
+            await vigil.keep([post.run for post in posts], until)
         vigil.timed_out = limit.cancelled_caught
     return vigil
 
@@ -139,7 +141,7 @@ def _talking(
     elif sys.stderr.isatty():
         from monitor.cli.waiting import gauge  # noqa: PLC0415 - Rich is for terminals
 
-        with gauge.shown(keys, sys.stderr) as bars:
+        with gauge.shown(keys, sys.stderr, locale) as bars:
             yield Talk(bars.say, locale=locale, verbose=errand.verbose, gauge=bars)
     else:
         say = partial(typer.echo, err=True)

@@ -17,7 +17,6 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
-
 from rich.table import Column
 
 from monitor.core import codes
@@ -31,8 +30,11 @@ _NARROWING: Final = Column(ratio=1, no_wrap=True, overflow="ellipsis")
 
 
 class Gauge:
-    def __init__(self, progress: Progress, keys: Sequence[InstanceKey]) -> None:
+    def __init__(
+        self, progress: Progress, keys: Sequence[InstanceKey], locale: str
+    ) -> None:
         self._progress = progress
+        self._locale = locale
         self._ended: set[InstanceKey] = set()
         self._bars: dict[InstanceKey, TaskID] = {}
         if len(keys) <= MOST_BARS:
@@ -55,9 +57,8 @@ class Gauge:
         if seen is None:
             return
         done, total = hosts(seen)
-        self._progress.update(
-            bar, description=_described(finding, seen), completed=done, total=total
-        )
+        said = _described(finding.key, seen, self._locale)
+        self._progress.update(bar, description=said, completed=done, total=total)
 
 
 def hosts(seen: Snapshot) -> tuple[int, int | None]:
@@ -67,15 +68,17 @@ def hosts(seen: Snapshot) -> tuple[int, int | None]:
     return done, len(statuses) or None
 
 
-def _described(finding: Finding, seen: Snapshot) -> str:
+def _described(key: InstanceKey, seen: Snapshot, locale: str) -> str:
     begun = sum(bool(step.hosts) or step.status != 1 for step in seen.steps)
     name = f", {printable(seen.name, 64)}" if seen.name else ""
-    status = codes.run(seen.status).name("en")
-    return f"{finding.key}: {status}, step {begun} of {len(seen.steps)}{name}"
+    status = codes.run(seen.status).name(locale)
+    return f"{key}: {status}, step {begun} of {len(seen.steps)}{name}"
 
 
 @contextmanager
-def shown(keys: Sequence[InstanceKey], stream: TextIO) -> Iterator[Gauge]:
+def shown(
+    keys: Sequence[InstanceKey], stream: TextIO, locale: str = "en"
+) -> Iterator[Gauge]:
     console = Console(file=stream, highlight=False, markup=False, emoji=False)
     progress = Progress(
         # What JOB calls a job is cut first where a line is too long.
@@ -88,4 +91,4 @@ def shown(keys: Sequence[InstanceKey], stream: TextIO) -> Iterator[Gauge]:
         transient=True,
     )
     with progress:
-        yield Gauge(progress, keys)
+        yield Gauge(progress, keys, locale)
