@@ -67,15 +67,18 @@ class Group:
         return result
 
     async def run(self) -> Never:
-        """Serve until cancelled."""
-        while True:
-            await self._arrived.wait()
-            with anyio.move_on_after(WINDOW):
-                await self._full.wait()
-            await self.flush()
+        """Serve until cancelled; what was accepted by then is still run."""
+        try:
+            while True:
+                await self._arrived.wait()
+                with anyio.move_on_after(WINDOW):
+                    await self._full.wait()
+                await self._flush()
+        finally:
+            # Here and nowhere else: two transactions would share the connection.
+            await self._flush()
 
-    async def flush(self) -> None:
-        """Run what is waiting now."""
+    async def _flush(self) -> None:
         self._arrived, self._full = anyio.Event(), anyio.Event()
         while self._tickets:
             tickets, self._tickets = self._tickets[:MOST], self._tickets[MOST:]
@@ -89,11 +92,13 @@ class Group:
             with self._connection.begin():
                 for ticket in tickets:
                     ticket.result = ticket.job(self._connection)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, errors.StoreError) as error:
             for ticket in tickets:
                 ticket.failure = errors.StoreError(f"the store failed: {_short(error)}")
 
 
-def _short(error: SQLAlchemyError) -> str:
+def _short(error: Exception) -> str:
+    if isinstance(error, errors.StoreError):
+        return str(error)
     # SQLAlchemy's own text would print statements and what was bound to them.
     return str(getattr(error, "orig", None) or type(error).__name__)

@@ -17,9 +17,9 @@ import anyio.to_thread
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from monitor import errors
@@ -36,6 +36,8 @@ _PRAGMAS: Final = (
     "PRAGMA wal_autocheckpoint = 1000",
 )
 
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
 
 @asynccontextmanager
 async def opened(
@@ -47,30 +49,48 @@ async def opened(
     database, comes from a newer version, or cannot be written.
     """
     path = file_of(url)
-    with _locked(path), _connected(path) as connection:
+    with _locked(path), _connected(path) as (connection, position):
         group = Group(connection, run)
-        position = await run(lambda: _last_position(connection))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(group.run, name="store")
             try:
                 yield SqlStore(group, position=position)
             finally:
                 tasks.cancel_scope.cancel()
-                with anyio.CancelScope(shield=True):
-                    await group.flush()
 
 
 def file_of(url: str) -> Path:
-    """Give the file behind a SQLite *url*; other engines are not built yet."""
+    """Give the file behind a SQLite *url*; other engines are not built yet.
+
+    Links are followed, so that one file has one lock.
+    """
+    name = _name(url)
+    try:
+        path = Path(name).resolve()
+        strange = path.exists() and not path.is_file()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise errors.Misconfigured(f"store: {name!r} is no path: {error}") from error
+    if strange:
+        raise errors.Misconfigured(f"store: {path} is no file; name a file")
+    return path
+
+
+def _name(url: str) -> str:
+    # The URL may hold a password, so no message repeats it.
     try:
         parsed = make_url(url)
-    except ArgumentError:
-        raise errors.Misconfigured(f"store: {url!r} is no database URL") from None
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+    except (ArgumentError, ValueError):
+        raise errors.Misconfigured(
+            "store: that is no database URL; try sqlite:///monitor.db"
+        ) from None
+    name = parsed.database or ""
+    if parsed.drivername != "sqlite" or parsed.host or name in ("", ":memory:"):
         raise errors.Misconfigured(
             "store: only sqlite:///path/to/file.db is built so far"
         )
-    return Path(parsed.database)
+    if parsed.query:
+        raise errors.Misconfigured("store: takes no options after the name of the file")
+    return name
 
 
 @contextmanager
@@ -81,7 +101,8 @@ def _locked(path: Path) -> Iterator[None]:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise errors.Misconfigured(
-            f"store: cannot create {lock}: {error.strerror}"
+            f"store: cannot create {lock}: {error.strerror}; "
+            "give it a directory that exists and can be written"
         ) from error
     try:
         _lock(descriptor, path)
@@ -93,28 +114,34 @@ def _locked(path: Path) -> Iterator[None]:
 def _lock(descriptor: int, path: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except BlockingIOError as error:
         owner = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
         raise errors.Misconfigured(
             f"store: {path} is in use by another Job Monitor (process {owner}); "
             "stop it, or give this one another store"
         ) from error
-    os.truncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except OSError as error:
+        raise errors.Misconfigured(
+            f"store: cannot lock {path}: {error.strerror}"
+        ) from error
 
 
 @contextmanager
-def _connected(path: Path) -> Iterator[Connection]:
+def _connected(path: Path) -> Iterator[tuple[Connection, int]]:
+    """Give the one connection, and the last position in the log."""
+    # The pool hands out one connection again and again: the pragmas stay in force.
     engine = create_engine(
-        f"sqlite:///{path}",
+        URL.create("sqlite", database=str(path)),
         poolclass=StaticPool,
         connect_args={"check_same_thread": False},
     )
     _begin_ourselves(engine)
     try:
+        position = _prepare(engine, path)
         with engine.connect() as connection:
-            _prepare(connection, path)
-            yield connection
+            yield connection, position
     finally:
         engine.dispose()
 
@@ -133,33 +160,48 @@ def _begin_ourselves(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _prepare(connection: Connection, path: Path) -> None:
+def _prepare(engine: Engine, path: Path) -> int:
+    if path.exists() and not os.access(path, os.W_OK):
+        # SQLite would open it all the same, and fail at the first commit.
+        raise errors.Misconfigured(
+            f"store: {path} cannot be written; give this daemon the right to"
+        )
     try:
-        migrate(connection)
+        with engine.connect() as connection:
+            migrate(connection)
+            return _last_position(connection)
     except CommandError as error:
         raise errors.Misconfigured(
             f"store: {path} was written by a newer Job Monitor; upgrade this one, "
             "or give it another store"
         ) from error
-    except DatabaseError as error:
+    except DBAPIError as error:
         raise errors.Misconfigured(
             f"store: {path}: {error.orig}; {_remedy(error)}"
         ) from error
 
 
-def _remedy(error: DatabaseError) -> str:
-    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return "restore it from a backup, or move it away to start anew"
-    if code == sqlite3.SQLITE_FULL:
-        return "make room on the disk"
-    return "check that the file and its directory can be written"
+def _remedy(error: DBAPIError) -> str:
+    match getattr(error.orig, "sqlite_errorcode", 0) & 0xFF:
+        case sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_CORRUPT:
+            return (
+                "restore it from a backup, or move it and its -wal away to start anew"
+            )
+        case sqlite3.SQLITE_FULL:
+            return "make room on the disk"
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return "close the other program that has it open"
+        case sqlite3.SQLITE_ERROR:
+            return "another program's database? give this one a file of its own"
+        case _:
+            return "check that the file and its directory can be written"
 
 
-def migrate(connection: Connection) -> None:
+def migrate(connection: Connection, scripts: Path = _MIGRATIONS) -> None:
     """Bring the schema of *connection* up to date, in one transaction."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    # A per cent sign would be an interpolation.
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     config.attributes["connection"] = connection
     with connection.begin():
         command.upgrade(config, "head")

@@ -52,6 +52,7 @@ events = Table(
     Column("time", Float, nullable=False),
     Column("message", LargeBinary, nullable=False),
     UniqueConstraint("key", "sequence"),
+    Index("events_time", "time"),
 )
 """The log that sinks read by cursor; positions rise, with holes."""
 

@@ -4,13 +4,15 @@ Written in the subset of SQL that SQLite and PostgreSQL share. Times in columns
 are seconds since 1970, UTC.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
+from monitor import errors
 from monitor.core.message import Message
 from monitor.core.state import Change, Phase, State
 from monitor.core.telling import Told
@@ -31,20 +33,44 @@ from monitor.store.schema import (
 SLICE: Final = 500
 """Rows that one transaction of ``forget`` deletes."""
 
+T = TypeVar("T")
+
+
+@contextmanager
+def _intact() -> Iterator[None]:
+    """Read what was stored; what cannot be read was damaged since."""
+    try:
+        yield
+    except (msgspec.MsgspecError, OverflowError, TypeError, ValueError) as error:
+        raise errors.StoreError("a damaged row; restore a backup") from error
+
+
+def _decoder(type_: type[T]) -> Callable[[bytes], T]:
+    decode = msgspec.msgpack.Decoder(type_).decode
+
+    def read(body: bytes) -> T:
+        with _intact():
+            return decode(body)
+
+    return read
+
+
 _encode = msgspec.msgpack.Encoder().encode
-_state = msgspec.msgpack.Decoder(State).decode
-_message = msgspec.msgpack.Decoder(Message).decode
-_told = msgspec.msgpack.Decoder(Told).decode
+_state = _decoder(State)
+_message = _decoder(Message)
+_told = _decoder(Told)
+
+_Row = dict[str, Any]
+"""A row: column → value."""
+
+_CHANGING = ("version", "phase", "alerting", "changed_at", "finished_at", "body")
 
 _LOAD = select(states.c.body).where(states.c.key == bindparam("k"))
 _INSERT = insert(states)
 _UPDATE = (
     update(states)
     .where(states.c.key == bindparam("k"), states.c.version == bindparam("v"))
-    .values(
-        {name: bindparam(name) for name in ("version", "phase", "alerting")}
-        | {name: bindparam(name) for name in ("changed_at", "finished_at", "body")}
-    )
+    .values({name: bindparam(name) for name in _CHANGING})
 )
 _RECORD = insert(events)
 _UNREAD = (
@@ -87,27 +113,23 @@ class SqlStore:
 
     async def commit(self, change: Change) -> bool:
         """Make *change* durable; False if somebody else changed the state first."""
-        return await self._group.do(lambda c: self._commit(c, change))
+        # Encoded here: what cannot be fails this visit, not all that share a commit.
+        state = _state_row(change.state)
+        recorded = [_event_row(message) for message in change.events]
+        return await self._group.do(lambda c: self._commit(c, state, recorded))
 
-    def _commit(self, connection: Connection, change: Change) -> bool:
-        if not _save(connection, change.state):
+    def _commit(
+        self, connection: Connection, state: _Row, recorded: Sequence[_Row]
+    ) -> bool:
+        if not _save(connection, state):
             return False
-        if change.events:
-            rows = [self._row(message) for message in change.events]
-            connection.execute(_RECORD, rows)
+        if recorded:
+            connection.execute(_RECORD, [self._placed(row) for row in recorded])
         return True
 
-    def _row(self, message: Message) -> dict[str, Any]:
+    def _placed(self, row: _Row) -> _Row:
         self._position += 1
-        return {
-            "position": self._position,
-            "shard": shard(message.key),
-            "key": message.key,
-            "sequence": message.sequence,
-            "type": message.type,
-            "time": message.time.timestamp(),
-            "message": _encode(message),
-        }
+        return {**row, "position": self._position}
 
     async def heads(self, source: str) -> list[Head]:
         """List what is known of the instances of *source*, in no order."""
@@ -170,9 +192,9 @@ class SqlStore:
     async def forget(self, before: datetime, readers: Sequence[str]) -> int:
         """Delete a slice of what is older than *before*; tell how many rows went.
 
-        Events that one of *readers*, sinks, has yet to read are kept.
-        Of an instance that nobody watches its sequence is kept for ever, so that
-        no event id is ever used for two things.
+        Events that one of *readers*, the sinks there are, has yet to read are kept,
+        and so is what waits for one of them. Of an instance that nobody watches its
+        sequence is kept for ever, so that no event id is ever used for two things.
         """
         moment = before.timestamp()
         return await self._group.do(lambda c: _forget(c, moment, readers))
@@ -183,8 +205,21 @@ def _load(connection: Connection, key: str) -> State:
     return State(key=key) if body is None else _state(body)
 
 
-def _save(connection: Connection, state: State) -> bool:
-    row = {
+def _event_row(message: Message) -> _Row:
+    return {
+        "shard": shard(message.key),
+        "key": message.key,
+        "sequence": message.sequence,
+        "type": message.type,
+        "time": message.time.timestamp(),
+        "message": _encode(message),
+    }
+
+
+def _state_row(state: State) -> _Row:
+    return {
+        "key": state.key,
+        "shard": shard(state.key),
         "version": state.version,
         "phase": state.phase.value,
         "alerting": len(state.alerts),
@@ -192,13 +227,17 @@ def _save(connection: Connection, state: State) -> bool:
         "finished_at": _seconds(state.finished_at),
         "body": _encode(state),
     }
-    if state.version > 1:
-        where = {"k": state.key, "v": state.version - 1}
-        return connection.execute(_UPDATE, row | where).rowcount == 1
 
-    if connection.execute(_LOAD, {"k": state.key}).first() is not None:
+
+def _save(connection: Connection, row: _Row) -> bool:
+    if row["version"] > 1:
+        changed = {name: row[name] for name in _CHANGING}
+        where = {"k": row["key"], "v": row["version"] - 1}
+        return connection.execute(_UPDATE, changed | where).rowcount == 1
+
+    if connection.execute(_LOAD, {"k": row["key"]}).first() is not None:
         return False
-    connection.execute(_INSERT, row | {"key": state.key, "shard": shard(state.key)})
+    connection.execute(_INSERT, row)
     return True
 
 
@@ -206,10 +245,11 @@ def _heads(connection: Connection, source: str) -> list[Head]:
     columns = (states.c.key, states.c.phase, states.c.changed_at, states.c.finished_at)
     mine = states.c.key.startswith(f"{source}/", autoescape=True)
     rows = connection.execute(select(*columns).where(mine))
-    return [
-        Head(key, Phase(phase), _moment(changed), _moment(finished))
-        for key, phase, changed, finished in rows
-    ]
+    with _intact():
+        return [
+            Head(key, Phase(phase), _moment(changed), _moment(finished))
+            for key, phase, changed, finished in rows
+        ]
 
 
 def _unread(connection: Connection, sink: str, most: int) -> list[tuple[int, Message]]:
@@ -226,7 +266,7 @@ def _read(
         connection.execute(insert(deliveries), [_waiting_row(d) for d in failed])
 
 
-def _waiting_row(delivery: Delivery) -> dict[str, Any]:
+def _waiting_row(delivery: Delivery) -> _Row:
     return {
         "sink": delivery.sink,
         "id": delivery.message.id,
@@ -321,6 +361,7 @@ def _tell(
 def _forget(connection: Connection, before: float, readers: Sequence[str]) -> int:
     return (
         _forget_events(connection, before, readers)
+        + _forget_deliveries(connection, before, readers)
         + _forget_letters(connection, before)
         + _forget_states(connection, before)
     )
@@ -338,6 +379,16 @@ def _forget_events(
     return connection.execute(gone).rowcount
 
 
+def _forget_deliveries(
+    connection: Connection, before: float, readers: Sequence[str]
+) -> int:
+    # What waits for a sink that is there ends delivered or among the dead letters.
+    orphans = (deliveries.c.sink.not_in(readers), deliveries.c.since < before)
+    numbers = select(deliveries.c.number).where(*orphans).limit(SLICE)
+    gone = delete(deliveries).where(deliveries.c.number.in_(numbers))
+    return connection.execute(gone).rowcount
+
+
 def _forget_letters(connection: Connection, before: float) -> int:
     old = select(dead_letters.c.id).where(dead_letters.c.died_at < before).limit(SLICE)
     gone = delete(dead_letters).where(
@@ -351,7 +402,8 @@ def _forget_states(connection: Connection, before: float) -> int:
     bodies = connection.execute(select(states.c.body).where(*old).limit(SLICE))
     kept = [_state(body) for body in bodies.scalars()]
     for state in kept:
-        _save(connection, _husk(state))
+        _save(connection, _state_row(_husk(state)))
+        connection.execute(delete(told).where(told.c.group == state.key))
     return len(kept)
 
 

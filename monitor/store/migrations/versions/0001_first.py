@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("message", sa.LargeBinary, nullable=False),
         sa.UniqueConstraint("key", "sequence"),
     )
+    op.create_index("events_time", "events", ["time"])
     op.create_table(
         "cursors",
         sa.Column("sink", sa.Text, primary_key=True),

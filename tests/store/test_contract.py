@@ -1,0 +1,650 @@
+"""What the loops may rely on, whatever engine is below."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta, timezone
+
+import anyio
+import pytest
+from msgspec import structs
+
+from monitor import errors
+from monitor.core.model import Failure, HostId, Snapshot, Step
+from monitor.core.state import Change, Phase, State
+from monitor.core.transitions import Attempt
+from monitor.ports import (
+    Delivery,
+    Head,
+    Ledger,
+    Outbox,
+    Standing,
+    Telling,
+)
+from monitor.store import sql
+from monitor.store.sql import SqlStore
+from tests.store.changes import (
+    ALERT,
+    DAY,
+    KEY,
+    NOW,
+    TOLD,
+    a_change,
+    a_delivery,
+    a_notification,
+    an_event,
+    ids,
+    remember,
+)
+from tests.store.conftest import Engine
+
+OTHER = "prod/biz/2/20000154"
+ALL = 10_000
+
+
+async def at_once(store: SqlStore, changes: Sequence[Change]) -> list[bool]:
+    """Commit so that the changes share a transaction."""
+    kept = [False] * len(changes)
+
+    async def commit(number: int) -> None:
+        kept[number] = await store.commit(changes[number])
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(len(changes)):
+            tasks.start_soon(commit, number)
+    return kept
+
+
+async def unread(outbox: Outbox, sink: str = "journal", most: int = ALL) -> list[str]:
+    return ids([message for _, message in await outbox.unread(sink, most)])
+
+
+# Memory.
+
+
+async def test_of_what_was_never_seen_nothing_is_known(engine: Engine) -> None:
+    async with engine() as store:
+        assert await store.load(KEY) == State(key=KEY)
+
+
+async def test_a_state_comes_back_as_it_was_also_after_a_restart(
+    engine: Engine,
+) -> None:
+    host = HostId("0:10.0.0.1")
+    step = Step(
+        step_instance_id=2**63 - 1,
+        status=4,
+        execute_count=2,
+        name="<b>重启</b>\x00",
+        started_at=NOW,
+        hosts={host: 104, HostId("3:"): 7},
+        stale=frozenset({host}),
+        failures={host: Failure(104, 1)},
+    )
+    alert = structs.replace(ALERT, attempt=Attempt(1, 0, "push"))
+    change = a_change(
+        snapshot=Snapshot(status=77, steps=(step,), outcome=4, created_at=NOW),
+        alerts={alert.id: alert},
+        gone=True,
+        finished_at=NOW + timedelta(microseconds=1),
+    )
+
+    async with engine() as store:
+        await remember(store, change)
+        assert await store.load(KEY) == change.state
+
+    async with engine() as store:
+        assert await store.load(KEY) == change.state
+
+
+async def test_a_change_based_on_an_older_version_is_dropped(engine: Engine) -> None:
+    async with engine() as store:
+        await store.enrol("journal")
+        newest = a_change(2, alerts={ALERT.id: ALERT})
+        await remember(store, a_change(1), newest)
+
+        assert not await store.commit(a_change(2))
+        assert not await store.commit(a_change(1))
+        assert not await store.commit(a_change(4))
+
+        assert await store.load(KEY) == newest.state
+        assert await unread(store) == [f"{KEY}#1", f"{KEY}#2"]
+
+
+async def test_a_change_of_what_was_never_seen_must_be_the_first(
+    engine: Engine,
+) -> None:
+    async with engine() as store:
+        assert not await store.commit(a_change(2))
+
+        assert await store.load(KEY) == State(key=KEY)
+
+
+async def test_a_lost_race_drops_that_change_alone(engine: Engine) -> None:
+    async with engine() as store:
+        await store.enrol("journal")
+        changes = [a_change(1, OTHER), a_change(1), a_change(1), a_change(2)]
+
+        assert await at_once(store, changes) == [True, True, False, True]
+        assert await unread(store) == [f"{OTHER}#1", f"{KEY}#1", f"{KEY}#2"]
+
+
+async def test_state_events_and_alerts_appear_together(engine: Engine) -> None:
+    async with engine() as store:
+        await store.enrol("journal")
+        change = a_change(events=3, alerts={ALERT.id: ALERT})
+        await remember(store, change)
+
+        assert await store.load(KEY) == change.state
+        assert await store.unread("journal", ALL) == [
+            (position, event) for position, event in enumerate(change.events, 1)
+        ]
+        assert await store.alerting() == [KEY]
+
+
+async def test_state_events_and_alerts_appear_together_or_not_at_all(
+    engine: Engine,
+) -> None:
+    async with engine() as store:
+        await store.enrol("journal")
+        await remember(store, a_change(1))
+        repeats_an_id = a_change(2, after=0, alerts={ALERT.id: ALERT})
+
+        with pytest.raises(errors.StoreError):
+            await store.commit(repeats_an_id)
+
+        assert await store.load(KEY) == a_change(1).state
+        assert await unread(store) == [f"{KEY}#1"]
+        assert await store.alerting() == []
+
+
+async def test_what_cannot_be_written_fails_its_own_visit_only(
+    engine: Engine,
+) -> None:
+    too_large = Snapshot(status=2**70)
+
+    async with engine() as store:
+        with pytest.raises(OverflowError):
+            await store.commit(a_change(snapshot=too_large))
+
+        assert await at_once(store, [a_change()]) == [True]
+
+
+async def test_heads_tell_what_the_poller_keeps_of_each_instance(
+    engine: Engine,
+) -> None:
+    ended = a_change(1, phase=Phase.RETIRED, finished_at=NOW + DAY)
+    fresh = a_change(1, OTHER, changed_at=None)
+
+    async with engine() as store:
+        await remember(store, ended, fresh)
+
+        assert sorted(await store.heads("prod"), key=lambda head: head.key) == [
+            Head(KEY, Phase.RETIRED, NOW, NOW + DAY),
+            Head(OTHER, Phase.WATCHED, None, None),
+        ]
+
+
+async def test_heads_of_a_source_are_of_no_other_with_a_similar_name(
+    engine: Engine,
+) -> None:
+    sources = ["a_b", "axb", "a_bc", "a", "xa_b", "a%"]
+
+    async with engine() as store:
+        for source in sources:
+            await remember(store, a_change(1, f"{source}/biz/2/1"))
+        await remember(store, a_change(1, "a_b"), a_change(1, "a_b/biz/2"))
+
+        found = {source: await store.heads(source) for source in [*sources, "%", "b"]}
+
+    assert {name: sorted(h.key for h in heads) for name, heads in found.items()} == {
+        **{source: [f"{source}/biz/2/1"] for source in sources},
+        "a_b": ["a_b/biz/2", "a_b/biz/2/1"],
+        "%": [],
+        "b": [],
+    }
+
+
+async def test_times_are_kept_to_the_microsecond_and_in_utc(engine: Engine) -> None:
+    beijing = timezone(timedelta(hours=8))
+    moment = datetime(2026, 11, 23, 18, 0, 0, 123457, beijing)
+
+    async with engine() as store:
+        await remember(store, a_change(1, changed_at=moment))
+        (head,) = await store.heads("prod")
+
+    assert head.changed_at == moment
+    assert head.changed_at is not None
+    assert head.changed_at.tzinfo is UTC
+
+
+# Outbox: events.
+
+
+async def test_a_new_sink_reads_what_is_recorded_from_now_on(engine: Engine) -> None:
+    async with engine() as store:
+        await remember(store, a_change(1))
+        await store.enrol("journal")
+        await remember(store, a_change(2))
+
+        assert await unread(store) == [f"{KEY}#2"]
+
+
+async def test_enrolling_again_changes_nothing(engine: Engine) -> None:
+    async with engine() as store:
+        await store.enrol("journal")
+        await remember(store, a_change(1))
+        await store.enrol("journal")
+
+        assert await unread(store) == [f"{KEY}#1"]
+
+
+async def test_a_sink_that_never_enrolled_has_nothing_to_read(engine: Engine) -> None:
+    async with engine() as store:
+        await remember(store, a_change(1))
+
+        assert await unread(store, "stranger") == []
+
+
+async def test_events_are_read_in_the_order_of_recording_over_restarts(
+    engine: Engine,
+) -> None:
+    expected = []
+    async with engine() as store:
+        await store.enrol("journal")
+    for version in (1, 2, 3):
+        async with engine() as store:
+            changes = [
+                a_change(version, key, after=2 * version - 2, events=2)
+                for key in (OTHER, KEY)
+            ]
+            await at_once(store, changes)
+            expected += [event.id for change in changes for event in change.events]
+
+            assert await unread(store) == expected
+            assert await unread(store, most=3) == expected[:3]
+
+
+async def test_each_sink_reads_at_its_own_pace(engine: Engine) -> None:
+    async with engine() as store:
+        await store.enrol("journal")
+        await store.enrol("oncall")
+        await remember(store, a_change(1), a_change(2))
+        (position, _), _ = await store.unread("journal", ALL)
+        await store.read("journal", position, [])
+
+        assert await unread(store, "journal") == [f"{KEY}#2"]
+        assert await unread(store, "oncall") == [f"{KEY}#1", f"{KEY}#2"]
+
+
+async def test_what_failed_waits_once_the_cursor_has_passed_it(
+    engine: Engine,
+) -> None:
+    failed = a_delivery(an_event(1), tries=1, error="no route", due=5.5, since=4.25)
+
+    async with engine() as store:
+        await store.enrol("oncall")
+        await remember(store, a_change(1))
+        await store.read("oncall", 1, [failed])
+
+    async with engine() as store:
+        assert await unread(store, "oncall") == []
+        assert await store.lines("oncall", ALL) == [structs.replace(failed, number=1)]
+
+
+async def test_the_cursor_stays_where_the_failures_cannot_be_kept(
+    engine: Engine,
+) -> None:
+    twice = [a_delivery(an_event(1)), a_delivery(an_event(1))]
+
+    async with engine() as store:
+        await store.enrol("oncall")
+        await remember(store, a_change(1))
+
+        with pytest.raises(errors.StoreError):
+            await store.read("oncall", 1, twice)
+
+        assert await unread(store, "oncall") == [f"{KEY}#1"]
+        assert await store.waiting("oncall") == {}
+
+
+async def test_positions_are_not_used_again_after_everything_was_forgotten(
+    engine: Engine,
+) -> None:
+    async with engine() as store:
+        await store.enrol("journal")
+        await remember(store, a_change(1))
+        await store.read("journal", 1, [])
+        await store.forget(NOW + DAY, ["journal"])
+
+    async with engine() as store:
+        await remember(store, a_change(2))
+
+        assert await store.unread("journal", ALL) == [(2, an_event(2))]
+
+
+# Outbox: what waits.
+
+
+async def waiting(store: SqlStore, *deliveries: Delivery) -> None:
+    for delivery in deliveries:
+        await store.read(delivery.sink, 0, [delivery])
+
+
+async def heads_of_line(outbox: Outbox, most: int = ALL) -> list[str]:
+    return ids([delivery.message for delivery in await outbox.lines("oncall", most)])
+
+
+async def test_only_the_first_of_a_line_is_given_the_most_urgent_line_first(
+    engine: Engine,
+) -> None:
+    async with engine() as store:
+        await waiting(
+            store,
+            a_delivery(an_event(1), due=30.0),
+            a_delivery(an_event(2), due=1.0),
+            a_delivery(an_event(1, OTHER), due=20.0),
+            a_delivery(a_notification(1), due=10.0),
+            a_delivery(an_event(9, "prod/biz/2/9"), sink="another", due=0.0),
+        )
+
+        expected = [f"{KEY}!1", f"{OTHER}#1", f"{KEY}#1"]
+        assert await heads_of_line(store) == expected
+        assert await heads_of_line(store, most=2) == expected[:2]
+
+
+async def test_the_next_of_a_line_follows_when_the_first_is_delivered(
+    engine: Engine,
+) -> None:
+    async with engine() as store:
+        await waiting(store, a_delivery(an_event(1)), a_delivery(an_event(2)))
+        await store.delivered(await store.lines("oncall", ALL))
+        await waiting(store, a_delivery(an_event(3)))
+
+        assert await heads_of_line(store) == [f"{KEY}#2"]
+
+
+async def test_many_deliveries_are_done_at_once_and_none_is_fine(
+    engine: Engine,
+) -> None:
+    keys = [f"prod/biz/2/{number}" for number in range(1, 2_001)]
+
+    async with engine() as store:
+        await store.read("oncall", 0, [a_delivery(an_event(1, key)) for key in keys])
+        await store.delivered(await store.lines("oncall", ALL))
+        await store.delivered([])
+
+        assert await store.waiting("oncall") == {}
+
+
+async def test_a_postponed_delivery_keeps_its_place_in_the_line(
+    engine: Engine,
+) -> None:
+    async with engine() as store:
+        await waiting(store, a_delivery(an_event(1)), a_delivery(an_event(2)))
+        (first,) = await store.lines("oncall", ALL)
+        later = structs.replace(first, due=9e9, tries=7, error="still no route")
+        await store.postpone(later)
+
+        assert await store.lines("oncall", ALL) == [later]
+
+
+async def test_waiting_counts_each_line_of_that_sink(engine: Engine) -> None:
+    async with engine() as store:
+        await waiting(
+            store,
+            a_delivery(an_event(1)),
+            a_delivery(an_event(2)),
+            a_delivery(a_notification(1)),
+            a_delivery(an_event(1), sink="another"),
+        )
+
+        assert await store.waiting("oncall") == {KEY: 2, f"{KEY}!": 1}
+
+
+async def test_a_buried_delivery_frees_its_line(engine: Engine) -> None:
+    async with engine() as store:
+        await waiting(store, a_delivery(an_event(1)), a_delivery(an_event(2)))
+        (first,) = await store.lines("oncall", ALL)
+        await store.bury(first, NOW.timestamp())
+
+        assert await heads_of_line(store) == [f"{KEY}#2"]
+
+
+async def test_a_delivery_may_be_buried_twice(engine: Engine) -> None:
+    never_waited = a_delivery(an_event(1))
+    elsewhere = a_delivery(an_event(1), sink="another")
+
+    async with engine() as store:
+        await store.bury(never_waited, NOW.timestamp())
+        await store.bury(never_waited, NOW.timestamp())
+        await store.bury(elsewhere, NOW.timestamp())
+
+        assert await store.forget(NOW + DAY, []) == 2
+
+
+# Ledger.
+
+
+def told(sink: str, *numbers: int) -> list[Telling]:
+    return [
+        Telling(
+            sink=sink, told=TOLD, delivery=a_delivery(a_notification(number), sink=sink)
+        )
+        for number in numbers
+    ]
+
+
+async def test_of_a_group_nobody_was_told_of_there_is_its_state(
+    engine: Engine,
+) -> None:
+    async with engine() as store:
+        await remember(store, a_change(1))
+
+        assert await store.standing(KEY) == Standing(
+            state=a_change(1).state, told={}, notifications=0
+        )
+
+
+async def test_what_is_told_is_remembered_counted_and_on_its_way(
+    engine: Engine,
+) -> None:
+    async with engine() as store:
+        await store.tell(KEY, 1, [*told("oncall", 1), *told("chat", 1)])
+
+    async with engine() as store:
+        assert await store.standing(KEY) == Standing(
+            state=State(key=KEY),
+            told={"oncall": TOLD, "chat": TOLD},
+            notifications=1,
+        )
+        assert await heads_of_line(store) == [f"{KEY}!1"]
+        assert await store.waiting("chat") == {f"{KEY}!": 1}
+
+
+async def test_numbers_of_a_group_rise_with_each_telling(engine: Engine) -> None:
+    async with engine() as store:
+        await store.tell(KEY, 2, [*told("oncall", 1), *told("chat", 2)])
+        await store.tell(KEY, 3, told("oncall", 3))
+
+        assert (await store.standing(KEY)).notifications == 3
+        assert (await store.standing(OTHER)).notifications == 0
+        assert await store.waiting("oncall") == {f"{KEY}!": 2}
+
+
+async def test_what_is_told_is_remembered_only_with_what_is_on_its_way(
+    engine: Engine,
+) -> None:
+    async with engine() as store:
+        await store.tell(KEY, 1, told("oncall", 1))
+        same_id = [Telling(sink="chat", told=TOLD, delivery=None), *told("oncall", 1)]
+
+        with pytest.raises(errors.StoreError):
+            await store.tell(KEY, 2, same_id)
+
+        standing = await store.standing(KEY)
+        assert (set(standing.told), standing.notifications) == ({"oncall"}, 1)
+
+
+async def test_silence_changes_what_was_told_and_not_the_number(
+    engine: Engine,
+) -> None:
+    quiet = structs.replace(TOLD, alerts={})
+
+    async with engine() as store:
+        await store.tell(KEY, 1, [*told("oncall", 1), *told("chat", 1)])
+        await store.tell(
+            KEY,
+            9,
+            [
+                Telling(sink="oncall", told=quiet, delivery=None),
+                Telling(sink="chat", told=None, delivery=None),
+            ],
+        )
+
+        standing = await store.standing(KEY)
+        assert (standing.told, standing.notifications) == ({"oncall": quiet}, 1)
+
+
+async def test_alerting_names_what_holds_and_what_was_told_each_once(
+    engine: Engine,
+) -> None:
+    async with engine() as store:
+        holding = a_change(1, alerts={ALERT.id: ALERT})
+        await remember(store, holding, a_change(1, OTHER), a_change(1, "prod/biz/2/1"))
+        await store.tell(KEY, 1, [*told("oncall", 1), *told("chat", 1)])
+        await store.tell(OTHER, 0, [Telling(sink="oncall", told=TOLD, delivery=None)])
+
+        assert sorted(await store.alerting()) == [KEY, OTHER]
+
+
+async def test_what_is_over_and_was_not_told_is_not_alerting(engine: Engine) -> None:
+    async with engine() as store:
+        ledger: Ledger = store
+        await remember(store, a_change(1, alerts={ALERT.id: ALERT}), a_change(2))
+
+        assert await ledger.alerting() == []
+
+
+# Housekeeping.
+
+
+async def all_forgotten(
+    store: SqlStore, before: datetime, readers: Sequence[str] = ()
+) -> list[int]:
+    slices: list[int] = []
+    while slices[-1:] != [0]:
+        slices.append(await store.forget(before, readers))
+    return slices[:-1]
+
+
+async def test_what_is_older_is_forgotten_and_what_is_younger_kept(
+    engine: Engine,
+) -> None:
+    async with engine() as store:
+        await store.enrol("journal")
+        await remember(store, a_change(1, at=NOW - DAY), a_change(2, at=NOW))
+
+        assert await all_forgotten(store, NOW) == [1]
+        assert await unread(store) == [f"{KEY}#2"]
+
+
+async def test_events_that_a_sink_has_yet_to_read_are_kept(engine: Engine) -> None:
+    async with engine() as store:
+        for sink in ("journal", "oncall", "removed"):
+            await store.enrol(sink)
+        await remember(store, *(a_change(version) for version in (1, 2, 3)))
+        await store.read("journal", 3, [])
+        await store.read("oncall", 1, [])
+
+        readers = ["journal", "oncall", "reads no events"]
+        assert await all_forgotten(store, NOW + DAY, readers) == [1]
+        assert await unread(store, "oncall") == [f"{KEY}#2", f"{KEY}#3"]
+
+
+async def test_dead_letters_are_forgotten_by_the_time_they_died(
+    engine: Engine,
+) -> None:
+    async with engine() as store:
+        for number, died_at in ((1, NOW - DAY), (2, NOW)):
+            await store.bury(a_delivery(an_event(number)), died_at.timestamp())
+
+        assert await all_forgotten(store, NOW) == [1]
+
+
+async def test_what_waits_for_a_sink_is_kept_until_the_sink_is_removed(
+    engine: Engine,
+) -> None:
+    async with engine() as store:
+        await waiting(store, a_delivery(an_event(1)), a_delivery(a_notification(1)))
+
+        assert await all_forgotten(store, NOW + DAY, ["oncall"]) == []
+        assert await all_forgotten(store, NOW - DAY, ["journal"]) == []
+        assert await all_forgotten(store, NOW + DAY, ["journal"]) == [2]
+        assert await store.waiting("oncall") == {}
+
+
+@pytest.mark.parametrize("phase", [Phase.RETIRED, Phase.UNWATCHED])
+async def test_of_an_instance_nobody_watches_the_sequence_is_kept_for_ever(
+    engine: Engine, phase: Phase
+) -> None:
+    last = a_change(2, after=1, events=3, phase=phase, finished_at=NOW)
+
+    async with engine() as store:
+        await remember(store, a_change(1), last)
+        await store.tell(KEY, 1, told("oncall", 1))
+        await all_forgotten(store, NOW + DAY)
+
+        assert await store.load(KEY) == State(
+            key=KEY, version=3, sequence=4, phase=phase
+        )
+        standing = await store.standing(KEY)
+        assert (standing.told, standing.notifications) == ({}, 1)
+        assert await store.heads("prod") == [Head(KEY, phase, None, None)]
+        assert await all_forgotten(store, NOW + 9999 * DAY) == []
+
+
+async def test_an_instance_seen_again_goes_on_where_its_sequence_was(
+    engine: Engine,
+) -> None:
+    async with engine() as store:
+        await store.enrol("journal")
+        await remember(store, a_change(1, events=5, phase=Phase.UNWATCHED))
+        await all_forgotten(store, NOW + DAY)
+        known = await store.load(KEY)
+
+        assert not await store.commit(a_change(1))
+        assert not await store.commit(a_change(2, after=5))
+        again = a_change(known.version + 1, after=known.sequence)
+        await remember(store, again)
+        assert (await unread(store))[-1] == f"{KEY}#6"
+
+
+async def test_a_watched_instance_is_not_forgotten_however_quiet(
+    engine: Engine,
+) -> None:
+    change = a_change(1, alerts={ALERT.id: ALERT})
+
+    async with engine() as store:
+        await remember(store, change)
+        await all_forgotten(store, NOW + 9999 * DAY)
+
+        assert await store.load(KEY) == change.state
+
+
+async def test_forgetting_goes_in_slices(engine: Engine) -> None:
+    events = 2 * sql.SLICE + 1
+
+    async with engine() as store:
+        await remember(store, a_change(1, events=events))
+
+        assert await all_forgotten(store, NOW + DAY) == [sql.SLICE, sql.SLICE, 1]
+
+
+async def test_a_message_comes_back_as_it_was(engine: Engine) -> None:
+    strange = structs.replace(an_event(1), subject=None, data=b'"\xe9"', traits={})
+    change = Change(state=a_change(1).state, events=(strange,))
+
+    async with engine() as store:
+        await store.enrol("journal")
+        await remember(store, change)
+
+        assert await store.unread("journal", ALL) == [(1, strange)]
