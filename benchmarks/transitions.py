@@ -15,14 +15,13 @@ from pathlib import Path
 
 import anyio
 
+from benchmarks.polls import key
 from monitor import clock
 from monitor.core import state
 from monitor.core.events import Frame
 from monitor.core.model import Snapshot, Step, host_id
 from monitor.recorder import Recorder
 from monitor.store import opening
-
-from benchmarks.polls import key
 
 COURSE = (1, 2, 4)
 HOSTS = {host_id(f"10.0.0.{n}", 0): 104 if n == 1 else 9 for n in range(1, 11)}

@@ -8,7 +8,6 @@ the first time, the second remembers them all.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -21,10 +20,30 @@ from benchmarks.polls import served
 
 CONFIGURATION = """\
 sources:
-  prod: {{api: esb-v2, url: "{url}", app_code: x, app_secret: secret, username: admin}}
+  prod:
+    api: esb-v2
+    url: {url}
+    app_code: x
+    app_secret: secret
+    username: admin
+    {source}
 watch_lists: [watches.txt]
-polling: {{min_interval: 2s, max_interval: 60s}}
+polling: {polling}
 """
+
+
+def write(
+    directory: Path,
+    url: str,
+    watches: int,
+    *,
+    polling: str = "{min_interval: 2s, max_interval: 60s}",
+    source: str = "",
+) -> None:
+    lines = (f"2/{20000000 + n} team=web\n" for n in range(watches))
+    (directory / "watches.txt").write_text("".join(lines))
+    text = CONFIGURATION.format(url=url, polling=polling, source=source)
+    (directory / "monitor.yaml").write_text(text)
 
 
 @contextmanager
@@ -67,13 +86,10 @@ def main() -> None:
     server = served(2, pin=False)
     with tempfile.TemporaryDirectory() as name, server as url:
         directory = Path(name)
-        lines = (f"2/{20000000 + n} team=web\n" for n in range(arguments.watches))
-        (directory / "watches.txt").write_text("".join(lines))
-        (directory / "monitor.yaml").write_text(CONFIGURATION.format(url=url))
+        write(directory, url, arguments.watches)
         for run in ("new", "restarted"):
             print(f"{arguments.watches:,} watches, {run}: ", end="", flush=True)
             print(measure(directory, server, arguments.settle))
-    os.sync()
 
 
 if __name__ == "__main__":

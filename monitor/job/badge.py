@@ -48,9 +48,13 @@ def _secrets(credentials: Mapping[str, str]) -> tuple[bytes, ...]:
         for name, value in credentials.items()
         if name not in _PUBLIC and len(value) >= _SHORTEST
     ]
-    forms = {
-        form.encode()
-        for value in values
-        for form in (value, quote(value, safe=""), json.dumps(value)[1:-1])
-    }
+    forms = {form.encode() for value in values for form in _forms(value)}
     return tuple(sorted(forms, key=len, reverse=True))
+
+
+def _forms(value: str) -> tuple[str, ...]:
+    """Write *value* in every way in which an answer may repeat it."""
+    inside = json.dumps(value)[1:-1]
+    # A message that quotes our body escapes what was escaped in there already.
+    inside_twice = json.dumps(inside)[1:-1]
+    return value, quote(value, safe=""), inside, inside_twice

@@ -9,7 +9,6 @@ long, a redirect) is ``Garbled``.
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
 from datetime import timedelta
 from pathlib import Path
 from socket import socket
@@ -23,6 +22,7 @@ from aiohttp import (
     StreamReader,
     TCPConnector,
 )
+from aiohttp.payload import BytesPayload
 from msgspec import Struct
 from yarl import URL
 
@@ -34,9 +34,7 @@ from monitor.job import mishap
 # millisecond only, and then ``post`` asks once more on a new connection.
 KEEPALIVE: Final = timedelta(seconds=15)
 
-_opened: ContextVar[list[int]] = ContextVar("opened")
-"""A mark for each socket that the request under way had to open. A list, because
-several addresses of one name are tried in tasks, which share what they inherit."""
+_JSON: Final = "application/json"
 
 
 class Answer(Struct, frozen=True):
@@ -60,11 +58,14 @@ class Route(Struct, frozen=True, kw_only=True):
 
 
 class Carrier:
-    def __init__(self, session: ClientSession, route: Route) -> None:
+    def __init__(
+        self, session: ClientSession, route: Route, sockets: "_Sockets"
+    ) -> None:
         self._session = session
         self._max_body = route.max_body
         self._root = route.url.rstrip("/")
         self._urls: dict[str, URL] = {}
+        self._sockets = sockets
 
     async def post(
         self, path: str, body: bytes, headers: Mapping[str, str] | None = None
@@ -77,11 +78,11 @@ class Carrier:
         url = self._urls.get(path) or self._urls.setdefault(
             path, URL(self._root + path)
         )
-        fresh: list[int] = []
-        _opened.set(fresh)
+        opened = self._sockets.opened
         try:
             return await self._exchange(url, body, headers)
         except (aiohttp.ClientError, OSError) as error:
+            fresh = self._sockets.opened != opened
             if fresh or not mishap.hung_up(error):
                 raise errors.Unavailable(mishap.words(error)) from None
 
@@ -94,7 +95,11 @@ class Carrier:
         self, url: URL, body: bytes, headers: Mapping[str, str] | None
     ) -> Answer:
         response = await self._session.post(
-            url, data=body, headers=headers, allow_redirects=False
+            # As a payload, since aiohttp would have to find out what bytes are.
+            url,
+            data=BytesPayload(body, content_type=_JSON),
+            headers=headers,
+            allow_redirects=False,
         )
         # Not ``async with``, which costs a tenth of a poll: the connection of an
         # answer that was read to its end is back in the pool by itself.
@@ -133,13 +138,14 @@ class Carrier:
 @asynccontextmanager
 async def opened(route: Route, headers: Mapping[str, str]) -> AsyncIterator[Carrier]:
     """Open a session; *headers* go with every request."""
+    sockets = _Sockets()
     connector = TCPConnector(
         # Twice what is let in: a connector at its limit is a poor throttle.
         # Source: aiohttp issues 1821 and 9670.
         limit=2 * route.max_in_flight,
         keepalive_timeout=KEEPALIVE.total_seconds(),
         ssl=_tls(route),
-        socket_factory=_socket,
+        socket_factory=sockets.open,
     )
     async with ClientSession(
         connector=connector,
@@ -152,13 +158,19 @@ async def opened(route: Route, headers: Mapping[str, str]) -> AsyncIterator[Carr
             connect=route.connect_timeout.total_seconds(),
         ),
     ) as session:
-        yield Carrier(session, route)
+        yield Carrier(session, route, sockets)
 
 
-def _socket(address: aiohttp.AddrInfoType) -> socket:
-    family, kind, protocol, _, _ = address
-    _opened.get().append(family)
-    return socket(family, kind, protocol)
+class _Sockets:
+    """Counts what is opened: a request during which nothing was had a kept one."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+
+    def open(self, address: aiohttp.AddrInfoType) -> socket:
+        self.opened += 1
+        family, kind, protocol, _, _ = address
+        return socket(family, kind, protocol)
 
 
 def _tls(route: Route) -> ssl.SSLContext | bool:

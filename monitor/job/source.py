@@ -95,9 +95,7 @@ def _headers(config: SourceConfig) -> dict[str, str]:
     # Source: bk-job AddEsbLangHeaderGatewayFilterFactory and
     # CheckTenantGatewayFilterFactory, read 2026-11.
     headers = {
-        "Accept": "application/json",
         "Blueking-Language": config.language,
-        "Content-Type": "application/json",
         "User-Agent": "job-monitor",
     }
     return headers | ({"X-Bk-Tenant-Id": config.tenant} if config.tenant else {})
