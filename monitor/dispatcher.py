@@ -54,7 +54,6 @@ class Dispatcher:
 
     def wake(self) -> None:
         """Something was recorded, or put on its way: look now."""
-        self._all_read, self._none_due = anyio.Event(), anyio.Event()
         self._news.set()
         self._mail.set()
 
@@ -67,8 +66,10 @@ class Dispatcher:
 
     async def drain(self) -> None:
         """Return once all that can be delivered at once has been; needs ``run``."""
+        # Answered by a look that begins from now on; one under way may be too early.
+        all_read = self._all_read = anyio.Event()
+        none_due = self._none_due = anyio.Event()
         self.wake()
-        all_read, none_due = self._all_read, self._none_due
         if self._wants is not None:
             await all_read.wait()
         await none_due.wait()

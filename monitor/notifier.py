@@ -71,7 +71,8 @@ class Notifier:
     def changed(self, change: Change) -> None:
         """Something was recorded: look at its group in a moment."""
         types = {event.type for event in change.events}
-        if any(type_.startswith("bkjob.alert.") for type_ in types):
+        ended = change.state.phase is not Phase.WATCHED
+        if ended or any(type_.startswith("bkjob.alert.") for type_ in types):
             self._plan(change.state.key, self._pause(change.state.key))
         if reach.Kind.RESTORED in types:
             for key in self._inhibited:
@@ -167,6 +168,8 @@ class Notifier:
         tellings: Sequence[Telling],
         now: datetime,
     ) -> None:
+        if key in self._inhibited:  # it is looked at when its source is seen again
+            return
         told = {**standing.told, **{t.sink: t.told for t in tellings}}
         firing = [heard.at for heard in told.values() if heard and heard.alerts]
         if firing:

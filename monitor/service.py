@@ -82,11 +82,19 @@ async def serve(
     settings = load()
     logs.protect(secret.known(settings))
     async with opening.opened(settings.store, run=run) as store:
-        files = _files(settings)
+        files, proven = _files(settings), None
         while True:
-            async with AsyncExitStack() as stack:
-                house = _House(settings, store, files, guests, now=now, luck=luck)
-                again = await house.live(stack, load, until, reloading)
+            try:
+                async with AsyncExitStack() as stack:
+                    house = _House(settings, store, files, guests, now=now, luck=luck)
+                    again = await house.live(stack, load, until, reloading)
+            except errors.Misconfigured as refused:
+                if proven is None:
+                    raise
+                log.warning("configuration.refused", faults=refused.faults)
+                again, proven = proven, None
+            else:
+                proven = settings
             if again is None:
                 return
             files = files.reconfigured(
@@ -138,6 +146,8 @@ class _House:
             self._start_delivery(delivery)
             async with anyio.create_task_group() as intake:
                 await self._start_intake(intake)
+                # Not sooner: who wants what depends on the labels of the watches.
+                delivery.start_soon(self._notifier.run, name="notifier")
                 again = await self._wait(load, until, reloading)
                 intake.cancel_scope.cancel()
             log.info("service.stopping")
@@ -215,7 +225,6 @@ class _House:
     def _start_delivery(self, tasks: TaskGroup) -> None:
         for dispatcher in self._dispatchers:
             tasks.start_soon(dispatcher.run, name="dispatcher")
-        tasks.start_soon(self._notifier.run, name="notifier")
         tasks.start_soon(self._keep_house, name="housekeeping")
 
     async def _start_intake(self, tasks: TaskGroup) -> None:
@@ -236,10 +245,13 @@ class _House:
         self, load: Load, until: Until, reloading: Until
     ) -> Settings | None:
         again: Settings | None = None
+        stopped = False
         async with anyio.create_task_group() as waiting:
 
             async def stop() -> None:
+                nonlocal stopped
                 await until()
+                stopped = True
                 waiting.cancel_scope.cancel()
 
             waiting.start_soon(stop, name="until")
@@ -247,7 +259,8 @@ class _House:
                 await reloading()
                 again = await self._reload(load)
             waiting.cancel_scope.cancel()
-        return again
+        # Told to stop while settings were read: the one is not said again.
+        return None if stopped else again
 
     async def _reload(self, load: Load) -> Settings | None:
         """Read everything anew; give other settings if there are any."""

@@ -1,6 +1,8 @@
 """``job-monitor run``: the daemon."""
 
 import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from signal import SIGHUP, SIGINT, SIGTERM, Signals
 
 import anyio
 
@@ -24,6 +26,18 @@ def run(config: options.Config = None) -> None:
         return settings
 
     async def main() -> None:
-        await service.serve(load)
+        # Open throughout: between two waits, a signal would be lost or kill us.
+        with (
+            anyio.open_signal_receiver(SIGTERM, SIGINT) as stops,
+            anyio.open_signal_receiver(SIGHUP) as hangups,
+        ):
+            await service.serve(load, until=_next(stops), reloading=_next(hangups))
 
     anyio.run(main, backend_options={"use_uvloop": True})
+
+
+def _next(signals: AsyncIterator[Signals]) -> Callable[[], Awaitable[None]]:
+    async def wait() -> None:
+        await anext(signals)
+
+    return wait

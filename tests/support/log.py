@@ -30,9 +30,7 @@ async def saw(
     """Record what a visit that brought *snapshot* would."""
 
     def decide(known: state.State) -> Change | None:
-        return state.seen(
-            known, snapshot, a_frame(key), clock.now(), severity=severity
-        )
+        return state.seen(known, snapshot, a_frame(key), clock.now(), severity=severity)
 
     await recorder.record(str(key), decide)
 

@@ -1,6 +1,6 @@
 """Scheduler, sight and poller of one source on a real store, as the service joins them."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -30,10 +30,11 @@ class Watching:
         rules: Rules = AT_ONCE,
         width: int = 8,
         luck: Luck = clock.middling,
+        heard: Callable[[Change], None] = lambda _: None,
     ) -> None:
-        self.store = store
         self.changes: list[Change] = []
-        self.recorder = Recorder(store, self.changes.append)
+        self.recorder = Recorder(store, self._committed)
+        self._heard = heard
         self.scheduler = Scheduler(source.name, width=width, rate=None, luck=luck)
         self.sight = Sight(
             source.name,
@@ -54,6 +55,10 @@ class Watching:
             now=clock.now,
             luck=luck,
         )
+
+    def _committed(self, change: Change) -> None:
+        self.changes.append(change)
+        self._heard(change)
 
     @property
     def events(self) -> list[Message]:

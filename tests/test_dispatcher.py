@@ -1,0 +1,448 @@
+"""Messages on their way to one sink: order, retries, dead letters; real store."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import pytest
+from looptime import LoopTimeProxy
+from structlog.testing import capture_logs
+
+from monitor import errors
+from monitor.core.message import Message
+from monitor.dispatcher import DEADLINE, Dispatcher
+from monitor.ports import Delivery, Telling
+from monitor.recorder import Recorder
+from monitor.store.sql import SqlStore
+from tests.support import clock, log, stores
+from tests.support.answers import FAILED, KEY, RETRYING, RUNNING, a_key
+from tests.support.sink import RecordingSink, down
+
+pytestmark = pytest.mark.looptime
+
+OTHER = a_key(2)
+DAY = 86_400.0
+
+
+def everything(_: Message) -> bool:
+    return True
+
+
+def refusing(
+    *ids: str, why: Callable[[Message], Exception] = down
+) -> Callable[[Message], Exception | None]:
+    return lambda message: why(message) if message.id in ids else None
+
+
+class Line:
+    """One sink and its dispatcher; what is recorded through it wakes the dispatcher."""
+
+    def __init__(
+        self,
+        store: SqlStore,
+        sink: RecordingSink,
+        wants: Callable[[Message], bool] | None = everything,
+        *,
+        luck: float = 0.5,
+    ) -> None:
+        self.sink = sink
+        self.dispatcher = Dispatcher(
+            sink, store, wants, now=clock.now, luck=lambda: luck
+        )
+        self.recorder = Recorder(store, lambda _: self.dispatcher.wake())
+
+
+@asynccontextmanager
+async def carrying(
+    store: SqlStore,
+    sink: RecordingSink,
+    wants: Callable[[Message], bool] | None = everything,
+    *,
+    luck: float = 0.5,
+) -> AsyncIterator[Line]:
+    if wants is not None:
+        await store.enrol(sink.name)
+    line = Line(store, sink, wants, luck=luck)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(line.dispatcher.run)
+        yield line
+        tasks.cancel_scope.cancel()
+
+
+def numbers(messages: list[str], key: object = KEY) -> list[int]:
+    return [int(i.partition("#")[2]) for i in messages if i.startswith(f"{key}#")]
+
+
+async def post(store: SqlStore, sink: RecordingSink, number: int) -> None:
+    """Put a notification on its way, as the notifier does."""
+    seconds = clock.now().timestamp()
+    message = Message(
+        id=f"{KEY}!{number}",
+        key=str(KEY),
+        type="bkjob.notification",
+        source="prod",
+        subject=None,
+        time=clock.now(),
+        data=b"{}",
+    )
+    delivery = Delivery(sink=sink.name, message=message, due=seconds, since=seconds)
+    await store.tell(
+        str(KEY), number, [Telling(sink=sink.name, told=None, delivery=delivery)]
+    )
+
+
+async def test_events_of_an_instance_arrive_in_order(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        sink.latency = lambda message: 5 / (message.sequence or 1)
+        async with carrying(store, sink) as line:
+            await log.saw(line.recorder, RUNNING)
+            await log.saw(line.recorder, FAILED)
+            await log.saw(line.recorder, FAILED, OTHER)
+            await anyio.sleep(60)
+
+        assert numbers(sink.ids) == [1, 2, 3, 4, 5, 6, 7]
+        assert numbers(sink.ids, OTHER) == [1, 2, 3, 4, 5]
+
+
+async def test_nothing_that_arrived_is_tried_again(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        async with carrying(store, sink) as line:
+            await log.saw(line.recorder)
+            await anyio.sleep(DAY)
+        async with carrying(store, sink):
+            await anyio.sleep(DAY)
+
+        assert len(sink.tried) == 5
+
+
+async def test_a_sink_gets_what_it_wants_and_nothing_else(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        async with carrying(
+            store, sink, lambda message: "hosts" in message.type
+        ) as line:
+            await log.saw(line.recorder)
+            await anyio.sleep(1)
+
+        assert [message.type for message in sink.delivered] == ["bkjob.hosts.failed"]
+
+
+async def test_a_new_sink_starts_with_what_happens_from_now(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        await log.saw(Recorder(store, lambda _: None), RUNNING)
+        sink = RecordingSink()
+        async with carrying(store, sink) as line:
+            await anyio.sleep(1)
+            before = sink.ids
+            await log.saw(line.recorder, FAILED)
+            await anyio.sleep(1)
+
+        assert before == []
+        assert numbers(sink.ids)[0] == 2
+
+
+async def test_a_sink_for_alerts_alone_reads_no_events(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        async with carrying(store, sink, None) as line:
+            await log.saw(line.recorder)
+            await post(store, sink, 1)
+            line.dispatcher.wake()
+            await anyio.sleep(60)
+
+        assert sink.ids == [f"{KEY}!1"]
+
+
+async def test_an_instance_that_fails_is_held_back_while_others_go_on(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=refusing(f"{KEY}#2"))
+        async with carrying(store, sink) as line:
+            await log.saw(line.recorder)
+            await log.saw(line.recorder, FAILED, OTHER)
+            await anyio.sleep(60)
+            await log.saw(line.recorder, RETRYING)
+            await log.saw(line.recorder, RETRYING, OTHER)
+            await anyio.sleep(60)
+            held = numbers(sink.ids)
+            sink.refuse = lambda _: None
+            await anyio.sleep(DAY)
+
+        assert held == [1]
+        assert numbers(sink.ids) == [1, 2, 3, 4, 5, 6, 7, 8]
+        assert numbers(sink.ids, OTHER) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+async def test_events_that_fail_do_not_hold_back_notifications(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=refusing(f"{KEY}#1"))
+        async with carrying(store, sink) as line:
+            await log.saw(line.recorder)
+            await post(store, sink, 1)
+            line.dispatcher.wake()
+            await anyio.sleep(10)
+
+        assert sink.ids == [f"{KEY}!1"]
+
+
+@pytest.mark.parametrize(("luck", "factor"), [(0.0, 0.8), (0.5, 1.0), (1.0, 1.2)])
+async def test_tries_climb_a_ladder(tmp_path: Path, luck: float, factor: float) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=down)
+        async with carrying(store, sink, luck=luck) as line:
+            await log.saw(line.recorder, RUNNING)
+            await anyio.sleep(DAY)
+
+        times = [when for when, _ in sink.tried]
+        waits = [later - sooner for sooner, later in pairwise(times)]
+        rungs = [1, 5, 30, 120, 600, 3600, 10_800, 10_800]
+        assert waits[:8] == pytest.approx([rung * factor for rung in rungs], abs=0.1)
+
+
+async def test_retry_after_is_a_floor_and_no_ceiling(tmp_path: Path) -> None:
+    def busy(_: Message) -> Exception:
+        return errors.Undelivered("429", retry_after=timedelta(seconds=20))
+
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=busy)
+        async with carrying(store, sink) as line:
+            await log.saw(line.recorder, RUNNING)
+            await anyio.sleep(200)
+
+        times = [when for when, _ in sink.tried]
+        waits = [later - sooner for sooner, later in pairwise(times)]
+        assert waits == pytest.approx([20, 20, 30, 120], abs=0.1)
+
+
+async def test_what_is_rejected_becomes_a_dead_letter_and_the_rest_goes_on(
+    tmp_path: Path,
+) -> None:
+    def never(_: Message) -> Exception:
+        return errors.Rejected("410 gone")
+
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=refusing(f"{KEY}#2", why=never))
+        with capture_logs() as lines:
+            async with carrying(store, sink) as line:
+                await log.saw(line.recorder)
+                await anyio.sleep(DAY)
+
+        assert numbers([i for _, i in sink.tried]) == [1, 2, 3, 4, 5]
+        assert numbers(sink.ids) == [1, 3, 4, 5]
+        assert [(x["event"], x["id"], x["reason"]) for x in lines] == [
+            ("delivery.buried", f"{KEY}#2", "410 gone")
+        ]
+
+
+async def test_after_three_days_a_delivery_is_given_up(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=refusing(f"{KEY}#1"))
+        with capture_logs() as lines:
+            async with carrying(store, sink) as line:
+                await log.saw(line.recorder, RUNNING)
+                await anyio.sleep(2.9 * DAY)
+                buried_by_then = [x for x in lines if x["event"] == "delivery.buried"]
+                await anyio.sleep(0.3 * DAY)
+                await log.saw(line.recorder, FAILED)
+                await anyio.sleep(60)
+
+        buried = [x["id"] for x in lines if x["event"] == "delivery.buried"]
+        assert buried_by_then == []
+        assert buried == [f"{KEY}#1"]
+        assert numbers(sink.ids) == [2, 3, 4, 5, 6, 7]
+
+
+async def test_what_waits_is_resumed_after_a_restart_in_order_with_its_ids(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        dead = RecordingSink(refuse=down)
+        async with carrying(store, dead) as line:
+            await log.saw(line.recorder, RUNNING)
+            await log.saw(line.recorder, FAILED)
+            await anyio.sleep(100)
+    async with stores.opened(tmp_path) as store:
+        alive = RecordingSink()
+        async with carrying(store, alive) as line:
+            await log.saw(line.recorder, RETRYING)
+            await anyio.sleep(DAY)
+
+        assert numbers(alive.ids) == list(range(1, 11))
+
+
+async def test_what_was_recorded_while_nobody_ran_is_delivered_after_the_restart(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        async with carrying(store, sink):
+            await anyio.sleep(1)
+        await log.saw(Recorder(store, lambda _: None))
+        async with carrying(store, sink):
+            await anyio.sleep(1)
+
+        assert numbers(sink.ids) == [1, 2, 3, 4, 5]
+
+
+async def test_a_sink_that_hangs_is_given_up_after_the_deadline_and_tried_again(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        sink.latency = lambda _: DAY
+        with capture_logs() as lines:
+            async with carrying(store, sink) as line:
+                await log.saw(line.recorder, RUNNING)
+                await anyio.sleep(DEADLINE + 0.5)
+                sink.latency = lambda _: 0
+                await anyio.sleep(2)
+
+        assert [when for when, _ in sink.tried] == pytest.approx(
+            [0, DEADLINE + 1], abs=0.1
+        )
+        assert numbers(sink.ids) == [1]
+        assert [(x["event"], x["log_level"]) for x in lines] == [
+            ("sink.failing", "warning"),
+            ("sink.recovered", "info"),
+        ]
+
+
+async def test_a_sink_that_hangs_disturbs_no_other_sink(
+    tmp_path: Path, looptime: LoopTimeProxy
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        hanging, other = RecordingSink("hanging"), RecordingSink("other")
+        hanging.latency = lambda _: DAY
+        async with carrying(store, hanging) as slow, carrying(store, other) as quick:
+            await log.saw(slow.recorder)
+            await quick.dispatcher.drain()
+
+            assert numbers(other.ids) == [1, 2, 3, 4, 5]
+            assert looptime < 1
+
+
+async def test_few_deliveries_are_under_way_at_once(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        sink.latency = lambda _: 1
+        async with carrying(store, sink) as line:
+            for number in range(1, 41):
+                await log.saw(line.recorder, RUNNING, a_key(number))
+            await anyio.sleep(60)
+
+        assert len(sink.delivered) == 40
+        assert sink.most_at_once == 8
+
+
+async def test_a_bug_in_a_sink_is_contained_and_tried_again(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=refusing(f"{KEY}#2", why=lambda _: KeyError("x")))
+        with capture_logs() as lines:
+            async with carrying(store, sink) as line:
+                await log.saw(line.recorder)
+                await anyio.sleep(3)
+                sink.refuse = lambda _: None
+                await anyio.sleep(10)
+
+        assert numbers(sink.ids) == [1, 2, 3, 4, 5]
+        crashed = [x for x in lines if x["event"] == "delivery.crashed"]
+        assert {x["id"] for x in crashed} == {f"{KEY}#2"}
+        assert all(x["exc_info"] for x in crashed)
+
+
+async def test_an_outage_of_a_sink_is_one_line_down_and_one_line_up(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=down)
+        with capture_logs() as lines:
+            async with carrying(store, sink) as line:
+                for number in range(1, 11):
+                    await log.saw(line.recorder, FAILED, a_key(number))
+                await anyio.sleep(DAY)
+                sink.refuse = lambda _: None
+                await anyio.sleep(DAY)
+
+        assert [x["event"] for x in lines] == ["sink.failing", "sink.recovered"]
+        assert len(sink.delivered) == 50
+
+
+async def test_drain_returns_once_all_has_gone(
+    tmp_path: Path, looptime: LoopTimeProxy
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        sink.latency = lambda _: 2
+        async with carrying(store, sink) as line:
+            await log.saw(line.recorder)
+            await post(store, sink, 1)
+            await line.dispatcher.drain()
+
+            assert len(sink.delivered) == 6
+            assert 10 <= looptime < 10.1
+
+
+async def test_drain_does_not_wait_for_what_waits_for_another_try(
+    tmp_path: Path, looptime: LoopTimeProxy
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=refusing(f"{KEY}#1", f"{KEY}!1"))
+        async with carrying(store, sink) as line:
+            await log.saw(line.recorder)
+            await post(store, sink, 1)
+            await log.saw(line.recorder, FAILED, OTHER)
+            await line.dispatcher.drain()
+
+            assert numbers(sink.ids, OTHER) == [1, 2, 3, 4, 5]
+            assert looptime < 1
+
+
+async def test_drain_is_not_held_up_by_what_is_recorded_meanwhile(
+    tmp_path: Path, looptime: LoopTimeProxy
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        sink.latency = lambda _: 2
+        async with carrying(store, sink) as line, anyio.create_task_group() as tasks:
+            await log.saw(line.recorder, RUNNING)
+            tasks.start_soon(line.dispatcher.drain)
+            await anyio.sleep(1)
+            await post(store, sink, 1)
+            line.dispatcher.wake()
+            await anyio.lowlevel.checkpoint()
+
+        assert sink.ids == [f"{KEY}#1"]
+        assert looptime < 10
+
+
+async def test_drain_of_a_sink_that_has_nothing_returns_at_once(
+    tmp_path: Path, looptime: LoopTimeProxy
+) -> None:
+    async with (
+        stores.opened(tmp_path) as store,
+        carrying(store, RecordingSink()) as line,
+    ):
+        await line.dispatcher.drain()
+
+        assert looptime < 0.1
+
+
+async def test_what_is_recorded_while_a_batch_is_read_is_not_forgotten(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        sink.latency = lambda _: 0.003
+        async with carrying(store, sink) as line:
+            for number in range(1, 301):
+                await log.saw(line.recorder, RUNNING, a_key(number))
+            await anyio.sleep(1)
+
+        assert len(sink.ids) == len(set(sink.ids)) == 300

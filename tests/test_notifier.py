@@ -1,0 +1,517 @@
+"""Who is told what about alerts, when, and how often; real store, virtual time."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+import pytest
+from structlog.testing import capture_logs
+
+from monitor.core import reach, state, telling
+from monitor.core.events import Frame
+from monitor.core.model import InstanceKey, Snapshot
+from monitor.core.state import Change
+from monitor.core.watch import Severity
+from monitor.dispatcher import Dispatcher
+from monitor.notifier import Listener, Notifier, Pauses
+from monitor.recorder import Recorder
+from monitor.store.sql import SqlStore
+from tests.support import clock, log, sink, stores
+from tests.support.answers import (
+    FAILED,
+    KEY,
+    RECOVERED,
+    RETRYING,
+    RUNNING,
+    SUCCEEDED,
+    WORSE,
+    a_job,
+    a_key,
+    hosts,
+)
+from tests.support.sink import RecordingSink
+
+pytestmark = pytest.mark.looptime
+
+Wants = Callable[[Mapping[str, str]], bool]
+
+HOUR = 3600.0
+THREE_FAILED = a_job(4, hosts(_1=104, _2=104, _3=11, _4=9))
+
+
+def everything(_: Mapping[str, str]) -> bool:
+    return True
+
+
+def only(severity: Severity) -> Wants:
+    return lambda traits: traits["severity"] == severity
+
+
+class Desk:
+    """Notifier and dispatchers on one store; *lost* holds the sources out of sight."""
+
+    def __init__(
+        self,
+        store: SqlStore,
+        listeners: Mapping[RecordingSink, Wants],
+        *,
+        rules: telling.Rules,
+        pauses: Pauses,
+    ) -> None:
+        self.store = store
+        self.lost: set[str] = set()
+        self.labels: dict[str, str] = {}
+        self.recorder = Recorder(store, self._committed)
+        self.dispatchers = [
+            Dispatcher(each, store, None, now=clock.now, luck=clock.middling)
+            for each in listeners
+        ]
+        self.notifier = Notifier(
+            store,
+            [Listener(each.name, wants) for each, wants in listeners.items()],
+            rules=rules,
+            pauses=pauses,
+            frame=self._frame,
+            lost=lambda source: source in self.lost,
+            posted=self._wake,
+            now=clock.now,
+        )
+
+    def _frame(self, key: str) -> Frame:
+        source, _, rest = key.partition("/")
+        if rest.count("/") != 2:
+            return Frame(source=source, key=key, subject=rest or None)
+        kind, scope, number = rest.split("/")
+        instance = InstanceKey(source, kind, scope, int(number))
+        return log.a_frame(instance, **self.labels)
+
+    def _committed(self, change: Change) -> None:
+        self.notifier.changed(change)
+
+    def _wake(self) -> None:
+        for dispatcher in self.dispatchers:
+            dispatcher.wake()
+
+    async def sees(self, kind: reach.Kind) -> None:
+        """Lose or regain sight of the source, as the poller's sight does."""
+        if kind is reach.Kind.LOST:
+            self.lost.add("prod")
+        else:
+            self.lost.discard("prod")
+        frame = Frame(source="prod", key="prod")
+        cause = reach.Cause.UNREACHABLE
+        await self.recorder.record(
+            "prod", lambda known: state.reached(known, kind, cause, frame, clock.now())
+        )
+
+
+@asynccontextmanager
+async def telling_to(
+    store: SqlStore,
+    *sinks: RecordingSink,
+    wants: Mapping[str, Wants] | None = None,
+    rules: telling.Rules = telling.Rules(),  # noqa: B008 - frozen
+    pauses: Pauses = Pauses(),  # noqa: B008 - frozen
+) -> AsyncIterator[Desk]:
+    listeners = {each: (wants or {}).get(each.name, everything) for each in sinks}
+    desk = Desk(store, listeners, rules=rules, pauses=pauses)
+    async with anyio.create_task_group() as tasks:
+        for dispatcher in desk.dispatchers:
+            tasks.start_soon(dispatcher.run)
+        tasks.start_soon(desk.notifier.run)
+        yield desk
+        tasks.cancel_scope.cancel()
+
+
+async def test_one_message_names_everything_that_came_within_the_wait(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall) as desk:
+            await log.saw(desk.recorder, a_job(2, hosts(_1=104, _2=7)))
+            await anyio.sleep(0.5)
+            await log.saw(desk.recorder, WORSE)
+            await anyio.sleep(60)
+
+        [(when, _)] = oncall.tried
+        [notification] = [sink.told(message) for message in oncall.delivered]
+        assert when == pytest.approx(1, abs=0.05)
+        assert [(it.name, it.failed) for it in notification.alerts] == [
+            ("hosts_failed", 2),
+            ("job_failed", 0),
+        ]
+        assert (notification.reason, notification.status) == ("first", "firing")
+        assert notification.last_sequence == 8
+
+
+async def test_a_good_end_is_told_to_nobody(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall) as desk:
+            await log.saw(desk.recorder, RUNNING)
+            await log.saw(desk.recorder, SUCCEEDED)
+            await anyio.sleep(24 * HOUR)
+
+        assert oncall.tried == []
+
+
+async def test_what_is_over_within_the_wait_is_told_to_nobody(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        pauses = Pauses(group_wait=timedelta(seconds=30))
+        async with telling_to(store, oncall, pauses=pauses) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(5)
+            await log.saw(desk.recorder, RECOVERED)
+            await anyio.sleep(24 * HOUR)
+
+        assert oncall.tried == []
+
+
+async def test_each_message_gives_the_reason_for_which_it_was_sent(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall) as desk:
+            for snapshot in (
+                a_job(2, hosts(_1=104, _2=7)),
+                Snapshot(status=4, name="deploy"),
+                WORSE,
+            ):
+                await log.saw(desk.recorder, snapshot)
+                await anyio.sleep(60)
+            await log.saw(desk.recorder, RECOVERED)
+            await anyio.sleep(60)
+
+        assert oncall.said == ["first", "new_alert", "more_hosts", "resolved"]
+
+
+async def test_a_graver_severity_is_worse(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall) as desk:
+            await log.saw(desk.recorder, FAILED, severity=Severity.WARNING)
+            await anyio.sleep(60)
+            await log.saw(desk.recorder, FAILED, severity=Severity.CRITICAL)
+            await anyio.sleep(60)
+
+        assert oncall.said == ["first", "worse"]
+
+
+async def test_what_holds_is_repeated_after_the_repeat_interval(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(9 * HOUR)
+
+        assert oncall.said == ["first", "reminder", "reminder"]
+        assert [when for when, _ in oncall.tried] == pytest.approx(
+            [1, 4 * HOUR, 8 * HOUR], abs=3
+        )
+
+
+async def test_a_reminder_counts_from_the_last_message(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(3 * HOUR)
+            await log.saw(desk.recorder, WORSE)
+            await anyio.sleep(3.9 * HOUR)
+            before = oncall.said
+            await anyio.sleep(0.2 * HOUR)
+
+        assert before == ["first", "more_hosts"]
+        assert oncall.said == ["first", "more_hosts", "reminder"]
+
+
+@pytest.mark.parametrize(
+    ("after", "why_not"),
+    [
+        (a_job(2, hosts(_1=9, _2=7), attempt=1), "improving"),
+        (RETRYING, "already_told"),
+    ],
+)
+async def test_what_is_better_or_known_is_told_to_nobody(
+    tmp_path: Path, after: Snapshot, why_not: str
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        with capture_logs() as lines:
+            async with telling_to(store, oncall) as desk:
+                await log.saw(desk.recorder, WORSE)
+                await anyio.sleep(60)
+                await log.saw(desk.recorder, after)
+                await anyio.sleep(60)
+
+        assert oncall.said == ["first"]
+        reasons = [x["reason"] for x in lines if x["event"] == "telling.withheld"]
+        assert reasons == [why_not]
+
+
+async def test_below_the_threshold_hosts_are_told_to_nobody_until_it_is_reached(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        rules = telling.Rules(at_least=2)
+        async with telling_to(store, oncall, rules=rules) as desk:
+            await log.saw(desk.recorder, a_job(2, hosts(_1=104, _2=7)))
+            await anyio.sleep(24 * HOUR)
+            below = oncall.said
+            await log.saw(desk.recorder, a_job(2, hosts(_1=104, _2=104)))
+            await anyio.sleep(60)
+
+        assert below == []
+        assert oncall.said == ["first"]
+
+
+async def test_two_messages_of_a_group_keep_their_distance(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        pauses = Pauses(group_interval=timedelta(seconds=30))
+        async with telling_to(store, oncall, pauses=pauses) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(2)
+            await log.saw(desk.recorder, WORSE)
+            await anyio.sleep(2)
+            await log.saw(desk.recorder, THREE_FAILED)
+            await anyio.sleep(60)
+
+        assert [when for when, _ in oncall.tried] == pytest.approx([1, 31], abs=0.05)
+        assert oncall.said == ["first", "more_hosts"]
+
+
+async def test_one_incident_does_not_wait_for_another(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall) as desk:
+            for number in range(1, 21):
+                await log.saw(desk.recorder, FAILED, a_key(number))
+            await anyio.sleep(2)
+
+        assert len(oncall.delivered) == 20
+
+
+async def test_while_the_source_is_lost_only_that_is_told(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await desk.sees(reach.Kind.LOST)
+            await anyio.sleep(1 * HOUR)
+            while_lost = [message.key for message in oncall.delivered]
+            await desk.sees(reach.Kind.RESTORED)
+            await anyio.sleep(60)
+
+        assert while_lost == ["prod"]
+        assert sorted((m.key, sink.told(m).reason) for m in oncall.delivered[1:]) == [
+            ("prod", "resolved"),
+            (str(KEY), "first"),
+        ]
+
+
+async def test_a_reminder_that_is_due_while_the_source_is_lost_waits_in_silence(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        with capture_logs() as lines:
+            async with telling_to(store, oncall) as desk:
+                await log.saw(desk.recorder, FAILED)
+                await anyio.sleep(60)
+                await desk.sees(reach.Kind.LOST)
+                await anyio.sleep(5 * HOUR)
+                looks = len(lines)
+                await desk.sees(reach.Kind.RESTORED)
+                await anyio.sleep(60)
+
+        about_job = [sink.told(m).reason for m in oncall.delivered if m.key != "prod"]
+        assert about_job == ["first", "reminder"]
+        assert looks < 10
+
+
+async def test_two_sinks_are_told_of_what_each_wants(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        pager, mail = RecordingSink("pager"), RecordingSink("mail")
+        wants = {"pager": only(Severity.CRITICAL), "mail": only(Severity.WARNING)}
+        async with telling_to(store, pager, mail, wants=wants) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await log.saw(desk.recorder, FAILED, a_key(2), severity=Severity.WARNING)
+            await anyio.sleep(60)
+
+        assert [message.key for message in pager.delivered] == ["prod/biz/2/1"]
+        assert [message.key for message in mail.delivered] == ["prod/biz/2/2"]
+
+
+async def test_a_sink_hears_of_the_end_only_if_it_heard_of_the_beginning(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        pager, mail = RecordingSink("pager"), RecordingSink("mail")
+        wants = {"pager": only(Severity.CRITICAL)}
+        async with telling_to(store, pager, mail, wants=wants) as desk:
+            await log.saw(desk.recorder, FAILED, severity=Severity.WARNING)
+            await anyio.sleep(60)
+            await log.saw(desk.recorder, RECOVERED)
+            await anyio.sleep(60)
+
+        assert pager.said == []
+        assert mail.said == ["first", "resolved"]
+
+
+async def test_a_sink_that_wants_only_what_is_grave_hears_of_its_end(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        pager = RecordingSink("pager")
+        wants = {"pager": only(Severity.CRITICAL)}
+        async with telling_to(store, pager, wants=wants) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(60)
+            await log.saw(desk.recorder, RECOVERED)
+            await anyio.sleep(60)
+
+        assert pager.said == ["first", "resolved"]
+
+
+async def test_sinks_that_are_told_the_same_are_told_it_under_one_id(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        one, two = RecordingSink("one"), RecordingSink("two")
+        async with telling_to(store, one, two) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(60)
+
+        assert one.ids == two.ids == [f"{KEY}!1"]
+
+
+async def test_an_id_of_a_notification_is_never_used_for_two_things(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        pager, mail = RecordingSink("pager"), RecordingSink("mail")
+        wants = {"pager": only(Severity.CRITICAL)}
+        for _ in range(2):
+            async with telling_to(store, pager, mail, wants=wants) as desk:
+                await log.saw(desk.recorder, FAILED, severity=Severity.WARNING)
+                await anyio.sleep(60)
+                await log.saw(desk.recorder, WORSE)
+                await anyio.sleep(60)
+                await log.unwatched(desk.recorder)
+                await anyio.sleep(60)
+
+        told = {(m.id, m.data) for each in (pager, mail) for m in each.delivered}
+        used = {id_ for id_, _ in told}
+        assert len(told) == len(used) == 6
+        assert used == {f"{KEY}!{number}" for number in range(1, 7)}
+
+
+async def test_alerts_of_a_removed_watch_end_in_silence(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(60)
+            await log.unwatched(desk.recorder)
+            await anyio.sleep(24 * HOUR)
+
+            assert oncall.said == ["first"]
+            assert (await store.standing(str(KEY))).told == {}
+
+
+async def test_what_is_watched_again_is_told_again(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(60)
+            await log.unwatched(desk.recorder)
+            await anyio.sleep(60)
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(60)
+
+        assert oncall.said == ["first", "first"]
+
+
+async def test_a_new_sink_is_told_what_holds(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        old, new = RecordingSink("old"), RecordingSink("new")
+        async with telling_to(store, old) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await log.saw(desk.recorder, SUCCEEDED, a_key(2))
+            await anyio.sleep(60)
+        async with telling_to(store, old, new):
+            await anyio.sleep(60)
+
+        assert old.said == ["first"]
+        assert new.said == ["first"]
+
+
+async def test_what_was_recorded_and_not_told_before_a_crash_is_told_once(
+    tmp_path: Path,
+) -> None:
+    oncall = RecordingSink()
+    async with (
+        stores.opened(tmp_path) as store,
+        telling_to(store, oncall) as desk,
+    ):
+        await log.saw(desk.recorder, FAILED)
+        await anyio.sleep(0.1)
+    for _ in range(2):
+        async with stores.opened(tmp_path) as store, telling_to(store, oncall):
+            await anyio.sleep(60)
+
+    assert oncall.said == ["first"]
+
+
+async def test_what_was_said_and_not_delivered_before_a_crash_is_delivered_as_it_was(
+    tmp_path: Path,
+) -> None:
+    dead = RecordingSink(refuse=sink.down)
+    async with (
+        stores.opened(tmp_path) as store,
+        telling_to(store, dead) as desk,
+    ):
+        await log.saw(desk.recorder, FAILED)
+        await anyio.sleep(3)
+    alive = RecordingSink()
+    async with stores.opened(tmp_path) as store, telling_to(store, alive):
+        await anyio.sleep(60)
+
+    assert {id_ for _, id_ in dead.tried} == {f"{KEY}!1"}
+    assert alive.ids == [f"{KEY}!1"]
+
+
+async def test_reminders_go_on_after_a_restart(tmp_path: Path) -> None:
+    oncall = RecordingSink()
+    async with (
+        stores.opened(tmp_path) as store,
+        telling_to(store, oncall) as desk,
+    ):
+        await log.saw(desk.recorder, FAILED)
+        await anyio.sleep(HOUR)
+    async with stores.opened(tmp_path) as store, telling_to(store, oncall):
+        await anyio.sleep(4 * HOUR)
+
+    assert oncall.said == ["first", "reminder"]
+    assert [when for when, _ in oncall.tried] == pytest.approx([1, 4 * HOUR], abs=3)
+
+
+async def test_a_notification_carries_the_labels_of_its_watch(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall) as desk:
+            desk.labels = {"team": "sre"}
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(60)
+
+        [message] = oncall.delivered
+        assert message.traits["team"] == "sre"
+        assert sink.told(message).labels == {"team": "sre"}
