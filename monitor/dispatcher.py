@@ -50,7 +50,7 @@ class Dispatcher:
         self._none_due = anyio.Event()
         self._waiting: Counter[str] = Counter()
         self._slots = anyio.CapacityLimiter(AT_ONCE)
-        self._failing = False
+        self._failing: set[str] = set()
 
     def wake(self) -> None:
         """Something was recorded, or put on its way: look now."""
@@ -167,7 +167,7 @@ class Dispatcher:
             return None
         except errors.Undelivered as error:
             return await self._later(delivery, error)
-        self._report_recovery()
+        self._report_recovery(delivery)
         return None
 
     async def _contained(self, message: Message) -> None:
@@ -187,6 +187,8 @@ class Dispatcher:
     ) -> Delivery | None:
         now = self._now().timestamp()
         tries = delivery.tries + 1
+        if tries == 1:  # until now it may have waited behind another
+            delivery = structs.replace(delivery, since=now)
         if now - delivery.since >= backoff.GIVE_UP_AFTER:
             await self._bury(delivery, f"given up after three days: {error}")
             return None
@@ -198,6 +200,7 @@ class Dispatcher:
         return structs.replace(delivery, due=now + wait, tries=tries, error=str(error))
 
     async def _bury(self, delivery: Delivery, reason: str) -> None:
+        self._failing.discard(delivery.message.line)
         log.error(
             "delivery.buried",
             sink=self._sink.name,
@@ -207,15 +210,17 @@ class Dispatcher:
         dead = structs.replace(delivery, error=reason, tries=delivery.tries + 1)
         await self._outbox.bury(dead, self._now().timestamp())
 
-    # One line when a sink begins to fail, one when it takes messages again.
+    # One line when a sink begins to fail, one when nothing fails there any more.
 
     def _report_failure(self, delivery: Delivery, error: errors.SinkError) -> None:
         if not self._failing:
-            self._failing = True
             name, id_ = self._sink.name, delivery.message.id
             log.warning("sink.failing", sink=name, id=id_, reason=str(error))
+        self._failing.add(delivery.message.line)
 
-    def _report_recovery(self) -> None:
-        if self._failing:
-            self._failing = False
-            log.info("sink.recovered", sink=self._sink.name)
+    def _report_recovery(self, delivery: Delivery) -> None:
+        line = delivery.message.line
+        if line in self._failing:
+            self._failing.discard(line)
+            if not self._failing:
+                log.info("sink.recovered", sink=self._sink.name)

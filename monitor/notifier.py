@@ -6,11 +6,12 @@ when a reminder is due. What is said is remembered and put on its way in one
 transaction; the dispatchers carry it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
+from itertools import islice
 from math import inf
-from typing import Never
+from typing import Final, Never
 
 import anyio
 import structlog
@@ -23,6 +24,9 @@ from monitor.core.message import Message
 from monitor.core.state import Change, Phase
 from monitor.core.telling import Silent, Speak, WhyNot
 from monitor.ports import Delivery, Ledger, Now, Standing, Telling
+
+AT_ONCE: Final = 100
+"""Groups looked at together, so that they share commits."""
 
 log = structlog.get_logger()
 
@@ -104,14 +108,20 @@ class Notifier:
             self._changed.set()
 
     async def _tell_due(self) -> None:
+        while keys := list(islice(self._pop_due(), AT_ONCE)):
+            async with anyio.create_task_group() as tasks:
+                for key in keys:
+                    tasks.start_soon(self._tell, key)
+
+    def _pop_due(self) -> Iterator[str]:
         while self._heap and self._heap[0][0] <= anyio.current_time():
             due, key = heappop(self._heap)
             if self._due.get(key) == due:
-                await self._tell(key)
+                del self._due[key]
+                yield key
 
     async def _tell(self, key: str) -> None:
         """Look at one group: gather → decide → apply."""
-        self._due.pop(key, None)
         standing, now = await self._ledger.standing(key), self._now()
         post = _Post(self._frame(key), standing, now)
         tellings = [

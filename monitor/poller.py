@@ -5,9 +5,10 @@ and events together. What goes wrong with a visit moves the sight of the source
 and the cadence of the instance, never a snapshot. One poller per source.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from itertools import islice
+from typing import Final, Protocol, TypeVar
 
 import anyio
 import structlog
@@ -27,6 +28,9 @@ from monitor.sight import Sight
 GONE_AFTER: Final = 3
 """Answers in a row that know no such instance, until it is believed gone."""
 
+AT_ONCE: Final = 200
+"""Removed watches that are ended together."""
+
 SPREAD_PER_WATCH: Final = 0.01
 """Seconds by which each added watch widens the spread of the first visits."""
 
@@ -41,10 +45,15 @@ class Plan(Protocol):
 
 
 class Rules(Struct, frozen=True, kw_only=True):
-    """*gone_apart* and *spread* are seconds."""
+    """*gone_apart* and *spread* are seconds.
+
+    *least_settle* holds whatever a watch says: an end must be confirmed and told
+    before the instance is retired.
+    """
 
     limits: Limits = Limits()
     settle: timedelta = timedelta(minutes=30)
+    least_settle: timedelta = timedelta(seconds=5)
     gone_apart: float = 60.0
     spread: float = 10.0
     web_url: str | None = None
@@ -97,6 +106,8 @@ class Poller:
         self._now = now
         self._luck = luck
         self._tracks: dict[InstanceKey, Track] = {}
+        self._retired: set[InstanceKey] = set()
+        self._remembered = False
         self._listing = anyio.Lock()
         self._unknown: set[tuple[str, int]] = set()
 
@@ -108,37 +119,40 @@ class Poller:
         now = self._now()
         wanted = {watch.key: watch for watch in watches if not _over(watch, now)}
         async with self._listing:
-            heads = await self._heads()
+            heads = {} if self._remembered else await self._remember()
             for key in wanted.keys() & self._tracks.keys():
                 _renew(self._tracks[key], wanted[key])
-            added = [watch for key, watch in wanted.items() if key not in self._tracks]
-            self._follow(added, heads)
+            added = wanted.keys() - self._tracks.keys() - self._retired
+            self._follow([wanted[key] for key in added], heads)
+            known = self._tracks.keys() | self._retired | heads.keys()
+            await self._unwatch(known - wanted.keys())
+            await self._sight.keep({key.scope for key in wanted})
 
-            open_ = {
-                k for k, head in heads.items() if head.phase is not Phase.UNWATCHED
-            }
-            for key in (self._tracks.keys() | open_) - wanted.keys():
-                await self._unwatch(key)
-
-    async def _heads(self) -> dict[InstanceKey, Head]:
+    async def _remember(self) -> dict[InstanceKey, Head]:
+        """Take up which instances are watched or retired; once, for it may be long."""
         found = await self._memory.heads(self._source.name)
         keyed = ((_instance_key(head.key), head) for head in found)
-        return {key: head for key, head in keyed if key is not None}
+        heads = {key: h for key, h in keyed if key and h.phase is not Phase.UNWATCHED}
+        self._retired = {k for k, h in heads.items() if h.phase is Phase.RETIRED}
+        self._remembered = True
+        return heads
 
-    def _follow(self, added: list[Watch], heads: dict[InstanceKey, Head]) -> None:
-        new = []
-        for watch in added:
-            head = heads.get(watch.key)
-            if head is None or head.phase is not Phase.RETIRED:
-                self._tracks[watch.key] = Track(watch, head)
-                new.append(watch.key)
-        seconds = min(self._rules.spread, len(new) * SPREAD_PER_WATCH)
-        self._plan.spread(new, seconds)
+    def _follow(
+        self, added: Iterable[Watch], heads: Mapping[InstanceKey, Head]
+    ) -> None:
+        new = {watch.key: Track(watch, heads.get(watch.key)) for watch in added}
+        self._tracks |= new
+        self._plan.spread(new, min(self._rules.spread, len(new) * SPREAD_PER_WATCH))
 
-    async def _unwatch(self, key: InstanceKey) -> None:
-        track = self._tracks.pop(key, None)
-        self._plan.drop(key)
-        await self._end(key, track.watch if track else None, Phase.UNWATCHED)
+    async def _unwatch(self, keys: Iterable[InstanceKey]) -> None:
+        for some in _batched(keys, AT_ONCE):
+            async with anyio.create_task_group() as tasks:
+                for key in some:
+                    track = self._tracks.pop(key, None)
+                    self._retired.discard(key)
+                    self._plan.drop(key)
+                    watch = track.watch if track else None
+                    tasks.start_soon(self._end, key, watch, Phase.UNWATCHED)
 
     async def visit(self, key: InstanceKey) -> float | None:
         """Look once; say in how many seconds to look again, None for never."""
@@ -202,6 +216,7 @@ class Poller:
     def _settled(self, track: Track, now: datetime) -> bool:
         settle = track.watch.options.settle
         settle = self._rules.settle if settle is None else settle
+        settle = max(settle, self._rules.least_settle)
         return track.finished_at is not None and now - track.finished_at >= settle
 
     async def _retire(self, track: Track) -> None:
@@ -209,6 +224,7 @@ class Poller:
         # A visit may outlive its watch, which has been ended by then.
         if self._tracks.get(key) is track:
             del self._tracks[key]
+            self._retired.add(key)
             await self._end(key, track.watch, Phase.RETIRED)
 
     async def _end(self, key: InstanceKey, watch: Watch | None, phase: Phase) -> None:
@@ -313,3 +329,13 @@ def _instance_key(text: str) -> InstanceKey | None:
         return None
     source, scope_type, scope_id, number = parts
     return InstanceKey(source, scope_type, scope_id, int(number))
+
+
+T = TypeVar("T")
+
+
+def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """itertools.batched, which Python 3.11 does not have."""
+    iterator = iter(items)
+    while some := list(islice(iterator, size)):
+        yield some

@@ -16,6 +16,7 @@ from monitor.core import backoff, reach, state
 from monitor.core.events import Frame
 from monitor.core.model import InstanceKey
 from monitor.core.reach import Cause, Reach, Standing
+from monitor.core.state import Phase
 from monitor.ports import Head, Luck, Memory, Now
 from monitor.recorder import Recorder
 
@@ -78,6 +79,18 @@ class Sight:
         known = [await self._memory.load(key) for key in scopes]
         self._refused = {scope.key for scope in known if scope.alerts}
 
+    async def keep(self, scopes: set[str]) -> None:
+        """Forget the refusals of other scopes: nobody will look there again."""
+        for scope in self._refused - scopes:
+            self._refused.discard(scope)
+            frame, now = self._frame(scope), self._now()
+            await self._recorder.record(
+                scope,
+                lambda known, frame=frame, now=now: state.ended(  # type: ignore[misc]
+                    known, Phase.UNWATCHED, frame, now
+                ),
+            )
+
     @property
     def troubled(self) -> bool:
         """Whether an answer is news: ask before ``clear``, which costs more."""
@@ -133,7 +146,6 @@ class Sight:
         if error.retry_after is not None:
             pause = error.retry_after.total_seconds() + self._luck()
         self._throttled_until = max(self._throttled_until, now + pause)
-        self._throttled_until = max(self._throttled_until, now + pause)
         self._brake.throttle(pause)
 
     async def _move(self, step: Callable[[Reach], Reach]) -> None:
@@ -148,25 +160,24 @@ class Sight:
             self._brake.resume(self._patience.spread)
 
     async def _tell(self, kind: reach.Kind, cause: Cause | None) -> None:
-        frame = Frame(source=self._source, key=self._source, locale=self._locale)
+        frame = self._frame(self._source)
         await self._recorder.record(
             self._source,
             lambda known: state.reached(known, kind, cause, frame, self._now()),
         )
 
     async def _refusing(self, key: InstanceKey, reason: str) -> None:
-        frame = Frame(
-            source=key.source,
-            key=key.scope,
-            subject=f"{key.scope_type}/{key.scope_id}",
-            locale=self._locale,
-        )
+        frame = self._frame(key.scope)
         async with self._reaching:
             (self._refused.add if reason else self._refused.discard)(key.scope)
             await self._recorder.record(
                 key.scope,
                 lambda known: state.refused(known, reason, frame, self._now()),
             )
+
+    def _frame(self, key: str) -> Frame:
+        subject = key.partition("/")[2] or None
+        return Frame(source=self._source, key=key, subject=subject, locale=self._locale)
 
 
 def _cause(error: errors.SourceError) -> Cause:

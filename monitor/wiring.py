@@ -4,6 +4,7 @@ Together with ``service`` the only reader of settings beside the command line.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from monitor import errors
 from monitor.core import telling
@@ -17,6 +18,9 @@ from monitor.sight import Patience
 
 STARTUP_SPREAD: float = 10.0
 """Seconds over which first visits are spread, at most."""
+
+CONFIRMED_AND_TOLD = timedelta(seconds=5)
+"""Beyond ``group_wait``: what the last look and the notification take, with room."""
 
 
 def source_config(name: str, source: SourceSettings) -> SourceConfig:
@@ -74,6 +78,7 @@ def rules(settings: Settings, source: SourceSettings) -> Rules:
     return Rules(
         limits=limits,
         settle=settings.polling.settle,
+        least_settle=settings.alerts.group_wait + CONFIRMED_AND_TOLD,
         spread=spread(settings),
         web_url=source.web_url,
         locale=settings.locale,

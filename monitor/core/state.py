@@ -91,7 +91,9 @@ def _finished_at(
 ) -> datetime | None:
     if not after.finished:
         return None
-    return now if moved else state.finished_at or now
+    # Whoever watches it anew has the whole of settle ahead.
+    anew = moved or state.phase is not Phase.WATCHED
+    return now if anew else state.finished_at or now
 
 
 def gone(state: State, frame: Frame, now: datetime) -> Change | None:
@@ -180,7 +182,7 @@ def _told(
     held, changes = alerts.settled(state.alerts, holding)
     happened = (*first, *events.of_alerts(frame, None, changes))
     recorded = events.recorded(frame, happened, after=state.sequence, now=now)
-    return _change(state, recorded, alerts=held, changed_at=now)
+    return _change(state, recorded, phase=Phase.WATCHED, alerts=held, changed_at=now)
 
 
 def _change(state: State, recorded: tuple[Message, ...], **fields: object) -> Change:

@@ -308,7 +308,8 @@ def _remove(connection: Connection, done: Sequence[Delivery]) -> None:
 
 
 def _postpone(connection: Connection, delivery: Delivery) -> None:
-    later = {"due": delivery.due, "tries": delivery.tries, "error": delivery.error}
+    row = _waiting_row(delivery)
+    later = {name: row[name] for name in ("due", "tries", "since", "error")}
     mine = deliveries.c.number == delivery.number
     connection.execute(update(deliveries).where(mine).values(later))
 
