@@ -5,7 +5,6 @@ enforces the order of construction, the exit stack the order of closing.
 """
 
 import random
-import signal
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from datetime import timedelta
@@ -50,23 +49,11 @@ HOUSEKEEPING = timedelta(hours=1)
 log = structlog.get_logger()
 
 
-async def told_to_stop() -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            return
-
-
-async def hung_up() -> None:
-    with anyio.open_signal_receiver(signal.SIGHUP) as signals:
-        async for _ in signals:
-            return
-
-
 async def serve(
     load: Load,
     *,
-    until: Until = told_to_stop,
-    reloading: Until = hung_up,
+    until: Until,
+    reloading: Until = anyio.sleep_forever,
     guests: Sequence[Sink] = (),
     now: Now = clock.utc_now,
     luck: Luck = random.random,  # noqa: TID251
@@ -80,7 +67,7 @@ async def serve(
     nothing can be remembered any more.
     """
     settings = load()
-    logs.protect(secret.known(settings))
+    logs.protect(_secrets(settings))
     async with opening.opened(settings.store, run=run) as store:
         files, proven = _files(settings), None
         while True:
@@ -122,6 +109,7 @@ class _House:
         luck: Luck,
     ) -> None:
         self._settings = settings
+        self._secrets = _secrets(settings)
         self._store = store
         self._files = files
         self._guests = guests
@@ -130,7 +118,6 @@ class _House:
         self._listing = Listing()
         self._recorder = Recorder(store, self._committed)
         self._schedulers: dict[str, Scheduler] = {}
-        self._sources: dict[str, job.JobSource] = {}
         self._sights: dict[str, Sight] = {}
         self._pollers: dict[str, Poller] = {}
         self._dispatchers: list[Dispatcher] = []
@@ -208,7 +195,6 @@ class _House:
             locale=self._settings.locale,
         )
         await sight.remember(await self._store.heads(name))
-        self._sources[name] = opened
         self._schedulers[name] = scheduler
         self._sights[name] = sight
         self._pollers[name] = Poller(
@@ -270,16 +256,14 @@ class _House:
             log.warning("configuration.refused", faults=refused.faults)
             return None
 
-        logs.protect(secret.known(again))
+        logs.protect(_secrets(again))
         if again.store != self._settings.store:
             log.warning("configuration.needs_restart", key="store")
             again = again.model_copy(update={"store": self._settings.store})
-        if again != self._settings:
+        if again != self._settings or _secrets(again) != self._secrets:
             log.info("configuration.changed")
             return again
 
-        for source in self._sources.values():
-            source.renew()
         await self._watch(await anyio.to_thread.run_sync(self._files.read))
         log.info("configuration.unchanged")
         return None
@@ -356,6 +340,11 @@ class _House:
             while await self._store.forget(before, readers):
                 await anyio.lowlevel.checkpoint()
             await anyio.sleep(HOUSEKEEPING.total_seconds())
+
+
+def _secrets(settings: Settings) -> tuple[str, ...]:
+    """Read all secrets, those in files too: another content is another setting."""
+    return tuple(secret.known(settings))
 
 
 def _sinks(settings: Settings) -> tuple[SinkConfig, ...]:

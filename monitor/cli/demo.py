@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from signal import SIGINT, SIGTERM
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -100,7 +101,8 @@ async def _play(directory: Path, keep: bool) -> bool:  # noqa: FBT001
             await narrator.recovery.wait()
         if keep:
             narrator.say(f"Staying, with everything in {directory}; Ctrl-C ends it.")
-            await service.told_to_stop()
+            with anyio.open_signal_receiver(SIGINT, SIGTERM) as signals:
+                await anext(signals)
 
     async with _simulated() as (world, url):
         path = _written(directory, url)

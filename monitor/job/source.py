@@ -41,10 +41,6 @@ class JobSource:
     def name(self) -> str:
         return self._config.name
 
-    def renew(self) -> None:
-        """Read the credentials anew before the next request."""
-        self._badge = None
-
     async def look(self, key: InstanceKey, digest: bytes = b"") -> Look:
         shown = self._badge = self._badge or self._read_badge()
         body = v2.body(key, shown.fields)

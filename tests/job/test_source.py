@@ -175,15 +175,3 @@ async def test_what_we_sent_is_in_no_error_even_where_it_is_echoed(
     error = caught.value
     shown = "".join(traceback.format_exception(error)) + error.request_ids
     assert not any(part in shown for part in (SECRET[:4], TOKEN[:4]))
-
-
-async def test_renewed_credentials_are_shown_from_the_next_look_on() -> None:
-    esb = Esb(recorded.read("failed"))
-    tokens = iter(("old", "new"))
-    async with watching(esb, credentials=lambda: {"bk_token": next(tokens)}) as job:
-        await job.look(recorded.KEY)
-        await job.look(recorded.KEY)
-        job.renew()
-        await job.look(recorded.KEY)
-
-    assert [said["bk_token"] for said in esb.said] == ["old", "old", "new"]
