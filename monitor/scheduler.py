@@ -129,7 +129,7 @@ class Scheduler:
             due = min(due, self._time() + delay)
         if due < inf:
             self._push(key, due)
-        if self._ready_at() < self._awake_at:
+        if self._awake_at and self._ready_at() < self._awake_at:
             self._wake()
 
     def _push(self, key: InstanceKey, due: float) -> None:
@@ -155,8 +155,9 @@ class Scheduler:
         _, key = heappop(self._heap)
         del self._due[key]
         self._flying[key] = inf
-        # Unused slots are saved up for a tenth of a second: no burst after a rest.
-        self._next_slot = max(self._next_slot, now - 0.1) + self._gap
+        if self._gap:
+            # Unused slots are saved up for a tenth of a second: no burst after a rest.
+            self._next_slot = max(self._next_slot, now - 0.1) + self._gap
         return key
 
     def _ready_at(self) -> float:
@@ -166,7 +167,11 @@ class Scheduler:
             return inf
         if self._probing:
             return max(self._probe_at, self._not_before)
-        return max(self._heap[0][0], self._not_before, self._next_slot)
+        due = self._heap[0][0]
+        # Asked twice a visit: comparing costs a third of calling max.
+        if due < self._not_before:
+            due = self._not_before
+        return due if due > self._next_slot else self._next_slot
 
     def _wake(self) -> None:
         self._changed.set()

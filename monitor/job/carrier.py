@@ -104,35 +104,31 @@ class Carrier:
         # Not ``async with``, which costs a tenth of a poll: the connection of an
         # answer that was read to its end is back in the pool by itself.
         try:
-            self._check(response)
+            if 300 <= response.status < 400:
+                raise _redirected(response)
             content = await self._read(response.content)
             return Answer(response.status, response.headers, content)
         finally:
             if not response.content.at_eof():
                 response.close()
 
-    def _check(self, response: ClientResponse) -> None:
-        if 300 <= response.status < 400:
-            raise errors.Garbled(
-                f"HTTP {response.status}: redirected, maybe to a login page",
-                whole_source=True,
-            )
-
-        if (response.content_length or 0) > self._max_body:
-            raise self._too_long()
-
     async def _read(self, stream: StreamReader) -> bytes:
         chunks, left = [], self._max_body
-        while chunk := await stream.readany():
+        while not stream.at_eof():
+            chunk = await stream.readany()
             chunks.append(chunk)
             left -= len(chunk)
             if left < 0:
                 raise self._too_long()
-
         return b"".join(chunks)
 
     def _too_long(self) -> errors.Garbled:
         return errors.Garbled(f"the answer is longer than {self._max_body} bytes")
+
+
+def _redirected(response: ClientResponse) -> errors.Garbled:
+    words = f"HTTP {response.status}: redirected, maybe to a login page"
+    return errors.Garbled(words, whole_source=True)
 
 
 @asynccontextmanager
