@@ -15,6 +15,8 @@ import typer
 from monitor.cli import options
 from monitor.settings import effective, loading
 from monitor.settings.model import Settings
+from monitor.sinks import plugin
+from monitor.sinks.config import PluginConfig
 from monitor.watchlist.files import Files
 from monitor.watchlist.listing import Listing
 
@@ -35,6 +37,9 @@ def check(
     lists cannot be used, 78 if the configuration is refused.
     """
     settings = loading.load(config, os.environ)
+    for sink in settings.sinks:
+        if isinstance(sink, PluginConfig):
+            plugin.find(sink)
     files = Files(
         settings.watch_lists,
         directory=Path(),

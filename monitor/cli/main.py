@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from monitor import errors
+from monitor.cli import streams
 
 VERBS: Final = {
     "run": "Watch all that the watch lists name, and tell people.",
@@ -90,6 +91,7 @@ def _top() -> None:
 
 
 def main() -> None:
+    streams.fill()
     app(prog_name="job-monitor")
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from signal import SIGHUP, SIGINT, SIGTERM, Signals
+from signal import SIG_IGN, SIGHUP, SIGINT, SIGTERM, Signals, signal
 
 import anyio
 
@@ -16,6 +16,8 @@ def run(config: options.Config = None) -> None:
     SIGTERM and SIGINT stop it gracefully; SIGHUP reads configuration, watch lists
     and secrets anew.
     """
+    # Until it is listened for: a reload right after the start must not kill us.
+    signal(SIGHUP, SIG_IGN)
     from monitor import service  # noqa: PLC0415
     from monitor.settings import loading  # noqa: PLC0415
     from monitor.settings.model import Settings  # noqa: PLC0415

@@ -1,18 +1,8 @@
 """``job-monitor wait``: look until instances have ended, and print the failed IPs.
 
 Needs no daemon, and of the configuration only where JOB is. Failed IPs go to
-stdout, all talk to stderr. What becomes of it, for one instance:
-
-=========== ========== =========== ============ ====== ======= ====
-``--for``   ended well ended badly still running refused lost    gone
-=========== ========== =========== ============ ====== ======= ====
-finished    0          1           3            4      5       6
-success     0          1           3            4      5       6
-failed      1          0           3            4      5       6
-=========== ========== =========== ============ ====== ======= ====
-
-For several instances ``core.ending`` says which code counts. What does the work is
-imported when it is needed, so that help comes at once.
+stdout, all talk to stderr; ``core.ending`` says which exit code counts. What does
+the work is imported when it is needed, so that help comes at once.
 """
 
 from datetime import timedelta

@@ -105,8 +105,7 @@ class _Reader:
 
     def value(self, node: Node, loc: Loc, depth: int = 0) -> Any:
         self._count(node, depth)
-        if node.start_mark is not None:
-            self.places.setdefault(loc, self._place(node.start_mark))
+        self.places.setdefault(loc, self._place(node.start_mark))
         match node:
             case MappingNode():
                 return self._mapping(node, loc, depth)

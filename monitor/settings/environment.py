@@ -43,7 +43,7 @@ def _variable(name: str, value: str) -> Document:
         hint = f"; did you mean {PREFIX}{near.upper()}?" if near else ""
         return Document({}, {}, (f"{name}: unknown variable{hint}",))
     try:
-        data = _Source(name, value)() if value else _at(loc, None)
+        data = _Source(name, value)() if value else _null(loc)
     except SettingsError:
         return Document({}, {}, (f"{name}: is no valid JSON",))
     places = {leaf: _place(name, leaf[len(loc) :]) for leaf in document.leaves(data)}
@@ -55,10 +55,9 @@ def _place(name: str, inside: Loc) -> Place:
     return Place(": ".join(filter(None, (name, ".".join(map(str, inside))))))
 
 
-def _at(loc: Loc, value: object) -> dict[str, Any]:
-    for key in reversed(loc):
-        value = {key: value}
-    return {str(k): v for k, v in value.items()} if isinstance(value, dict) else {}
+def _null(loc: tuple[str, ...]) -> dict[str, Any]:
+    first, *rest = loc
+    return {first: _null(tuple(rest)) if rest else None}
 
 
 def _way(loc: tuple[str, ...]) -> dict[Loc, Place]:

@@ -7,8 +7,7 @@ variables. A value is shown only where it can be no secret, and never at length.
 import difflib
 from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
-from types import UnionType
-from typing import Annotated, Any, Final, Union, get_args, get_origin
+from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -93,30 +92,19 @@ def _found(details: ErrorDetails, document: Document) -> tuple[Loc, str]:
 
 
 def _unknown(name: str, above: Loc) -> str:
-    near = nearest(name, _keys(Settings, above))
+    near = nearest(name, _keys(above))
     hint = f"; did you mean {near!r}?" if near else ""
     return f"unknown key {name[:SHOWN]!r}{hint}"
 
 
-def _written(details: ErrorDetails, data: object) -> Loc:
+def _written(details: ErrorDetails, data: Any) -> Loc:
     """Leave out what pydantic puts between keys: the tags of unions, ``[key]``."""
     loc: Loc = ()
     for item in details["loc"]:
-        inside = _inside(data, item)
-        if inside is not _NOTHING:
-            loc, data = (*loc, item), inside
+        named = isinstance(data, Mapping) and item in data
+        if named or (isinstance(data, list) and isinstance(item, int)):
+            loc, data = (*loc, item), data[item]
     return (*loc, details["loc"][-1]) if details["type"] == "missing" else loc
-
-
-_NOTHING: Final = object()
-
-
-def _inside(data: object, item: str | int) -> object:
-    if isinstance(data, Mapping):
-        return data.get(item, _NOTHING)
-    if isinstance(data, list) and isinstance(item, int):
-        return data[item]
-    return _NOTHING
 
 
 def _reason(details: ErrorDetails, loc: Loc) -> str:
@@ -157,41 +145,25 @@ def _secret(loc: Loc) -> bool:
 _ADDRESSES: Final = {"url", "web_url", "proxy", "store"}
 
 
-def _keys(kind: Any, loc: Loc) -> list[str]:
-    """List the keys that a mapping may have: that of type *kind* at *loc*."""
-    kinds = [kind]
-    for item in loc:
-        kinds = [below for each in kinds for below in _below(each, item)]
-    models = [model for each in kinds for model in _members(each)]
-    return [name for m in models for name in getattr(m, "model_fields", ())]
+def _keys(above: Loc) -> list[str]:
+    """List the keys that the group at *above*, in pydantic's words, may have."""
+    groups: list[type[BaseModel]] = [Settings]
+    for item in above:
+        # The name of a source and the number of a sink lead no deeper.
+        groups = [g for each in groups for g in _below(each, item)] or groups
+    return [name for group in groups for name in group.model_fields]
 
 
-def _below(kind: Any, item: str | int) -> Iterator[Any]:
-    for member in _members(kind):
-        origin, inner = get_origin(member), get_args(member)
-        if origin is dict:
-            yield inner[1]
-        elif origin is tuple:
-            yield inner[0]
-        elif origin is None and issubclass(member, BaseModel):
-            field = member.model_fields.get(str(item))
-            if field:
-                yield field.annotation
-            elif item == _tag(member):
-                yield member
+def _below(group: type[BaseModel], item: str | int) -> Iterator[type[BaseModel]]:
+    fields = group.model_fields
+    if "kind" in fields and item in get_args(fields["kind"].annotation):
+        yield group
+    elif item in fields:
+        yield from _groups(fields[str(item)].annotation)
 
 
-def _members(kind: Any) -> Iterator[Any]:
-    origin, inner = get_origin(kind), get_args(kind)
-    if origin is Annotated:
-        yield from _members(inner[0])
-    elif origin in (Union, UnionType):
-        for each in inner:
-            yield from _members(each)
-    else:
+def _groups(kind: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
         yield kind
-
-
-def _tag(model: type[BaseModel]) -> str | None:
-    field = model.model_fields.get("kind")
-    return next(iter(get_args(field.annotation)), None) if field else None
+    for inner in get_args(kind):
+        yield from _groups(inner)

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from monitor import errors
-from monitor.settings import tree
 from monitor.settings.document import Loc
 from monitor.settings.model import Settings
 
@@ -38,20 +37,40 @@ def read(file: Path) -> str:
 
 def known(settings: Settings) -> Iterator[str]:
     """List every secret that these settings hold or point to."""
-    for leaf in tree.leaves(settings):
-        if isinstance(leaf.value, SecretStr):
-            yield leaf.value.get_secret_value()
-        elif isinstance(leaf.value, Path) and leaf.names_secret:
-            yield read(leaf.value)
+    for _, value, names_secret in _leaves(settings):
+        if isinstance(value, SecretStr):
+            yield value.get_secret_value()
+        elif isinstance(value, Path) and names_secret:
+            yield read(value)
 
 
 def unreadable(settings: Settings) -> Iterator[tuple[Loc, str]]:
     """Find the files that the settings name and that cannot be used."""
-    for leaf in tree.leaves(settings):
-        if isinstance(leaf.value, Path):
-            _, why = _text(leaf.value) if leaf.names_secret else _start(leaf.value)
+    for loc, value, names_secret in _leaves(settings):
+        if isinstance(value, Path):
+            _, why = _text(value) if names_secret else _start(value)
             if why:
-                yield leaf.loc, f"{leaf.value}: {why}"
+                yield loc, f"{value}: {why}"
+
+
+def _leaves(
+    value: object, loc: Loc = (), *, names_secret: bool = False
+) -> Iterator[tuple[Loc, object, bool]]:
+    """Walk any model; the flag marks the ``x_file`` of a secret x."""
+    match value:
+        case BaseModel():
+            for name, inside in value:
+                whose = name.removesuffix("_file")
+                paired = whose != name and whose in type(value).model_fields
+                yield from _leaves(inside, (*loc, name), names_secret=paired)
+        case dict():
+            for key, inside in value.items():
+                yield from _leaves(inside, (*loc, key))
+        case tuple() | list():
+            for index, inside in enumerate(value):
+                yield from _leaves(inside, (*loc, index))
+        case _:
+            yield loc, value, names_secret
 
 
 def _text(file: Path) -> tuple[str, str]:

@@ -5,15 +5,13 @@ names. Broken defaults spoil the file and not only themselves: without its label
 alert would go to the wrong people, without its source to the wrong JOB.
 """
 
-import codecs
 import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
 from monitor.watchlist import entry, lines, tree
 from monitor.watchlist.entry import Beside, Draft
-from monitor.watchlist.parsed import Unfit
-from monitor.watchlist.reading import Entry, Reading
+from monitor.watchlist.reading import Entry, Reading, Unfit
 from monitor.watchlist.tree import Mapping, Node, Scalar, Sequence
 
 _TOP: Final = ("defaults", "watches", "discover")
@@ -28,12 +26,12 @@ _PAIR = re.compile(
 
 
 def read(content: bytes, reading: Reading) -> None:
-    _read(_decoded(content), reading)
+    _read(tree.decoded(content), reading)
 
 
 def read_json(content: bytes, reading: Reading) -> None:
     """Read JSON, which is YAML but for characters escaped as surrogate pairs."""
-    _read(_PAIR.sub(_joined, _decoded(content)), reading)
+    _read(_PAIR.sub(_joined, tree.decoded(content)), reading)
 
 
 def _read(text: str, reading: Reading) -> None:
@@ -58,8 +56,7 @@ def _top(root: Node, reading: Reading) -> dict[str, Node]:
         if name in _TOP:
             top[name] = value
         else:
-            error = ValueError(entry.unknown_key(name, _TOP))
-            reading.fault(error, key.line, key.column)
+            reading.fault(entry.unknown_key(name, _TOP), key.line, key.column)
     if not top:
         raise _unfit("the document has no 'watches:'", root)
     return top
@@ -69,7 +66,7 @@ def _defaults(node: Node, reading: Reading) -> Beside:
     draft = reading.draft()
     _take(draft, node, _DEFAULTS, "defaults")
     try:
-        return reading.shared(draft.beside())
+        return reading.beside(draft)
     except ValueError as error:
         raise _unfit(str(error), node) from error
 
@@ -85,7 +82,7 @@ def _entry(node: Node, reading: Reading) -> Entry:
         return _line(node, reading)
     draft = reading.draft()
     _take(draft, node, _ENTRY, "an entry")
-    return draft.key(), reading.shared(draft.beside())
+    return draft.key(), reading.beside(draft)
 
 
 def _line(node: Scalar, reading: Reading) -> Entry:
@@ -142,19 +139,6 @@ def _items(node: Node, what: str) -> tuple[Node, ...]:
     if not isinstance(node, Sequence):
         raise _unfit(f"{what} must be a list", node)
     return node.items
-
-
-def _decoded(content: bytes) -> str:
-    # Not "utf-8-sig": its errors count without the three bytes it strips.
-    content = content.removeprefix(codecs.BOM_UTF8)
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        before = content[: error.start]
-        line = before[before.rfind(b"\n") + 1 :].decode()
-        raise Unfit(
-            "is not UTF-8", line=before.count(b"\n") + 1, column=len(line) + 1
-        ) from error
 
 
 def _joined(escaped: re.Match[str]) -> str:

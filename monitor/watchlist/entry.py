@@ -57,15 +57,12 @@ class Draft:
         """Take an id, an option or a label, whichever *name* is."""
         if name in IDS:
             self._ids[name] = value.strip()
-        elif name in OPTIONS:
-            self.option(name, value)
-        else:
+        elif name not in OPTIONS:
             self.label(name, value)
-
-    def option(self, name: str, value: str) -> None:
-        if name in self._options:
+        elif name in self._options:
             raise ValueError(f"{name!r} is given twice")
-        self._options[name] = self._value(name, value.strip())
+        else:
+            self._options[name] = self._value(name, value.strip())
 
     def label(self, name: str, value: str) -> None:
         check_label_name(name)
@@ -99,9 +96,7 @@ class Draft:
             raise ValueError(f"{len(labels)} labels are more than {MOST_LABELS}")
         said = dict(self._options)
         source = said.pop("source", self._defaults.source)
-        options = self._defaults.options
-        if said:
-            options = structs.replace(options, **said)
+        options = structs.replace(self._defaults.options, **said)
         return Beside(labels=labels, options=options, source=source)
 
     def _scope(self) -> tuple[str, str]:
@@ -111,31 +106,24 @@ class Draft:
             return "biz", business
         raise ValueError("bk_biz_id is missing (or bk_scope_type and bk_scope_id)")
 
+    def _known(self, source: str) -> str:
+        if source not in self._sources:
+            known = ", ".join(self._sources)
+            raise ValueError(f"unknown source {source!r}; configured: {known}")
+        return source
+
     def _value(self, name: str, text: str) -> object:
         if not text:
             return None
         match name:
             case "source":
-                return known_source(text, self._sources)
+                return self._known(text)
             case "severity":
                 return _severity(text)
             case "until":
                 return _moment(text)
             case _:
                 return durations.parse(text)
-
-
-def short_key(text: str, source: str | None, sources: tuple[str, ...]) -> InstanceKey:
-    """Read a key whose source, where it names none, is *source*."""
-    if source is not None:
-        sources = (source, *(other for other in sources if other != source))
-    return watch.parse_key(text, sources=sources)
-
-
-def known_source(name: str, sources: tuple[str, ...]) -> str:
-    if name not in sources:
-        raise ValueError(f"unknown source {name!r}; configured: {', '.join(sources)}")
-    return name
 
 
 @functools.lru_cache(maxsize=256)

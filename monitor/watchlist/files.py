@@ -23,7 +23,7 @@ from msgspec import Struct, structs
 from monitor.core.watch import Place
 from monitor.watchlist import formats, listing, patterns
 from monitor.watchlist.listing import Listing
-from monitor.watchlist.parsed import Fault, Parsed
+from monitor.watchlist.reading import Fault, Parsed
 
 RESCAN_S: Final = 10.0
 """How often to look without being called: network file systems do not call."""
@@ -108,7 +108,8 @@ class Files:
                 if place not in held:
                     held[place] = self._file(path, plain=path == pattern)
             if error := patterns.unlisted(pattern, self._directory):
-                faults.append(_fault(pattern, f"cannot be listed: {error.strerror}"))
+                reason = f"cannot be listed: {error.strerror}"
+                faults.append(Fault(Place(pattern), reason))
         return held, faults
 
     def _file(self, path: str, *, plain: bool) -> _Held:
@@ -119,19 +120,12 @@ class Files:
                 return before
             fingerprint, content = _content(place)
         except OSError as error:
-            return self._unread(path, error, before, plain=plain)
+            fault = Fault(Place(path), f"cannot be read: {error.strerror}")
+            found = Parsed(faults=(fault,), legible=False)
+            ended = plain and patterns.gone(place)
+            return _Held(None, found if ended else _kept(found, before))
         found = formats.parse(path, content, sources=self._sources)
         return _Held(fingerprint, found if found.legible else _kept(found, before))
-
-    def _unread(
-        self, path: str, error: OSError, before: _Held | None, *, plain: bool
-    ) -> _Held:
-        found = Parsed(
-            faults=(_fault(path, f"cannot be read: {error.strerror}"),), legible=False
-        )
-        if plain and patterns.gone(self._directory / path):
-            return _Held(None, found)
-        return _Held(None, _kept(found, before))
 
     def _places(self) -> frozenset[tuple[Path, int]]:
         """Name the directories to watch; with its inode, for one may be replaced."""
@@ -160,25 +154,18 @@ def _of_sources(held: _Held, sources: tuple[str, ...]) -> _Held:
 
 def _content(path: Path) -> tuple[tuple[int, ...], bytes]:
     # Path.open takes no opener, and opening a pipe would wait for its writer.
-    with open(path, "rb", opener=_without_waiting) as file:
+    with open(
+        path, "rb", opener=lambda p, how: os.open(p, how | os.O_NONBLOCK)
+    ) as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
         return _fingerprint(found), file.read(formats.LARGEST + 1)
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
 def _fingerprint(found: os.stat_result) -> tuple[int, ...]:
-    return (
-        found.st_dev,
-        found.st_ino,
-        found.st_size,
-        found.st_mtime_ns,
-        found.st_ctime_ns,
-    )
+    which = (found.st_dev, found.st_ino)
+    return (*which, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _inode(path: Path) -> int:
@@ -186,10 +173,6 @@ def _inode(path: Path) -> int:
         return path.stat().st_ino
     except OSError:
         return 0
-
-
-def _fault(path: str, reason: str) -> Fault:
-    return Fault(Place(path), reason)
 
 
 async def _stirs(paths: Iterable[Path]) -> AsyncGenerator[None]:

@@ -10,8 +10,7 @@ from pathlib import PurePath
 from typing import Final
 
 from monitor.watchlist import document, lines, objects, table
-from monitor.watchlist.parsed import Parsed, Unfit
-from monitor.watchlist.reading import Reading
+from monitor.watchlist.reading import Parsed, Reading, Unfit
 
 LARGEST: Final = 64 * 1024 * 1024
 
@@ -34,17 +33,16 @@ def parse(path: str, content: bytes, *, sources: tuple[str, ...]) -> Parsed:
     """Read *content*; *path* is shown as it is; *sources* must not be empty."""
     reading = Reading(path, sources)
     try:
-        _read(path, content, reading)
+        _reader(path, content)(content, reading)
     except Unfit as unfit:
         reading.fault(unfit)
         return reading.parsed(legible=False)
     return reading.parsed(legible=True)
 
 
-def _read(path: str, content: bytes, reading: Reading) -> None:
-    read = _READERS.get(PurePath(path).suffix)
-    if read is None:
+def _reader(path: str, content: bytes) -> Callable[[bytes, Reading], None]:
+    if not known(path):
         raise Unfit(f"unknown kind of file; the name must end in {', '.join(_READERS)}")
     if len(content) > LARGEST:
         raise Unfit(f"is larger than {LARGEST // 1024**2} MiB")
-    read(content, reading)
+    return _READERS[PurePath(path).suffix]

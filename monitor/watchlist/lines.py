@@ -7,11 +7,11 @@ backslash means something only before a quote or a backslash in double quotes.
 
 import re
 
+from monitor.core import watch
 from monitor.core.model import InstanceKey
 from monitor.watchlist import entry
 from monitor.watchlist.entry import Beside
-from monitor.watchlist.parsed import Unfit
-from monitor.watchlist.reading import Entry, Reading
+from monitor.watchlist.reading import Entry, Reading, Unfit
 
 _ENTRY = re.compile(r"\s*([^\s/#]++\s++(?!#)[^\s=]++(?!\S)|\S++)(.*)", re.DOTALL)
 _WORD = re.compile(
@@ -24,7 +24,7 @@ _ESCAPED = re.compile(r"""\\(["\\])""")
 
 
 def read(content: bytes, reading: Reading) -> None:
-    reading.each_line(content, read_line)
+    reading.entries(reading.lines(content), lambda line: read_line(line, reading))
 
 
 def read_line(line: str, reading: Reading) -> Entry | None:
@@ -44,7 +44,9 @@ def read_line(line: str, reading: Reading) -> Entry | None:
 def _key(text: str, beside: Beside, reading: Reading) -> InstanceKey:
     if "/" not in text:
         text = "/".join(text.split())
-    key = entry.short_key(text, beside.source, reading.sources)
+    # A key that names no source means the first of them.
+    first = beside.source or reading.sources[0]
+    key = watch.parse_key(text, sources=(*dict.fromkeys((first, *reading.sources)),))
     if beside.source not in (None, reading.defaults.source, key.source):
         raise ValueError(f"{text[:80]!r} contradicts source={beside.source}")
     return key
@@ -61,7 +63,7 @@ def _beside(line: str, start: int, reading: Reading) -> Beside:
         except ValueError as error:
             column = found.start(found.lastgroup or 0) + 1
             raise Unfit(str(error), column=column) from error
-    return reading.shared(draft.beside())
+    return reading.beside(draft)
 
 
 def _pair(found: re.Match[str]) -> tuple[str, str]:

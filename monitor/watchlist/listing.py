@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from monitor.core.model import InstanceKey
 from monitor.core.watch import Watch
-from monitor.watchlist.parsed import Fault, Parsed
+from monitor.watchlist.reading import Fault, Parsed
 
 MOST_REPEATS: Final = 1000
 """That are reported; an append-only list may repeat everything."""

@@ -9,23 +9,25 @@ from typing import Any, Final
 
 from monitor.watchlist import entry
 from monitor.watchlist.entry import Draft
-from monitor.watchlist.parsed import Unfit
-from monitor.watchlist.reading import Entry, Reading
+from monitor.watchlist.reading import Entry, Reading, Unfit
 
 _OURS: Final = ("labels", *entry.OPTIONS)
 
 
 def read(content: bytes, reading: Reading) -> None:
-    reading.each_line(content, _entry)
+    reading.entries(reading.lines(content), lambda line: _entry(line, reading))
 
 
 def _entry(line: str, reading: Reading) -> Entry:
-    found = _decoded(line)
+    found, draft = _decoded(line), reading.draft()
     data = found.get("data")
-    draft = reading.draft()
-    _take_ids(draft, found, data if isinstance(data, dict) else {})
-    _take_ours(draft, found)
-    return draft.key(), reading.shared(draft.beside())
+    inside = data if isinstance(data, dict) else {}
+    for name in entry.IDS:
+        value = found.get(name)
+        draft.field(name, _text(name, inside.get(name) if value is None else value))
+    for name, value in found.items():
+        _take(draft, name, value)
+    return draft.key(), reading.beside(draft)
 
 
 def _decoded(line: str) -> dict[str, Any]:
@@ -49,27 +51,16 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return distinct
 
 
-def _take_ids(draft: Draft, found: dict[str, Any], data: dict[str, Any]) -> None:
-    for name in entry.IDS:
-        value = found.get(name)
-        draft.field(name, _text(name, data.get(name) if value is None else value))
-
-
-def _take_ours(draft: Draft, found: dict[str, Any]) -> None:
-    for name, value in found.items():
-        if name in entry.OPTIONS:
-            draft.option(name, _text(name, value))
-        elif name == "labels":
-            _take_labels(draft, value)
-        elif near := entry.nearest(name[:40], _OURS, 0.8):
-            raise Unfit(f"unknown key {name[:40]!r}; did you mean {near!r}?")
-
-
-def _take_labels(draft: Draft, labels: object) -> None:
-    if not isinstance(labels, dict | None):
-        raise Unfit('labels is no object: write {"team": "sre"}')
-    for name, value in (labels or {}).items():
-        draft.label(name, _text(name, value))
+def _take(draft: Draft, name: str, value: object) -> None:
+    if name in entry.OPTIONS:
+        draft.field(name, _text(name, value))
+    elif name == "labels":
+        if not isinstance(value, dict | None):
+            raise Unfit('labels is no object: write {"team": "sre"}')
+        for label, inside in (value or {}).items():
+            draft.label(label, _text(label, inside))
+    elif near := entry.nearest(name[:40], _OURS, 0.8):
+        raise Unfit(f"unknown key {name[:40]!r}; did you mean {near!r}?")
 
 
 def _text(name: str, value: object) -> str:

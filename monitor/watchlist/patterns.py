@@ -36,10 +36,8 @@ def unlisted(pattern: str, directory: Path) -> OSError | None:
         return None
     try:
         os.scandir(directory / parent).close()
-    except FileNotFoundError:
-        return None
     except OSError as error:
-        return error
+        return None if isinstance(error, FileNotFoundError) else error
     return None
 
 
@@ -62,10 +60,8 @@ def gone(path: Path) -> bool:
     """Tell whether *path* is known not to be there; being refused is not knowing."""
     try:
         path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
+    except OSError as error:
+        return isinstance(error, FileNotFoundError | NotADirectoryError)
     return False
 
 

@@ -1,4 +1,4 @@
-"""One file being read: gathers its watches and faults, and bounds them.
+"""One file being read: what it yields, and what could not be understood.
 
 Equal parts of the watches (scopes, labels, options) become one object: a list of
 100,000 entries says the same few things over and over.
@@ -6,22 +6,54 @@ Equal parts of the watches (scopes, labels, options) become one object: a list o
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
+
+from msgspec import Struct
 
 from monitor.core.model import InstanceKey
 from monitor.core.watch import NO_OPTIONS, Options, Place, Watch
-from monitor.watchlist import parsed
 from monitor.watchlist.entry import NOTHING, Beside, Draft
-from monitor.watchlist.parsed import Fault, Parsed, Unfit
 
 MOST_FAULTS: Final = 1000
 """Of one file; further ones are only counted."""
+
+LONGEST_REASON: Final = 256
 
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _UNDECODED = re.compile(r"[\udc80-\udcff]")
 
 Entry = tuple[InstanceKey, Beside]
+
+
+class Unfit(ValueError):
+    """What was written cannot be used; line and column count from 1.
+
+    Where an entry raises it the entry is quarantined, otherwise the file.
+    """
+
+    def __init__(
+        self, reason: str, *, line: int | None = None, column: int | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.line = line
+        self.column = column
+
+
+class Fault(Struct, frozen=True, order=True, gc=False):
+    place: Place
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}"
+
+
+class Parsed(Struct, frozen=True, kw_only=True):
+    """*legible*: False where the faults concern the file and not its entries."""
+
+    watches: tuple[Watch, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    legible: bool = True
 
 
 class Reading:
@@ -39,17 +71,6 @@ class Reading:
     def draft(self) -> Draft:
         return Draft(self.sources, self.defaults)
 
-    def each_line(
-        self, content: bytes, entry: Callable[[str, "Reading"], Entry | None]
-    ) -> None:
-        """Read a format in which every entry is a line; *entry* finds none in a comment."""
-        for number, line in self.lines(content):
-            try:
-                if found := entry(line, self):
-                    self.add(*found, number)
-            except ValueError as error:
-                self.fault(error, number)
-
     def lines(self, content: bytes) -> Iterator[tuple[int, str]]:
         """Number the lines that say something; what is not UTF-8 becomes a fault."""
         if content.startswith(_UTF_16):
@@ -59,10 +80,20 @@ class Reading:
             if not line or line.isspace():
                 continue
             if not line.isascii() and (undecoded := _UNDECODED.search(line)):
-                error = Unfit("is not UTF-8", column=undecoded.start() + 1)
-                self.fault(error, number)
+                self.fault("is not UTF-8", number, undecoded.start() + 1)
             else:
                 yield number, line.removesuffix("\r")
+
+    def entries(
+        self, lines: Iterable[tuple[int, str]], entry: Callable[[str], Entry | None]
+    ) -> None:
+        """Take an entry from each line; *entry* finds none in a comment."""
+        for number, line in lines:
+            try:
+                if found := entry(line):
+                    self.add(*found, number)
+            except ValueError as error:
+                self.fault(error, number)
 
     def add(
         self, key: InstanceKey, beside: Beside, line: int, column: int | None = None
@@ -81,8 +112,9 @@ class Reading:
             )
         )
 
-    def shared(self, beside: Beside) -> Beside:
-        """Give the same content as *beside*, in objects that others hold too."""
+    def beside(self, draft: Draft) -> Beside:
+        """Finish *draft*, in objects that others hold too."""
+        beside = draft.beside()
         words = tuple(beside.labels.items())
         return Beside(
             labels=self._labels.setdefault(words, beside.labels),
@@ -91,12 +123,21 @@ class Reading:
         )
 
     def fault(
-        self, error: ValueError, line: int | None = None, column: int | None = None
+        self,
+        reason: ValueError | str,
+        line: int | None = None,
+        column: int | None = None,
     ) -> None:
-        if len(self._faults) < MOST_FAULTS:
-            self._faults.append(parsed.fault(self._path, error, line, column))
-        else:
+        """Note what is wrong, at its own place if it knows one."""
+        if len(self._faults) >= MOST_FAULTS:
             self._uncounted += 1
+            return
+        if isinstance(reason, Unfit):
+            line, column = reason.line or line, reason.column or column
+        text = str(reason)
+        if len(text) > LONGEST_REASON:
+            text = f"{text[: LONGEST_REASON - 2]} …"
+        self._faults.append(Fault(Place(self._path, line, column), text))
 
     def parsed(self, *, legible: bool) -> Parsed:
         if self._uncounted:

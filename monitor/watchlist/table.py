@@ -8,8 +8,7 @@ import csv
 import re
 
 from monitor.watchlist import entry
-from monitor.watchlist.parsed import Unfit
-from monitor.watchlist.reading import Entry, Reading
+from monitor.watchlist.reading import Entry, Reading, Unfit
 
 _CELL = re.compile(r'\s*(?:"(?:[^"]|"")*+"|[^,]*+)[^,]*+(?:,|$)')
 
@@ -20,11 +19,7 @@ def read(content: bytes, reading: Reading) -> None:
     if header is None:
         return
     names = _header(*header, reading)
-    for number, line in lines:
-        try:
-            reading.add(*_row(line, names, reading), number)
-        except ValueError as error:
-            reading.fault(error, number)
+    reading.entries(lines, lambda line: _row(line, names, reading))
 
 
 def _header(number: int, line: str, reading: Reading) -> list[str]:
@@ -64,7 +59,7 @@ def _row(line: str, names: list[str], reading: Reading) -> Entry:
                 draft.field(name, cell)
             except ValueError as error:
                 raise Unfit(str(error), column=_column(line, index)) from error
-    return draft.key(), reading.shared(draft.beside())
+    return draft.key(), reading.beside(draft)
 
 
 def _cells(line: str) -> list[str]:

@@ -5,23 +5,19 @@ else is not for YAML to say. Aliases share their node, so that nothing expands;
 depth is bounded here because libyaml's own composer overflows the stack.
 """
 
-import re
+import codecs
 from collections.abc import Iterator
 from typing import Any, Final
 
 import yaml
 from msgspec import Struct
 
-from monitor.watchlist.parsed import Unfit
+from monitor.watchlist.reading import Unfit
 
 DEEPEST: Final = 16
 
 _STRING = "tag:yaml.org,2002:str"
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-# Source: YAML 1.1, section 5.1 (c-printable).
-_UNPRINTABLE = re.compile(
-    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
-)
 
 
 class Scalar(Struct, frozen=True, gc=False):
@@ -53,8 +49,22 @@ def compose(text: str) -> Node | None:
         problem = ", ".join(filter(None, (error.context, error.problem)))
         mark = error.problem_mark or error.context_mark
         raise _unfit(problem, mark) from error
-    except yaml.YAMLError as error:
-        raise _unprintable(text) from error
+    except yaml.reader.ReaderError as error:
+        # libyaml counts bytes.
+        before = text.encode()[: error.position].decode()
+        character = chr(error.character)
+        reason = f"YAML does not allow the character {character!r}"
+        raise _unfit_after(before, reason) from error
+
+
+def decoded(content: bytes) -> str:
+    # Not "utf-8-sig": its errors count without the three bytes it strips.
+    content = content.removeprefix(codecs.BOM_UTF8)
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode()
+        raise _unfit_after(before, "is not UTF-8") from error
 
 
 class _Composer:
@@ -75,7 +85,10 @@ class _Composer:
     def _node(self, event: Any, depth: int) -> Node:
         mark = event.start_mark
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(event)
+            # An anchor is known once its node has ended: nothing holds itself.
+            if event.anchor not in self._anchors:
+                raise _unfit("no such anchor before this alias", mark)
+            return self._anchors[event.anchor]
         if event.tag not in (None, "!", _STRING):
             raise _unfit("tags are not read here", mark)
         if depth == 0:
@@ -98,24 +111,11 @@ class _Composer:
         while not isinstance(event := next(self._events), yaml.CollectionEndEvent):
             yield self._node(event, depth - 1)
 
-    def _alias(self, event: Any) -> Node:
-        """Find what was anchored; an anchor is known once its node has ended."""
-        try:
-            return self._anchors[event.anchor]
-        except KeyError:
-            raise _unfit("no such anchor before this alias", event.start_mark) from None
-
 
 def _unfit(problem: str, mark: Any) -> Unfit:
     return Unfit(problem, line=mark.line + 1, column=mark.column + 1)
 
 
-def _unprintable(text: str) -> Unfit:
-    if not (found := _UNPRINTABLE.search(text)):
-        return Unfit("holds a character that YAML does not allow")
-    before = text[: found.start()]
-    return Unfit(
-        f"YAML does not allow the character {found[0]!r}",
-        line=before.count("\n") + 1,
-        column=found.start() - before.rfind("\n"),
-    )
+def _unfit_after(before: str, reason: str) -> Unfit:
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    return Unfit(reason, line=line, column=column)

@@ -76,6 +76,16 @@ def test_a_refused_configuration_ends_with_78_and_only_its_faults(
     )
 
 
+def test_a_plugin_that_is_not_installed_ends_with_78(directory: Path) -> None:
+    sink = "{name: archive, kind: plugin, plugin: nowhere}"
+    (directory / "monitor.yaml").write_text(f"{CONFIG}sinks: [{sink}]\n")
+
+    result = checked(directory)
+
+    assert result.exit_code == 78
+    assert "sink archive: no plugin 'nowhere' is installed" in result.stderr
+
+
 def test_no_secret_is_printed(directory: Path) -> None:
     assert "canary" in CONFIG
     for more in ([], ["-o", "json"]):

@@ -126,3 +126,42 @@ def test_help_and_version_import_nothing_heavy() -> None:
     )
 
     assert ended.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_an_event_loop_runs_where_standard_streams_are_missing(closed: str) -> None:
+    script = (
+        "import sys; from monitor.cli import streams; streams.fill()\n"
+        "import anyio; from anyio import sleep\n"
+        "anyio.run(sleep, 0, backend_options={'use_uvloop': True})\n"
+        "print(sys.stdin.read()); print(file=sys.stderr)"
+    )
+
+    ended = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, script],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stderr.strip()) == (0, "")
+
+
+def test_told_to_reload_while_it_starts_the_daemon_starts_all_the_same() -> None:
+    script = (
+        "import os, signal, sys\n"
+        "class Reload:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'monitor.service': os.kill(os.getpid(), signal.SIGHUP)\n"
+        "sys.meta_path.insert(0, Reload())\n"
+        "from monitor.cli.main import app\n"
+        "app(['run', '--config', 'nowhere.yaml'])"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 78
+    assert ended.stderr.startswith("nowhere.yaml: cannot be read")

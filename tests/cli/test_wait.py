@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 from monitor import errors
 from monitor.cli.main import app
-from monitor.cli.waiting import errand, gauge, report, sources, table
+from monitor.cli.waiting import errand, report, terminal
 from monitor.cli.waiting.report import Output
 from monitor.cli.waiting.talk import Talk
 from monitor.cli.waiting.vigil import Vigil
@@ -31,6 +31,8 @@ from monitor.core import transitions
 from monitor.core.ending import Condition, Ending, Finding, Goal
 from monitor.core.model import InstanceKey, Snapshot, Step, host_id
 from monitor.core.watch import parse_key
+from monitor.core.wording import Frame
+from monitor.settings import loading
 from monitor.settings.model import Settings
 from monitor.simulator.credentials import Credentials
 from monitor.simulator.faults import Fault, Name
@@ -292,8 +294,11 @@ async def test_an_interrupt_is_130_and_keeps_what_was_seen() -> None:
 
 
 def printed(waited: Waited, output: Output) -> list[str]:
-    framing = errand.framing(settings("https://paas.example.com"))
-    return list(report.lines(waited.findings, framing, output))
+    return list(report.lines(framed(*waited.findings), output))
+
+
+def framed(*findings: Finding) -> list[tuple[Finding, Frame]]:
+    return errand.framed(findings, settings("https://paas.example.com"))
 
 
 @pytest.mark.looptime
@@ -367,11 +372,8 @@ HOSTILE = "[bold red]not markup[/nope] \x1b[31m"
 def test_a_table_shows_text_from_job_as_it_is_and_not_all_ips() -> None:
     stream = StringIO()
 
-    table.show(
-        [a_finding(HOSTILE), Finding(key=KEY, ending=Ending.GONE, reason="1244006")],
-        errand.framing(settings("https://paas.example.com")),
-        stream,
-    )
+    gone = Finding(key=KEY, ending=Ending.GONE, reason="1244006")
+    terminal.table(framed(a_finding(HOSTILE), gone), stream)
 
     first, second, third, fourth, link, *rest = stream.getvalue().splitlines()
     assert first == f"{KEY}  [bold red]not markup[/nope] \\u001b[31m"
@@ -391,7 +393,7 @@ class Terminal(StringIO):
 def test_a_gauge_counts_hosts_of_few_and_shows_text_as_it_is() -> None:
     stream = Terminal()
 
-    with gauge.shown([KEY], stream) as bars:
+    with terminal.gauge([KEY], stream) as bars:
         bars.show(a_finding(HOSTILE))
         bars.say("[/nope] is no markup")
 
@@ -404,7 +406,7 @@ def test_a_gauge_counts_the_ended_of_many() -> None:
     keys = [InstanceKey("prod", "biz", "2", n) for n in range(1, 101)]
     stream = Terminal()
 
-    with gauge.shown(keys, stream) as bars:
+    with terminal.gauge(keys, stream) as bars:
         for key in keys[:3]:
             bars.show(Finding(key=key, ending=Ending.FAILED))
         bars.show(Finding(key=keys[3]))
@@ -432,7 +434,9 @@ def test_only_what_leads_to_job_must_be_usable(tmp_path: Path) -> None:
     path = tmp_path / "monitor.yaml"
     path.write_text(USABLE + REST_UNUSABLE)
 
-    found = sources.read(path, {"MONITOR_STORE": "oracle://no", "MONITOR_NO": "1"})
+    environ = {"MONITOR_STORE": "oracle://no", "MONITOR_NO": "1"}
+
+    found = loading.sources(path, environ)
 
     assert list(found.sources) == ["prod"]
 
@@ -444,11 +448,11 @@ def test_files_of_sources_that_are_not_asked_need_not_be_there(
     path.write_text(f"{USABLE}  test: {json.dumps(SOURCE | {'url': 'https://t'})}\n")
     environ = {"MONITOR_SOURCES__TEST__CA_FILE": "nowhere.pem"}
 
-    found = sources.read(path, environ)
+    found = loading.sources(path, environ)
 
-    assert list(sources.only(found, ["prod"]).sources) == ["prod"]
+    assert list(loading.only(found, ["prod"]).sources) == ["prod"]
     with pytest.raises(errors.Misconfigured, match=r"test\.ca_file: .*nowhere"):
-        sources.only(found, ["test"])
+        loading.only(found, ["test"])
 
 
 def invoke(*words: str, **more: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from monitor.core.watch import Watch
 from monitor.watchlist import formats
-from monitor.watchlist.parsed import Parsed
+from monitor.watchlist.reading import Parsed
 
 SOURCES = ("prod", "stag")
 

@@ -8,7 +8,7 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
 from functools import partial
@@ -18,20 +18,20 @@ import anyio
 import typer
 from msgspec import Struct
 
-from monitor import logs, wiring
+from monitor import durations, logs, wiring
 from monitor.cli import options
-from monitor.cli.waiting import report, sources
+from monitor.cli.waiting import report
 from monitor.cli.waiting.post import Pace, Post
-from monitor.cli.waiting.report import Framing, Output
+from monitor.cli.waiting.report import Output
 from monitor.cli.waiting.talk import Talk
 from monitor.cli.waiting.vigil import Hearer, Until, Vigil
 from monitor.cli.waiting.wanted import Reader
-from monitor.core.ending import Condition
-from monitor.core.events import Frame
+from monitor.core.ending import Condition, Finding
 from monitor.core.model import InstanceKey
+from monitor.core.wording import Frame
 from monitor.job import source as job
 from monitor.ports import Luck
-from monitor.settings import secret
+from monitor.settings import loading, secret
 from monitor.settings.model import Settings
 
 
@@ -39,20 +39,20 @@ class Errand(Struct, frozen=True, kw_only=True):
     """All that was asked for on the command line."""
 
     words: tuple[str, ...]
-    config: Path | None = None
-    condition: Condition = Condition()
-    timeout: timedelta | None = None
-    scope: str | None = None
-    output: Output | None = None
-    quiet: bool = False
-    verbose: bool = False
+    config: Path | None
+    condition: Condition
+    timeout: timedelta | None
+    scope: str | None
+    output: Output | None
+    quiet: bool
+    verbose: bool
 
 
 def run(errand: Errand) -> int:
     """Run it from the settings to the exit code."""
-    settings = sources.read(errand.config, os.environ)
+    settings = loading.sources(errand.config, os.environ)
     keys = _keys(errand, tuple(settings.sources))
-    settings = sources.only(settings, dict.fromkeys(key.source for key in keys))
+    settings = loading.only(settings, dict.fromkeys(key.source for key in keys))
     logs.configure("auto", "warning", colour=options.colour())
     logs.protect(secret.known(settings))
 
@@ -63,7 +63,7 @@ def run(errand: Errand) -> int:
             )
         )
     talk.concluded(vigil.findings, _cut_short(vigil, errand))
-    _print(vigil, errand, settings)
+    _print(framed(vigil.findings, settings), errand.output)
     return vigil.exit_code
 
 
@@ -91,16 +91,21 @@ async def kept(
             config = wiring.source_config(name, source)
             opened = await stack.enter_async_context(job.opened(config))
             theirs = [key for key in keys if key.source == name]
-            terms = pace(settings, name)
+            terms = _pace(settings, name)
             posts.append(Post(opened, theirs, vigil, pace=terms, luck=luck))
         seconds = None if patience is None else patience.total_seconds()
-        with anyio.move_on_after(seconds) as limit:
-            await vigil.keep([post.run for post in posts], until)
-        vigil.timed_out = limit.cancelled_caught
+        await vigil.keep([post.run for post in posts], until, seconds)
     return vigil
 
 
-def pace(settings: Settings, name: str) -> Pace:
+def framed(
+    findings: Iterable[Finding], settings: Settings
+) -> list[tuple[Finding, Frame]]:
+    """Add what the events about each instance would say of where it is."""
+    return [(finding, _frame(finding.key, settings)) for finding in findings]
+
+
+def _pace(settings: Settings, name: str) -> Pace:
     source = settings.sources[name]
     return Pace(
         width=source.max_in_flight,
@@ -110,18 +115,15 @@ def pace(settings: Settings, name: str) -> Pace:
     )
 
 
-def framing(settings: Settings) -> Framing:
-    def frame(key: InstanceKey) -> Frame:
-        return Frame(
-            source=key.source,
-            key=str(key),
-            subject=key.subject,
-            instance=key,
-            web_url=settings.sources[key.source].web_url,
-            locale=settings.locale,
-        )
-
-    return frame
+def _frame(key: InstanceKey, settings: Settings) -> Frame:
+    return Frame(
+        source=key.source,
+        key=str(key),
+        subject=key.subject,
+        instance=key,
+        web_url=settings.sources[key.source].web_url,
+        locale=settings.locale,
+    )
 
 
 def _keys(errand: Errand, names: tuple[str, ...]) -> tuple[InstanceKey, ...]:
@@ -136,31 +138,32 @@ def _keys(errand: Errand, names: tuple[str, ...]) -> tuple[InstanceKey, ...]:
 def _talking(
     errand: Errand, keys: Sequence[InstanceKey], locale: str
 ) -> Iterator[Talk]:
+    talk = partial(Talk, locale=locale, verbose=errand.verbose)
     if errand.quiet:
-        yield Talk(lambda _: None, locale=locale, verbose=False)
+        yield talk(lambda _: None)
     elif sys.stderr.isatty():
-        from monitor.cli.waiting import gauge  # noqa: PLC0415 - Rich is for terminals
+        from monitor.cli.waiting import terminal  # noqa: PLC0415 - Rich is for people
 
-        with gauge.shown(keys, sys.stderr, locale) as bars:
-            yield Talk(bars.say, locale=locale, verbose=errand.verbose, gauge=bars)
+        with terminal.gauge(keys, sys.stderr, locale) as gauge:
+            yield talk(gauge.say, show=gauge.show)
     else:
-        say = partial(typer.echo, err=True)
-        yield Talk(say, locale=locale, verbose=errand.verbose)
+        yield talk(partial(typer.echo, err=True))
 
 
-def _cut_short(vigil: Vigil, errand: Errand) -> str | timedelta | None:
+def _cut_short(vigil: Vigil, errand: Errand) -> str:
     if vigil.interrupted:
         return "interrupted"
-    return errand.timeout if vigil.timed_out else None
+    if vigil.timed_out and errand.timeout is not None:
+        return f"timed out after {durations.text(errand.timeout)}"
+    return ""
 
 
-def _print(vigil: Vigil, errand: Errand, settings: Settings) -> None:
-    fallback = Output.TABLE if sys.stdout.isatty() else Output.PLAIN
-    output = errand.output or fallback
+def _print(found: Sequence[tuple[Finding, Frame]], output: Output | None) -> None:
+    output = output or (Output.TABLE if sys.stdout.isatty() else Output.PLAIN)
     if output is Output.TABLE:
-        from monitor.cli.waiting import table  # noqa: PLC0415 - Rich is for people
+        from monitor.cli.waiting import terminal  # noqa: PLC0415 - Rich is for people
 
-        table.show(vigil.findings, framing(settings), sys.stdout)
+        terminal.table(found, sys.stdout)
         return
-    for line in report.lines(vigil.findings, framing(settings), output):
+    for line in report.lines(found, output):
         typer.echo(line)

@@ -12,12 +12,12 @@ import anyio
 from msgspec import Struct
 
 from monitor import errors
-from monitor.cli.waiting.vigil import Vigil
+from monitor.cli.waiting.vigil import Hearer, Vigil
 from monitor.core import backoff, cadence, ending, reach, transitions
 from monitor.core.cadence import Limits
 from monitor.core.ending import Ending
 from monitor.core.model import InstanceKey, Snapshot
-from monitor.core.reach import Cause, Reach, Standing
+from monitor.core.reach import Cause, Standing
 from monitor.poller import GONE_AFTER, SPREAD_PER_WATCH
 from monitor.ports import Look, Luck, Source
 from monitor.scheduler import Scheduler
@@ -36,26 +36,42 @@ class Pace(Struct, frozen=True, kw_only=True):
     patience: Patience = Patience()
 
 
-class Track:
+class View:
+    """Whether *who*, a source or an instance alone, can be seen and understood."""
+
+    def __init__(self, who: str, hearer: Hearer, lost_after: float) -> None:
+        self._who = who
+        self._hearer = hearer
+        self._lost_after = lost_after
+        self._reach = reach.SEEN
+
+    def clear(self) -> None:
+        if self._reach.standing is Standing.DOUBTED:
+            self._hearer.restored(self._who)
+        self._reach = reach.SEEN
+
+    def fail(self, cause: Cause, reason: str) -> bool:
+        """Count a failure, and tell whether *who* is lost by it."""
+        before, now = self._reach, anyio.current_time()
+        self._reach = reach.after_failure(
+            before, cause, now=now, lost_after=self._lost_after
+        )
+        lost = reach.change(before, self._reach) is reach.Kind.LOST
+        if before.standing is Standing.SEEN and not lost:
+            self._hearer.doubted(self._who, reason)
+        return lost
+
+
+class Track(Struct):
     """What is kept of an instance between two looks."""
 
-    __slots__ = (
-        "changed_at",
-        "confirmed",
-        "digest",
-        "failures",
-        "missing",
-        "reach",
-        "stepped_at",
-    )
-
-    def __init__(self) -> None:
-        self.changed_at = self.stepped_at = 0.0
-        self.confirmed = False
-        self.digest = b""
-        self.failures = 0
-        self.missing = 0
-        self.reach = reach.SEEN
+    view: View
+    changed_at: float = 0.0
+    stepped_at: float = 0.0
+    confirmed: bool = False
+    digest: bytes = b""
+    failures: int = 0
+    missing: int = 0
 
 
 class Post:
@@ -70,20 +86,19 @@ class Post:
         pace: Pace,
         luck: Luck,
     ) -> None:
+        def view(who: str) -> View:
+            return View(who, vigil.hearer, pace.patience.lost_after)
+
         self._source = source
         self._vigil = vigil
-        self._tracks = {key: Track() for key in keys}
+        self._tracks = {key: Track(view(str(key))) for key in keys}
         self._pace = pace
         self._luck = luck
-        self._reach = reach.SEEN
+        self._view = view(source.name)
         self._throttles = 0
         self._throttled_until = 0.0
-        self._scheduler = Scheduler(
-            source.name,
-            width=min(pace.width, len(self._tracks)),
-            rate=pace.rate,
-            luck=luck,
-        )
+        width = min(pace.width, len(self._tracks))
+        self._scheduler = Scheduler(source.name, width=width, rate=pace.rate, luck=luck)
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -99,9 +114,11 @@ class Post:
         try:
             look = await self._look(key, track.digest)
         except errors.SourceError as error:
+            track.failures += 1
             return self._failed(key, track, error)
         self._answered()
-        self._understood(key, track)
+        track.view.clear()
+        track.failures = track.missing = 0
         if look.snapshot is not None:
             self._compare(key, track, look.snapshot)
             track.digest = look.digest
@@ -113,11 +130,6 @@ class Post:
         except errors.Refused:
             # A long wait may outlive a token: the source reads its file anew.
             return await self._source.look(key, digest)
-
-    def _understood(self, key: InstanceKey, track: Track) -> None:
-        if track.reach.standing is Standing.DOUBTED:
-            self._vigil.hearer.restored(str(key))
-        track.failures, track.missing, track.reach = 0, 0, reach.SEEN
 
     def _compare(self, key: InstanceKey, track: Track, seen: Snapshot) -> None:
         before = self._vigil[key].snapshot
@@ -144,62 +156,37 @@ class Post:
 
     def _failed(
         self, key: InstanceKey, track: Track, error: errors.SourceError
-    ) -> float | None:
-        track.failures += 1
+    ) -> float:
+        reason = str(error)
         match error:
             case errors.Missing():
-                return self._missed(key, track, error)
+                self._answered()
+                track.missing += 1
+                if track.missing >= GONE_AFTER:
+                    self._vigil.end(key, Ending.GONE, reason)
+                return GONE_APART
             case errors.Forbidden():
                 self._answered()
-                self._vigil.end(key, Ending.REFUSED, str(error))
+                self._vigil.end(key, Ending.REFUSED, reason)
             case errors.Garbled(whole_source=False):
-                self._garbled(key, track, error)
+                # One instance is lost by the rule by which a source is.
+                if track.view.fail(Cause.GARBLED, reason):
+                    self._vigil.end(key, Ending.LOST, reason)
             case _:
-                self._doubt(error)
+                self._source_failed(error, reason)
         return self._retry(track)
 
-    def _missed(
-        self, key: InstanceKey, track: Track, error: errors.Missing
-    ) -> float | None:
-        self._answered()
-        track.missing += 1
-        if track.missing < GONE_AFTER:
-            return GONE_APART
-        self._vigil.end(key, Ending.GONE, str(error))
-        return None
-
-    def _garbled(self, key: InstanceKey, track: Track, error: errors.Garbled) -> None:
-        """Lose one instance by the rule by which a source is lost."""
-        if track.reach.standing is Standing.SEEN:
-            self._vigil.hearer.doubted(str(key), str(error))
-        track.reach = self._after_failure(track.reach, Cause.GARBLED)
-        if track.reach.standing is Standing.LOST:
-            self._vigil.end(key, Ending.LOST, str(error))
-
-    def _answered(self) -> None:
-        self._throttles = 0
-        if self._reach.standing is Standing.DOUBTED:
-            self._vigil.hearer.restored(self._source.name)
-        self._reach = reach.after_success(self._reach)
-
-    def _doubt(self, error: errors.SourceError) -> None:
+    def _source_failed(self, error: errors.SourceError, reason: str) -> None:
         if isinstance(error, errors.Throttled):
             self._throttle(error)
         refused = isinstance(error, errors.Refused)
-        before = self._reach
-        self._reach = self._after_failure(
-            before, Cause.AUTH if refused else Cause.UNREACHABLE
-        )
-        name, reason = self._source.name, str(error)
-        if reach.change(before, self._reach) is reach.Kind.LOST:
+        if self._view.fail(Cause.AUTH if refused else Cause.UNREACHABLE, reason):
             how = Ending.REFUSED if refused else Ending.LOST
-            self._vigil.lose(name, how, reason)
-        elif before.standing is Standing.SEEN:
-            self._vigil.hearer.doubted(name, reason)
+            self._vigil.lose(self._source.name, how, reason)
 
-    def _after_failure(self, before: Reach, cause: Cause) -> Reach:
-        now, lost_after = anyio.current_time(), self._pace.patience.lost_after
-        return reach.after_failure(before, cause, now=now, lost_after=lost_after)
+    def _answered(self) -> None:
+        self._throttles = 0
+        self._view.clear()
 
     def _throttle(self, error: errors.Throttled) -> None:
         now = anyio.current_time()

@@ -4,19 +4,17 @@ The shapes are public (``docs/wait.md``) and use the words of the events: one li
 for each failed host, or one object for each instance.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from enum import StrEnum
 
 import msgspec
 from msgspec import Struct
 
-from monitor.core import codes, ending, events
+from monitor.core import codes, ending, wording
 from monitor.core.ending import Finding
-from monitor.core.events import Frame, HostData, InstanceData, StatusData
-from monitor.core.model import InstanceKey, Snapshot, Step
-
-Framing = Callable[[InstanceKey], Frame]
+from monitor.core.model import Snapshot, Step
+from monitor.core.wording import Frame, HostData, InstanceData, StatusData
 
 
 class Output(StrEnum):
@@ -61,50 +59,42 @@ _UNSEEN = Snapshot(status=0)
 
 def data(finding: Finding, frame: Frame) -> FindingData:
     seen = finding.snapshot or _UNSEEN
+    status = finding.snapshot.status if finding.snapshot else None
     failed = ending.failed_hosts(seen)
     return FindingData(
         outcome=finding.ending,
         reason=finding.reason,
-        instance=events.instance_data(frame, seen),
-        link=events.link(frame, seen, None),
-        after=_status(finding.snapshot, frame.locale),
+        instance=wording.instance_data(frame, seen),
+        link=wording.link(frame, seen, None),
+        after=wording.status_data(status, frame.locale),
         failed=len(failed),
         total=len(ending.hosts(seen)),
         unfinished=len(ending.unfinished_hosts(seen)),
-        hosts=events.host_list(failed, frame.locale),
+        hosts=wording.host_list(failed, frame.locale),
         steps=[_step(step, frame.locale) for step in seen.steps],
         started_at=seen.started_at,
         ended_at=seen.ended_at if seen.finished else None,
     )
 
 
-def lines(
-    findings: Iterable[Finding], framing: Framing, output: Output
-) -> Iterator[str]:
-    """Render all but a table, which ``table`` does."""
+def lines(found: Iterable[tuple[Finding, Frame]], output: Output) -> Iterator[str]:
+    """Render all but a table, which ``terminal`` does."""
     if output is Output.PLAIN:
-        for finding in findings:
-            yield from _plain(finding, framing(finding.key))
+        for finding, frame in found:
+            yield from _plain(finding, frame)
         return
-    datas = [data(finding, framing(finding.key)) for finding in findings]
-    encoded = [msgspec.json.encode(each) for each in datas]
+    datas = [data(finding, frame) for finding, frame in found]
     if output is Output.JSON:
-        whole = msgspec.json.encode([msgspec.Raw(each) for each in encoded])
-        encoded = [msgspec.json.format(whole)]
-    yield from (each.decode() for each in encoded)
+        yield msgspec.json.format(msgspec.json.encode(datas)).decode()
+    else:
+        yield from (msgspec.json.encode(each).decode() for each in datas)
 
 
 def _plain(finding: Finding, frame: Frame) -> Iterator[str]:
     failed = ending.failed_hosts(finding.snapshot or _UNSEEN)
-    for host in events.host_list(failed, frame.locale):
+    for host in wording.host_list(failed, frame.locale):
         fields = (host.ip or "", host.bk_cloud_id, frame.key)
         yield "\t".join(map(str, (*fields, host.status, host.status_name)))
-
-
-def _status(snapshot: Snapshot | None, locale: str) -> StatusData | None:
-    if snapshot is None:
-        return None
-    return StatusData(snapshot.status, codes.run(snapshot.status).name(locale))
 
 
 def _step(step: Step, locale: str) -> StepData:

@@ -83,20 +83,24 @@ class Vigil:
             self._settle(key, how, reason)
         self.hearer.lost(source, reason, len(left))
 
-    async def keep(self, looking: Iterable[Looking], until: Until) -> None:
-        """Let all of *looking* run until it is decided or *until* returns."""
-        async with anyio.create_task_group() as tasks:
+    async def keep(
+        self, looking: Iterable[Looking], until: Until, seconds: float | None = None
+    ) -> None:
+        """Let all of *looking* run until it is decided, *until* returns or time is up."""
 
-            async def interrupt() -> None:
-                await until()
-                self.interrupted = True
-                self._over.set()
+        async def interrupt() -> None:
+            await until()
+            self.interrupted = True
+            self._over.set()
 
-            tasks.start_soon(interrupt, name="until")
-            for number, look in enumerate(looking):
-                tasks.start_soon(look, name=f"post {number}")
-            await self._over.wait()
-            tasks.cancel_scope.cancel()
+        with anyio.move_on_after(seconds) as limit:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(interrupt, name="until")
+                for number, look in enumerate(looking):
+                    tasks.start_soon(look, name=f"post {number}")
+                await self._over.wait()
+                tasks.cancel_scope.cancel()
+        self.timed_out = limit.cancelled_caught
 
     def _settle(self, key: InstanceKey, how: Ending, reason: str) -> None:
         before = self._found[key]

@@ -73,15 +73,13 @@ class Reader:
         scoped = found.keys() & {"bk_biz_id", "bk_scope_id"}
         if not scoped and self._scope and "job_instance_id" in found:
             return self.typed(found["job_instance_id"])
-        return self._drafted(found, hint="" if scoped else "; --scope gives it")
-
-    def _drafted(self, found: dict[str, str], hint: str) -> InstanceKey:
         draft = Draft(self._sources)
         for name, value in found.items():
             draft.field(name, value)
         try:
             return draft.key()
         except ValueError as error:
+            hint = "" if scoped else "; --scope gives it"
             raise ValueError(f"stdin: {error}{hint}") from error
 
 
