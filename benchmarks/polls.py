@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta, timezone
 from pathlib import Path
@@ -175,9 +175,6 @@ class served:  # noqa: N801
         self._process.kill()
         self._process.communicate()
         os.sched_setaffinity(0, range(os.cpu_count() or 1))
-
-
-Run = Callable[[], Awaitable[tuple[list[float], list[float]]]]
 
 
 def main() -> None:

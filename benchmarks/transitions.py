@@ -18,8 +18,8 @@ import anyio
 from benchmarks.polls import key
 from monitor import clock
 from monitor.core import state
-from monitor.core.events import Frame
 from monitor.core.model import Snapshot, Step, host_id
+from monitor.core.wording import Frame
 from monitor.recorder import Recorder
 from monitor.store import opening
 

@@ -74,8 +74,6 @@ class Dispatcher:
             await all_read.wait()
         await none_due.wait()
 
-    # Events, by cursor.
-
     async def _follow(self) -> None:
         self._waiting.update(await self._outbox.waiting(self._sink.name))
         while True:
@@ -124,8 +122,6 @@ class Dispatcher:
     def _first_try(self, message: Message) -> Delivery:
         now = self._now().timestamp()
         return Delivery(sink=self._sink.name, message=message, due=now, since=now)
-
-    # What waits in the store.
 
     async def _carry(self) -> None:
         while True:
@@ -210,9 +206,8 @@ class Dispatcher:
         dead = structs.replace(delivery, error=reason, tries=delivery.tries + 1)
         await self._outbox.bury(dead, self._now().timestamp())
 
-    # One line when a sink begins to fail, one when nothing fails there any more.
-
     def _report_failure(self, delivery: Delivery, error: errors.SinkError) -> None:
+        # One line when a sink begins to fail, one when nothing fails there any more.
         if not self._failing:
             name, id_ = self._sink.name, delivery.message.id
             log.warning("sink.failing", sink=name, id=id_, reason=str(error))

@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any, Final, Literal, TextIO
+from typing import Any, ClassVar, Final, Literal, TextIO, cast
 from urllib.parse import quote
 
 import msgspec
@@ -56,6 +56,35 @@ def looks_secret(name: str) -> bool:
     return bool(_SECRETIVE.search(name)) and not name.endswith("_file")
 
 
+class _Lossy:
+    """A stream that is full or gone must not stop the daemon: its lines are lost.
+
+    They are counted, for the sink whose messages they are.
+    """
+
+    lost: ClassVar[int] = 0
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+        except OSError:
+            _Lossy.lost += 1
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            _Lossy.lost += 1
+
+
+def lost() -> int:
+    """Count the lines that could not be written since the start."""
+    return _Lossy.lost
+
+
 def configure(
     format: Format,  # noqa: A002 - the name of the key
     level: Level,
@@ -80,7 +109,9 @@ def configure(
             write,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=structlog.WriteLoggerFactory(
+            file=cast("TextIO", _Lossy(stream))
+        ),
     )
     _adopt_libraries(stream, level, write)
     sys.excepthook = _crashed

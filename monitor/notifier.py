@@ -17,13 +17,13 @@ import anyio
 import structlog
 from msgspec import Struct
 
-from monitor.core import events, message, notifications, reach, telling
+from monitor.core import message, notifications, reach, telling, wording
 from monitor.core.alerts import Alert
-from monitor.core.events import Frame
 from monitor.core.message import Message
 from monitor.core.state import Change, Phase
 from monitor.core.telling import Silent, Speak, WhyNot
-from monitor.ports import Delivery, Ledger, Now, Standing, Telling
+from monitor.core.wording import Frame
+from monitor.ports import Account, Delivery, Ledger, Now, Telling
 
 AT_ONCE: Final = 100
 """Groups looked at together, so that they share commits."""
@@ -122,30 +122,33 @@ class Notifier:
 
     async def _tell(self, key: str) -> None:
         """Look at one group: gather → decide → apply."""
-        standing, now = await self._ledger.standing(key), self._now()
-        post = _Post(self._frame(key), standing, now)
+        account, now = await self._ledger.account(key), self._now()
+        post = _Post(self._frame(key), account, now)
         tellings = [
             made
             for listener in self._listeners
             if (made := self._consider(listener, post)) is not None
         ]
         if tellings:
-            number = standing.notifications + len(post.written)
+            number = account.notifications + len(post.written)
             await self._ledger.tell(key, number, tellings)
         if post.written:
             self._spoke_at[key] = anyio.current_time()
             self._posted()
-        self._plan_reminder(key, standing, tellings, now)
+        self._plan_reminder(key, account, tellings, now)
 
     def _consider(self, listener: Listener, post: "_Post") -> Telling | None:
-        told = post.standing.told.get(listener.name)
-        if post.standing.state.phase is not Phase.WATCHED:
-            return (
-                Telling(sink=listener.name, told=None, delivery=None) if told else None
-            )
+        told = post.account.told.get(listener.name)
+        if post.account.state.phase is not Phase.WATCHED:
+            # Nobody is told that a watch ended; should it come back, all is news.
+            return Telling(sink=listener.name, told=None) if told else None
 
+        # What was told is followed to its end: another severity is no recovery.
+        heard = told.alerts if told else telling.NEVER_TOLD
         holding = [
-            a for a in post.standing.state.alerts.values() if post.wanted(a, listener)
+            alert
+            for alert in post.account.state.alerts.values()
+            if alert.id in heard or post.wanted(alert, listener)
         ]
         decision = telling.decide(
             holding, told, post.now, self._rules, inhibited=self._held_back(post.frame)
@@ -156,7 +159,7 @@ class Notifier:
         trimmed = telling.still_held(told, holding)
         if decision.reason is WhyNot.INHIBITED or trimmed == told:
             return None
-        return Telling(sink=listener.name, told=trimmed, delivery=None)
+        return Telling(sink=listener.name, told=trimmed)
 
     def _held_back(self, frame: Frame) -> bool:
         return frame.key != frame.source and self._lost(frame.source)
@@ -174,13 +177,13 @@ class Notifier:
     def _plan_reminder(
         self,
         key: str,
-        standing: Standing,
+        account: Account,
         tellings: Sequence[Telling],
         now: datetime,
     ) -> None:
         if key in self._inhibited:  # it is looked at when its source is seen again
             return
-        told = {**standing.told, **{t.sink: t.told for t in tellings}}
+        told = {**account.told, **{t.sink: t.told for t in tellings}}
         firing = [heard.at for heard in told.values() if heard and heard.alerts]
         if firing:
             again = min(firing) + self._rules.repeat_interval
@@ -192,14 +195,14 @@ class Notifier:
 class _Post:
     """The messages that one look at a group gives rise to; sinks share them."""
 
-    def __init__(self, frame: Frame, standing: Standing, now: datetime) -> None:
+    def __init__(self, frame: Frame, account: Account, now: datetime) -> None:
         self.frame = frame
-        self.standing = standing
+        self.account = account
         self.now = now
         self.written: dict[Speak, Message] = {}
 
     def wanted(self, alert: Alert, listener: Listener) -> bool:
-        traits = events.traits(self.frame, message.NOTIFICATION, alert.severity)
+        traits = wording.traits(self.frame, message.NOTIFICATION, alert.severity)
         return listener.wants({**traits, "alert": alert.name})
 
     def speak(self, listener: Listener, decision: Speak) -> Telling:
@@ -218,9 +221,9 @@ class _Post:
     def _write(self, decision: Speak) -> Message:
         return notifications.build(
             self.frame,
-            self.standing.state.snapshot,
+            self.account.state.snapshot,
             decision,
-            number=self.standing.notifications + len(self.written) + 1,
-            last_sequence=self.standing.state.sequence,
+            number=self.account.notifications + len(self.written) + 1,
+            last_sequence=self.account.state.sequence,
             now=self.now,
         )

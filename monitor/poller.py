@@ -15,12 +15,12 @@ import structlog
 from msgspec import Struct
 
 from monitor import errors
-from monitor.core import backoff, cadence, model, state
+from monitor.core import backoff, cadence, model, state, wording
 from monitor.core.cadence import Limits
-from monitor.core.events import Frame
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.state import Phase
 from monitor.core.watch import Watch
+from monitor.core.wording import Frame
 from monitor.ports import Head, Look, Luck, Memory, Now, Source
 from monitor.recorder import Decide, Recorder
 from monitor.sight import Sight
@@ -126,14 +126,18 @@ class Poller:
             self._follow([wanted[key] for key in added], heads)
             known = self._tracks.keys() | self._retired | heads.keys()
             await self._unwatch(known - wanted.keys())
-            await self._sight.keep({key.scope for key in wanted})
+            await self._sight.keep(self._tracks)
 
     async def _remember(self) -> dict[InstanceKey, Head]:
         """Take up which instances are watched or retired; once, for it may be long."""
         found = await self._memory.heads(self._source.name)
-        keyed = ((_instance_key(head.key), head) for head in found)
+        keyed = ((model.read_key(head.key), head) for head in found)
         heads = {key: h for key, h in keyed if key and h.phase is not Phase.UNWATCHED}
-        self._retired = {k for k, h in heads.items() if h.phase is Phase.RETIRED}
+        self._retired = {
+            key
+            for key, head in heads.items()
+            if head.phase is Phase.RETIRED and head.finished_at
+        }
         self._remembered = True
         return heads
 
@@ -204,7 +208,9 @@ class Poller:
         """Say in how many seconds to look again; None: it is time to retire."""
         now, limits = self._now(), self._rules.limits
         finished = track.finished_at
-        if _over(track.watch, now) or (finished and self._settled(track, now)):
+        if _over(track.watch, now) or (
+            finished and self._settled(track, now - finished)
+        ):
             return None
         if finished:
             since = (now - finished).total_seconds()
@@ -213,18 +219,20 @@ class Poller:
         age = (now - (track.stepped_at or now)).total_seconds()
         return cadence.interval(quiet, age, limits, self._luck())
 
-    def _settled(self, track: Track, now: datetime) -> bool:
+    def _settled(self, track: Track, since_finished: timedelta) -> bool:
         settle = track.watch.options.settle
-        settle = self._rules.settle if settle is None else settle
-        settle = max(settle, self._rules.least_settle)
-        return track.finished_at is not None and now - track.finished_at >= settle
+        if settle is None:
+            settle = self._rules.settle
+        return since_finished >= max(settle, self._rules.least_settle)
 
     async def _retire(self, track: Track) -> None:
         key = track.watch.key
         # A visit may outlive its watch, which has been ended by then.
         if self._tracks.get(key) is track:
             del self._tracks[key]
-            self._retired.add(key)
+            # Whose end date passed while it ran comes back with a later one.
+            if track.finished_at:
+                self._retired.add(key)
             await self._end(key, track.watch, Phase.RETIRED)
 
     async def _end(self, key: InstanceKey, watch: Watch | None, phase: Phase) -> None:
@@ -249,7 +257,7 @@ class Poller:
                 await self._sight.refused(key, str(error))
                 return self._rules.limits.cap
             case errors.Garbled(whole_source=False):
-                await self._sight.answered()
+                await self._sight.clear(key)
                 self._report_unusable(track, error)
             case _:
                 await self._sight.failed(error)
@@ -257,7 +265,7 @@ class Poller:
         return 0.0 if self._sight.lost else self._retry(track)
 
     async def _missing(self, track: Track) -> float | None:
-        await self._sight.answered()
+        await self._sight.clear(track.watch.key)
         now, apart = anyio.current_time(), self._rules.gone_apart
         if not track.missing or now - track.missing_at >= apart:
             track.missing, track.missing_at = track.missing + 1, now
@@ -292,13 +300,11 @@ class Poller:
 
     def frame(self, key: str) -> Frame:
         """Say what the messages about *key* share: instance, scope or source."""
-        instance = _instance_key(key)
-        if instance is not None:
-            track = self._tracks.get(instance)
-            return self._frame(track.watch if track else None, instance)
-        subject = key.partition("/")[2] or None
-        name, locale = self._source.name, self._rules.locale
-        return Frame(source=name, key=key, subject=subject, locale=locale)
+        instance = model.read_key(key)
+        if instance is None:
+            return wording.frame_of(key, self._rules.locale)
+        track = self._tracks.get(instance)
+        return self._frame(track.watch if track else None, instance)
 
     def _frame(self, watch: Watch | None, key: InstanceKey) -> Frame:
         return Frame(
@@ -321,14 +327,6 @@ def _renew(track: Track, watch: Watch) -> None:
 
 def _over(watch: Watch, now: datetime) -> bool:
     return watch.options.until is not None and now >= watch.options.until
-
-
-def _instance_key(text: str) -> InstanceKey | None:
-    parts = text.split("/")
-    if len(parts) != 4:
-        return None
-    source, scope_type, scope_id, number = parts
-    return InstanceKey(source, scope_type, scope_id, int(number))
 
 
 T = TypeVar("T")

@@ -62,7 +62,7 @@ class Sink(Protocol):
 
 
 class Head(Struct, frozen=True, gc=False):
-    """The few facts about an instance that the poller keeps in memory."""
+    """The few facts about an instance or scope that are kept in memory."""
 
     key: str
     phase: Phase
@@ -86,8 +86,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
     number: int | None = None
 
 
-class Standing(Struct, frozen=True, kw_only=True):
-    """A group: what holds, what each sink was told, how often it was told of."""
+class Account(Struct, frozen=True, kw_only=True):
+    """Of one group: what holds, what each sink was told, how many notifications."""
 
     state: State
     told: Mapping[str, Told]
@@ -99,37 +99,73 @@ class Telling(Struct, frozen=True, kw_only=True):
 
     sink: str
     told: Told | None
-    delivery: Delivery | None
+    delivery: Delivery | None = None
 
 
 class Memory(Protocol):
-    """What the poller remembers. *commit* is False when the state had moved on."""
+    """What the poller remembers.
 
-    async def load(self, key: str) -> State: ...
-    async def commit(self, change: Change) -> bool: ...
-    async def heads(self, source: str) -> list[Head]: ...
+    Of all that is kept: what a call has done is durable once it returns, and a
+    failure to do it is an ``errors.StoreError``.
+    """
+
+    async def load(self, key: str) -> State:
+        """Give what is known of *key*; a blank state where nothing is."""
+        ...
+
+    async def commit(self, change: Change) -> bool:
+        """Keep state and events; False if somebody else changed the state first."""
+        ...
+
+    async def heads(self, source: str) -> list[Head]:
+        """List what is known of the instances and scopes of *source*, in no order."""
+        ...
 
 
 class Outbox(Protocol):
     """What the dispatcher reads, and how far each sink has come."""
 
-    async def enrol(self, sink: str) -> None: ...
-    async def unread(self, sink: str, most: int) -> list[tuple[int, Message]]: ...
-    async def read(
-        self, sink: str, position: int, failed: Sequence[Delivery]
-    ) -> None: ...
-    async def lines(self, sink: str, most: int) -> list[Delivery]: ...
-    async def waiting(self, sink: str) -> dict[str, int]: ...
+    async def enrol(self, sink: str) -> None:
+        """Let *sink* read what is recorded from now on, unless it reads already."""
+        ...
+
+    async def unread(self, sink: str, most: int) -> list[tuple[int, Message]]:
+        """Give the oldest events that *sink* has not read, with their positions."""
+        ...
+
+    async def read(self, sink: str, position: int, failed: Sequence[Delivery]) -> None:
+        """Move *sink*'s cursor to *position*; keep what *failed* for later tries."""
+        ...
+
+    async def lines(self, sink: str, most: int) -> list[Delivery]:
+        """Give the first waiting delivery of each line, the most urgent first."""
+        ...
+
+    async def waiting(self, sink: str) -> dict[str, int]:
+        """Count the deliveries that wait in each line."""
+        ...
+
     async def delivered(self, done: Sequence[Delivery]) -> None: ...
+
     async def postpone(self, delivery: Delivery) -> None: ...
-    async def bury(self, delivery: Delivery, died_at: float) -> None: ...
+
+    async def bury(self, delivery: Delivery, died_at: float) -> None:
+        """Move *delivery* to the dead letters."""
+        ...
 
 
 class Ledger(Protocol):
     """What the notifier compares: what holds, and what was told."""
 
-    async def alerting(self) -> list[str]: ...
-    async def standing(self, key: str) -> Standing: ...
-    async def tell(
-        self, key: str, number: int, tellings: Sequence[Telling]
-    ) -> None: ...
+    async def alerting(self) -> list[str]:
+        """Name the groups in which something holds or was told to hold."""
+        ...
+
+    async def account(self, key: str) -> Account: ...
+
+    async def tell(self, key: str, number: int, tellings: Sequence[Telling]) -> None:
+        """Remember what is being said, and put it on its way.
+
+        *number* is that of the group's last notification.
+        """
+        ...

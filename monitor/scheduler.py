@@ -35,8 +35,8 @@ class Scheduler:
     def __init__(
         self, name: str, *, width: int, rate: float | None, luck: Luck
     ) -> None:
-        self.name = name
-        self.width = width
+        self._name = name
+        self._width = width
         self._gap = 1 / rate if rate else 0.0
         self._luck = luck
         # The clock of anyio.current_time, which takes ten times as long to ask.
@@ -105,8 +105,8 @@ class Scheduler:
     ) -> None:
         """Visit what is due until cancelled."""
         async with anyio.create_task_group() as crew:
-            for n in range(self.width):
-                crew.start_soon(self._visitor, visit, name=f"visitor {self.name}/{n}")
+            for n in range(self._width):
+                crew.start_soon(self._visitor, visit, name=f"visitor {self._name}/{n}")
             task_status.started()
 
     async def _visitor(self, visit: Visit) -> Never:

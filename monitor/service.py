@@ -8,6 +8,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Never
 
@@ -18,10 +19,10 @@ import structlog
 from anyio.abc import TaskGroup
 
 from monitor import clock, errors, logs, wiring
-from monitor.core import matchers, state
-from monitor.core.events import Frame
-from monitor.core.message import Kind, Message
+from monitor.core import state, wording
+from monitor.core.message import Message
 from monitor.core.state import Change, Phase
+from monitor.core.wording import Frame
 from monitor.dispatcher import Dispatcher
 from monitor.job import source as job
 from monitor.notifier import Listener, Notifier
@@ -33,8 +34,6 @@ from monitor.settings import secret
 from monitor.settings.model import Settings
 from monitor.sight import Sight
 from monitor.sinks import catalogue
-from monitor.sinks.catalogue import SinkConfig
-from monitor.sinks.config import LogConfig
 from monitor.store import opening
 from monitor.store.group import Run
 from monitor.store.sql import SqlStore
@@ -143,30 +142,27 @@ class _House:
         return again
 
     async def _build(self, stack: AsyncExitStack) -> None:
-        for config in _sinks(self._settings):
+        for config in wiring.sinks(self._settings):
             opened = catalogue.opened(config, now=self._now)
             sink = await stack.enter_async_context(opened)
-            reads = Kind.EVENTS in config.send
-            await self._add_sink(sink, _wants(config) if reads else None)
+            await self._add_sink(sink, wiring.wants(config))
         for guest in self._guests:
             await self._add_sink(guest, lambda _: True)
         for name in self._settings.sources:
             await self._add_source(stack, name)
         self._notifier = Notifier(
             self._store,
-            self._listeners(),
+            [
+                *wiring.listeners(self._settings),
+                *(Listener(guest.name, lambda _: True) for guest in self._guests),
+            ],
             rules=wiring.telling_rules(self._settings.alerts),
             pauses=wiring.pauses(self._settings.alerts),
             frame=self._frame,
-            lost=lambda name: name in self._sights and self._sights[name].lost,
+            lost=self._lost,
             posted=self._wake,
             now=self._now,
         )
-
-    def _listeners(self) -> list[Listener]:
-        told = [sink for sink in _sinks(self._settings) if Kind.ALERTS in sink.send]
-        guests = [Listener(guest.name, lambda _: True) for guest in self._guests]
-        return [*map(_listener, told), *guests]
 
     async def _add_sink(
         self, sink: Sink, wants: Callable[[Message], bool] | None
@@ -268,14 +264,19 @@ class _House:
         log.info("configuration.unchanged")
         return None
 
-    # The watch list.
-
     async def _follow_files(self) -> None:
         async with aclosing(self._files.changes()) as listings:
             async for listing in listings:
                 await self._watch(listing)
 
     async def _watch(self, listing: Listing) -> None:
+        self._report(listing)
+        self._listing = listing
+        for name, poller in self._pollers.items():
+            watches = listing.watches.values()
+            await poller.watch(watch for watch in watches if watch.key.source == name)
+
+    def _report(self, listing: Listing) -> None:
         changed = difference(self._listing, listing)
         known = set(self._listing.faults)
         for fault in listing.faults:
@@ -291,29 +292,26 @@ class _House:
                 changed=len(changed.changed),
                 quarantined=len(listing.faults),
             )
-        self._listing = listing
-        for name, poller in self._pollers.items():
-            watches = listing.watches.values()
-            await poller.watch(watch for watch in watches if watch.key.source == name)
 
     async def _abandon_unknown_sources(self) -> None:
         for key in await self._store.alerting():
             if key.partition("/")[0] not in self._settings.sources:
-                frame, now = self._frame(key), self._now()
-                await self._recorder.record(
-                    key,
-                    lambda known, frame=frame, now=now: state.ended(  # type: ignore[misc]
-                        known, Phase.UNWATCHED, frame, now
-                    ),
+                decide = partial(
+                    state.ended,
+                    phase=Phase.UNWATCHED,
+                    frame=self._frame(key),
+                    now=self._now(),
                 )
+                await self._recorder.record(key, decide)
 
     def _frame(self, key: str) -> Frame:
-        source, _, subject = key.partition("/")
-        if source in self._pollers:
-            return self._pollers[source].frame(key)
-        return Frame(source=source, key=key, subject=subject or None)
+        poller = self._pollers.get(key.partition("/")[0])
+        if poller is None:
+            return wording.frame_of(key, self._settings.locale)
+        return poller.frame(key)
 
-    # What was recorded goes out.
+    def _lost(self, source: str) -> bool:
+        return source in self._sights and self._sights[source].lost
 
     def _committed(self, change: Change) -> None:
         self._notifier.changed(change)
@@ -334,7 +332,7 @@ class _House:
             log.warning("service.drain_cut_short", grace=grace)
 
     async def _keep_house(self) -> Never:
-        readers = [sink.name for sink in _sinks(self._settings)]
+        readers = [sink.name for sink in wiring.sinks(self._settings)]
         while True:
             before = self._now() - self._settings.retention
             while await self._store.forget(before, readers):
@@ -345,24 +343,3 @@ class _House:
 def _secrets(settings: Settings) -> tuple[str, ...]:
     """Read all secrets, those in files too: another content is another setting."""
     return tuple(secret.known(settings))
-
-
-def _sinks(settings: Settings) -> tuple[SinkConfig, ...]:
-    """List the sinks; if none is a log, ours still hears of lost sources."""
-    if any(isinstance(sink, LogConfig) for sink in settings.sinks):
-        return settings.sinks
-    about_sources = 'type=~"bkjob[.]source[.].*"'
-    ours = LogConfig(
-        name="log", kind="log", send=(Kind.EVENTS,), match=(about_sources,)
-    )
-    return (*settings.sinks, ours)
-
-
-def _wants(config: SinkConfig) -> Callable[[Message], bool]:
-    wanted = config.matchers
-    return lambda message: matchers.all_match(wanted, message.traits)
-
-
-def _listener(config: SinkConfig) -> Listener:
-    wanted = config.matchers
-    return Listener(config.name, lambda traits: matchers.all_match(wanted, traits))

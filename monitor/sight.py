@@ -6,19 +6,22 @@ a source is lost, one when it is back: both are events.
 """
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Protocol
 
 import anyio
 from msgspec import Struct
 
 from monitor import errors
-from monitor.core import backoff, reach, state
-from monitor.core.events import Frame
+from monitor.core import backoff, reach, state, wording
 from monitor.core.model import InstanceKey
 from monitor.core.reach import Cause, Reach, Standing
-from monitor.core.state import Phase
+from monitor.core.state import Change, Phase, State
+from monitor.core.wording import Frame
 from monitor.ports import Head, Luck, Memory, Now
 from monitor.recorder import Recorder
+
+Decide = Callable[[State, Frame, datetime], Change | None]
 
 
 class Brake(Protocol):
@@ -59,7 +62,11 @@ class Sight:
         self._locale = locale
         self._reach = reach.SEEN
         self._reaching = anyio.Lock(fast_acquire=True)
-        self._refused: set[str] = set()
+        # Whom JOB refuses, by scope: who started a job sees it without permission
+        # for its scope, so that a scope may hold both kinds. Source: bk-job
+        # ExecuteAuthServiceImpl, authViewTaskInstance, read 2026-11.
+        self._refused: dict[str, set[InstanceKey]] = {}
+        self._unsure: set[str] = set()
         self._throttles = 0
         self._throttled_until = 0.0
         self._probes = 0
@@ -77,19 +84,24 @@ class Sight:
             self._brake.probe(0.0)
         scopes = [head.key for head in heads if head.key.count("/") == 2]
         known = [await self._memory.load(key) for key in scopes]
-        self._refused = {scope.key for scope in known if scope.alerts}
+        # Anybody may have been refused there, until an answer says otherwise.
+        self._unsure = {scope.key for scope in known if scope.alerts}
+        self._refused = {scope: set() for scope in self._unsure}
 
-    async def keep(self, scopes: set[str]) -> None:
-        """Forget the refusals of other scopes: nobody will look there again."""
-        for scope in self._refused - scopes:
-            self._refused.discard(scope)
-            frame, now = self._frame(scope), self._now()
-            await self._recorder.record(
-                scope,
-                lambda known, frame=frame, now=now: state.ended(  # type: ignore[misc]
-                    known, Phase.UNWATCHED, frame, now
-                ),
-            )
+    async def keep(self, keys: Iterable[InstanceKey]) -> None:
+        """Forget the refusals of all but *keys*: nobody will look there again."""
+        if not self._refused:
+            return
+        looked_at: dict[str, set[InstanceKey]] = {}
+        for key in keys:
+            looked_at.setdefault(key.scope, set()).add(key)
+        for scope, refused in [*self._refused.items()]:
+            kept = looked_at.get(scope, set())
+            self._refused[scope] = kept if scope in self._unsure else refused & kept
+            if not self._refused[scope]:
+                del self._refused[scope]
+                await self._record(scope, _unwatched)
+        self._unsure.clear()
 
     @property
     def troubled(self) -> bool:
@@ -98,22 +110,27 @@ class Sight:
         return doubted or bool(self._refused) or self._throttles > 0
 
     async def clear(self, key: InstanceKey) -> None:
-        """An answer came: the source is seen, and *key*'s scope with it."""
+        """An answer about *key* came: the source is seen, and *key* not refused."""
         self._throttles = 0
         if self._reach.standing is not Standing.SEEN:
             await self.answered()
-        if key.scope in self._refused:
-            await self._refusing(key, "")
+        refused = self._refused.get(key.scope, set())
+        if key in refused:
+            refused.discard(key)
+            if not refused:
+                await self._allow(key.scope)
 
     async def answered(self) -> None:
         """JOB itself said something, if only that it knows no such instance."""
         await self._move(reach.after_success)
 
     async def refused(self, key: InstanceKey, reason: str) -> None:
-        """JOB does not let us see the scope of *key*: tell it once."""
+        """JOB does not let us see *key*: tell it once for its scope."""
         await self.answered()
-        if key.scope not in self._refused:
-            await self._refusing(key, reason)
+        refused = self._refused.setdefault(key.scope, set())
+        refused.add(key)
+        if len(refused) == 1:
+            await self._refuse(key.scope, reason)
 
     async def failed(self, error: errors.SourceError) -> None:
         """A visit failed in a way that says something about the whole source."""
@@ -124,6 +141,8 @@ class Sight:
             self._probe()
 
     def _probe(self) -> None:
+        # Up to a minute, however short max_interval is: that one is about instances,
+        # which wait, and a source that is down is not to be hurried.
         now = anyio.current_time()
         # The visits that were under way when sight was lost are no probes.
         if now >= self._probe_at:
@@ -160,24 +179,31 @@ class Sight:
             self._brake.resume(self._patience.spread)
 
     async def _tell(self, kind: reach.Kind, cause: Cause | None) -> None:
-        frame = self._frame(self._source)
-        await self._recorder.record(
-            self._source,
-            lambda known: state.reached(known, kind, cause, frame, self._now()),
-        )
+        def decide(known: State, frame: Frame, now: datetime) -> Change:
+            return state.reached(known, kind, cause, frame, now)
 
-    async def _refusing(self, key: InstanceKey, reason: str) -> None:
-        frame = self._frame(key.scope)
+        await self._record(self._source, decide)
+
+    async def _refuse(self, scope: str, reason: str) -> None:
+        def decide(known: State, frame: Frame, now: datetime) -> Change | None:
+            return state.refused(known, reason, frame, now)
+
         async with self._reaching:
-            (self._refused.add if reason else self._refused.discard)(key.scope)
-            await self._recorder.record(
-                key.scope,
-                lambda known: state.refused(known, reason, frame, self._now()),
-            )
+            await self._record(scope, decide)
 
-    def _frame(self, key: str) -> Frame:
-        subject = key.partition("/")[2] or None
-        return Frame(source=self._source, key=key, subject=subject, locale=self._locale)
+    async def _allow(self, scope: str) -> None:
+        async with self._reaching:
+            if not self._refused.get(scope):
+                self._refused.pop(scope, None)
+            await self._record(scope, state.allowed)
+
+    async def _record(self, key: str, decide: Decide) -> None:
+        frame, now = wording.frame_of(key, self._locale), self._now()
+        await self._recorder.record(key, lambda known: decide(known, frame, now))
+
+
+def _unwatched(known: State, frame: Frame, now: datetime) -> Change:
+    return state.ended(known, Phase.UNWATCHED, frame, now)
 
 
 def _cause(error: errors.SourceError) -> Cause:

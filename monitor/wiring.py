@@ -3,23 +3,27 @@
 Together with ``service`` the only reader of settings beside the command line.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Final
 
 from monitor import errors
-from monitor.core import telling
+from monitor.core import matchers, telling
 from monitor.core.cadence import Limits
+from monitor.core.message import Kind, Message
 from monitor.job.source import SourceConfig
-from monitor.notifier import Pauses
+from monitor.notifier import Listener, Pauses
 from monitor.poller import Rules
 from monitor.settings import secret
 from monitor.settings.model import AlertSettings, Settings, SourceSettings
 from monitor.sight import Patience
+from monitor.sinks.catalogue import SinkConfig
+from monitor.sinks.config import LogConfig
 
-STARTUP_SPREAD: float = 10.0
+STARTUP_SPREAD: Final = 10.0
 """Seconds over which first visits are spread, at most."""
 
-CONFIRMED_AND_TOLD = timedelta(seconds=5)
+CONFIRMED_AND_TOLD: Final = timedelta(seconds=5)
 """Beyond ``group_wait``: what the last look and the notification take, with room."""
 
 
@@ -95,3 +99,31 @@ def telling_rules(alerts: AlertSettings) -> telling.Rules:
 
 def pauses(alerts: AlertSettings) -> Pauses:
     return Pauses(group_wait=alerts.group_wait, group_interval=alerts.group_interval)
+
+
+def sinks(settings: Settings) -> tuple[SinkConfig, ...]:
+    """List the sinks; if none is a log, ours still hears of lost sources."""
+    if any(isinstance(sink, LogConfig) for sink in settings.sinks):
+        return settings.sinks
+    about_sources = 'type=~"bkjob[.]source[.].*"'
+    ours = LogConfig(
+        name="log", kind="log", send=(Kind.EVENTS,), match=(about_sources,)
+    )
+    return (*settings.sinks, ours)
+
+
+def wants(sink: SinkConfig) -> Callable[[Message], bool] | None:
+    """Say which events *sink* wants; None: it reads no events."""
+    if Kind.EVENTS not in sink.send:
+        return None
+    wanted = sink.matchers
+    return lambda message: matchers.all_match(wanted, message.traits)
+
+
+def listeners(settings: Settings) -> list[Listener]:
+    return [_listener(sink) for sink in sinks(settings) if Kind.ALERTS in sink.send]
+
+
+def _listener(sink: SinkConfig) -> Listener:
+    wanted = sink.matchers
+    return Listener(sink.name, lambda traits: matchers.all_match(wanted, traits))

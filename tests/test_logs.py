@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 import logging
@@ -10,7 +11,9 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from monitor import logs
+from monitor import errors, logs
+from monitor.sinks.log import LogSink
+from tests.sinks.messages import an_event
 
 
 @pytest.fixture
@@ -208,3 +211,17 @@ def test_a_crash_is_one_line_without_the_secret() -> None:
     assert ended.returncode == 1
     assert json.loads(line)["event"] == "crashed"
     assert "canary" not in line
+
+
+class Full(io.StringIO):
+    def write(self, _: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.usefixtures("stream")
+async def test_a_full_disk_loses_lines_but_no_message_and_stops_nobody() -> None:
+    logs.configure("json", "info", stream=Full())
+    structlog.get_logger().warning("visit.failed")
+
+    with pytest.raises(errors.Undelivered, match="disk full"):
+        await LogSink("journal").deliver(an_event())

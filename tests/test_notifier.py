@@ -10,10 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor.core import reach, state, telling
-from monitor.core.events import Frame
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.state import Change
 from monitor.core.watch import Severity
+from monitor.core.wording import Frame
 from monitor.dispatcher import Dispatcher
 from monitor.notifier import Listener, Notifier, Pauses
 from monitor.recorder import Recorder
@@ -23,7 +23,6 @@ from tests.support.answers import (
     FAILED,
     KEY,
     RECOVERED,
-    RETRYING,
     RUNNING,
     SUCCEEDED,
     WORSE,
@@ -231,14 +230,14 @@ async def test_a_reminder_counts_from_the_last_message(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("after", "why_not"),
+    ("after", "severity", "why_not"),
     [
-        (a_job(2, hosts(_1=9, _2=7), attempt=1), "improving"),
-        (RETRYING, "already_told"),
+        (a_job(2, hosts(_1=9, _2=7), attempt=1), None, "improving"),
+        (WORSE, Severity.WARNING, "already_told"),
     ],
 )
 async def test_what_is_better_or_known_is_told_to_nobody(
-    tmp_path: Path, after: Snapshot, why_not: str
+    tmp_path: Path, after: Snapshot, severity: Severity | None, why_not: str
 ) -> None:
     async with stores.opened(tmp_path) as store:
         oncall = RecordingSink()
@@ -246,7 +245,7 @@ async def test_what_is_better_or_known_is_told_to_nobody(
             async with telling_to(store, oncall) as desk:
                 await log.saw(desk.recorder, WORSE)
                 await anyio.sleep(60)
-                await log.saw(desk.recorder, after)
+                await log.saw(desk.recorder, after, severity=severity)
                 await anyio.sleep(60)
 
         assert oncall.said == ["first"]
@@ -380,6 +379,25 @@ async def test_a_sink_that_wants_only_what_is_grave_hears_of_its_end(
         assert pager.said == ["first", "resolved"]
 
 
+async def test_what_becomes_less_grave_than_a_sink_wants_is_not_over_for_it(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        pager = RecordingSink("pager")
+        wants = {"pager": only(Severity.CRITICAL)}
+        async with telling_to(store, pager, wants=wants) as desk:
+            await log.saw(desk.recorder, a_job(2, hosts(_1=9, _2=104)))
+            await anyio.sleep(60)
+            await log.saw(desk.recorder, a_job(6, hosts(_1=9, _2=104)))
+            await anyio.sleep(60)
+            while_ignored = [*pager.said]
+            await log.saw(desk.recorder, RECOVERED)
+            await anyio.sleep(60)
+
+        assert while_ignored == ["first"]
+        assert pager.said == ["first", "resolved"]
+
+
 async def test_sinks_that_are_told_the_same_are_told_it_under_one_id(
     tmp_path: Path,
 ) -> None:
@@ -423,7 +441,7 @@ async def test_alerts_of_a_removed_watch_end_in_silence(tmp_path: Path) -> None:
             await anyio.sleep(24 * HOUR)
 
             assert oncall.said == ["first"]
-            assert (await store.standing(str(KEY))).told == {}
+            assert (await store.account(str(KEY))).told == {}
 
 
 async def test_what_is_watched_again_is_told_again(tmp_path: Path) -> None:

@@ -101,7 +101,6 @@ async def test_in_the_retry_window_the_retry_is_told_and_the_failure_holds(
             *FIRST_FAILURE,
             "instance.reopened",
             "step.retried",
-            "alert.changed",
         ]
         assert sorted(state.alerts) == ["hosts_failed/7001", "job_failed"]
 
@@ -117,7 +116,7 @@ async def test_a_retry_that_succeeds_recovers_the_hosts_and_ends_the_alerts(
         await anyio.sleep(60)
 
         state = await store.load(str(KEY))
-        assert seen.types[len(FIRST_FAILURE) + 3 :] == [
+        assert seen.types[len(FIRST_FAILURE) + 2 :] == [
             "instance.finished",
             "step.changed",
             "hosts.recovered",
@@ -299,6 +298,22 @@ async def test_a_watch_ends_when_its_end_passes_whatever_the_answers(
         state = await store.load(str(KEY))
         assert len(source.asked) == 5
         assert state.phase is Phase.RETIRED
+
+
+async def test_a_watch_whose_end_is_put_off_after_it_passed_goes_on(
+    tmp_path: Path,
+) -> None:
+    source = ScriptedSource(RUNNING)
+    brief = a_watch(until=clock.MORNING + timedelta(seconds=35))
+    async with stores.opened(tmp_path) as store:
+        async with watching(store, source, [brief], rules=EVERY_10_S) as seen:
+            await anyio.sleep(60)
+            source.asked.clear()
+            await seen.poller.watch([a_watch(until=clock.MORNING + timedelta(days=1))])
+            await anyio.sleep(60)
+
+        assert source.asked
+        assert (await store.load(str(KEY))).phase is Phase.WATCHED
 
 
 async def test_a_removed_watch_ends_its_alerts_and_asks_no_more(tmp_path: Path) -> None:

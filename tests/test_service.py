@@ -339,8 +339,10 @@ async def test_a_source_that_is_no_longer_configured_leaves_no_alert_behind(
             await stage.tells("alert.resolved", times=2)
 
     async with stores.opened(tmp_path) as store:
+        last = msgspec.json.decode(stage.events[-1].data)
         assert (await store.load(KEY)).alerts == {}
         assert stage.types == [*FIRST_FAILURE, *["alert.resolved"] * 2]
+        assert last["instance"]["job_instance_id"] == 20000153
 
 
 async def test_an_outage_of_job_is_told_as_that_and_as_nothing_else(

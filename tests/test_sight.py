@@ -326,6 +326,25 @@ async def test_a_scope_that_is_forbidden_alerts_once_and_resolves(
     assert about_source(seen) == []
 
 
+async def test_a_scope_of_which_some_instances_may_be_seen_alerts_once(
+    tmp_path: Path,
+) -> None:
+    source = ScriptedSource(RUNNING)
+    source.says(errors.Forbidden("no"), about=MANY[0].key)
+    async with stores.opened(tmp_path) as store:
+        async with watching(store, source, MANY, rules=EVERY_10_S) as seen:
+            await anyio.sleep(600)
+        async with watching(store, source, MANY, rules=EVERY_10_S) as again:
+            await anyio.sleep(600)
+            after_restart = about_scopes(again)
+            source.says(RUNNING, about=MANY[0].key)
+            await anyio.sleep(60)
+
+    assert about_scopes(seen) == [("prod/biz/2", "raised")]
+    assert after_restart == []
+    assert about_scopes(again) == [("prod/biz/2", "resolved")]
+
+
 async def test_a_scope_allowed_and_refused_at_the_same_moment_ends_as_it_was_said_last(
     tmp_path: Path,
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from monitor.core import codes, transitions
+from monitor.core import codes
 from monitor.core.model import Snapshot, Step
 from monitor.core.transitions import Attempt
 from monitor.core.watch import Severity
@@ -35,11 +35,12 @@ class Kind(StrEnum):
 
 
 class Alert(Struct, frozen=True, kw_only=True):
-    """*occasions* counts every worsening since it was raised.
+    """*attempt* is the latest in which one of its hosts failed.
 
-    A newly failed host and each new failed end of the job are one occasion each.
-    It never falls, so that comparing two of them tells whether things became
-    worse in between, whatever else became better.
+    *occasions* counts every worsening since it was raised: each host that had not
+    failed so far, and each new failed end of the job. It never falls, so that
+    comparing two of them tells whether things became worse in between, whatever
+    else became better.
     """
 
     name: Name
@@ -60,7 +61,10 @@ class Alert(Struct, frozen=True, kw_only=True):
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """*reason* says why an alert ended where no recovery was seen."""
+    """What a person cares about: that something is wrong, how wrong, and its end.
+
+    *reason* says why an alert ended where no recovery was seen.
+    """
 
     kind: Kind
     alert: Alert
@@ -98,7 +102,7 @@ def conditions(
             severity=severity or usual or Severity.CRITICAL,
             since=now,
             status=after.outcome,
-            occasions=int(before is None or _newly_finished(before, after)),
+            occasions=int(before is None or _failed_anew(before, after)),
         )
 
 
@@ -106,12 +110,13 @@ def _hosts_failed(
     before: Step | None, after: Step, now: datetime, severity: Severity | None
 ) -> Alert:
     known = before.failures.keys() if before else frozenset()
+    latest = max(failure.execute_count for failure in after.failures.values())
     hidden = after.status == 6
     return Alert(
         name=Name.HOSTS_FAILED,
         severity=severity or (Severity.WARNING if hidden else Severity.CRITICAL),
         since=now,
-        attempt=transitions.attempt(after),
+        attempt=Attempt(after.step_instance_id, latest, after.name),
         status=after.status,
         failed=len(after.failures),
         total=len(after.hosts),
@@ -124,8 +129,21 @@ def _failed(status: int) -> bool:
     return code.finished and code.meaning is codes.Meaning.FAILED
 
 
-def _newly_finished(before: Snapshot, after: Snapshot) -> bool:
-    return after.finished and before.status != after.status
+def _failed_anew(before: Snapshot, after: Snapshot) -> bool:
+    """Tell whether this is another failed end, be it that the run was not seen.
+
+    A later attempt alone proves no end: a torn answer may show the job as it was
+    and its step as it is. A host that failed in that attempt does.
+    """
+    if not after.finished or before.status != after.status:
+        return after.finished
+    known = {step.step_instance_id: step for step in before.steps}
+    return any(
+        failure.execute_count > known[step.step_instance_id].execute_count
+        for step in after.steps
+        if step.step_instance_id in known
+        for failure in step.failures.values()
+    )
 
 
 def settled(
@@ -134,7 +152,11 @@ def settled(
     """Compare the alerts *held* with those *holding* now.
 
     Gives the alerts to hold from now on, and the changes: raised and changed in
-    the order of *holding*, then resolved.
+    the order of *holding*, then resolved. An alert is changed where its severity,
+    the number of its failed hosts, the attempt in which they failed or its
+    occasions are other than they were. A retry that has not failed so far, another
+    status of the step and more hosts in all are taken in without a change: they
+    have events of their own.
     """
     after: dict[str, Alert] = {}
     changes: list[Change] = []
@@ -143,11 +165,15 @@ def settled(
         after[alert.id] = now_held = _continued(before, alert)
         if before is None:
             changes.append(Change(kind=Kind.RAISED, alert=now_held))
-        elif before != now_held:
+        elif _news(before) != _news(now_held):
             changes.append(Change(kind=Kind.CHANGED, alert=now_held))
     ended = [alert for id_, alert in held.items() if id_ not in after]
     changes += [Change(kind=Kind.RESOLVED, alert=a, reason=why_ended) for a in ended]
     return after, tuple(changes)
+
+
+def _news(alert: Alert) -> tuple[object, ...]:
+    return alert.severity, alert.failed, alert.occasions, alert.attempt
 
 
 def _continued(before: Alert | None, alert: Alert) -> Alert:

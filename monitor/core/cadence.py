@@ -4,7 +4,8 @@ Pure arithmetic in seconds; the scheduler obeys it. Until durations have been
 learnt, the interval grows like the square root of the time since something last
 changed: at equal cost that beats a fixed interval where durations are
 heavy-tailed, and an interval in proportion to age is the worst of the simple
-rules.
+rules. While its source is lost an instance is not asked for an interval at all:
+one probe of the source backs off by itself (``sight``).
 """
 
 from math import sqrt

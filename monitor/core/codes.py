@@ -95,6 +95,7 @@ HOSTS: Final = _table(
 )
 
 FORCE_STOPPED: Final = frozenset({403, 404, 500})
+"""How hosts end when a person stops the job: nothing is wrong with them."""
 
 
 def run(number: int) -> Code:

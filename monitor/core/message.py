@@ -63,6 +63,7 @@ class Message(Struct, frozen=True, kw_only=True):
 
 
 class _Envelope(Struct, kw_only=True, omit_defaults=True):
+    # Factories, because a plain default would be left out with those that are absent.
     specversion: str = msgspec.field(default_factory=lambda: "1.0")
     id: str
     source: str

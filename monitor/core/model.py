@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final, NewType
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from monitor.core import codes
 
@@ -35,6 +35,19 @@ class InstanceKey(Struct, frozen=True, order=True, cache_hash=True, gc=False):
     @property
     def scope(self) -> str:
         return f"{self.source}/{self.scope_type}/{self.scope_id}"
+
+
+def read_key(text: str) -> InstanceKey | None:
+    """Read a key back that ``str`` wrote; None where it names a scope or a source.
+
+    >>> read_key("prod/biz/2/20000153").job_instance_id
+    20000153
+    """
+    parts = text.split("/")
+    if len(parts) != 4:
+        return None
+    source, scope_type, scope_id, number = parts
+    return InstanceKey(source, scope_type, scope_id, int(number))
 
 
 class Failure(Struct, frozen=True, gc=False):
@@ -129,6 +142,3 @@ def unknown_codes(snapshot: Snapshot) -> frozenset[tuple[str, int]]:
         {("run", number) for number in runs - codes.RUNS.keys()}
         | {("host", number) for number in hosts - codes.HOSTS.keys()}
     )
-
-
-replace = structs.replace

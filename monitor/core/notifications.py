@@ -3,6 +3,7 @@
 The shapes here are public (``docs/notification.schema.json``).
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -10,18 +11,21 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from monitor.core import alerts, codes, events, message, telling
+from monitor.core import alerts, codes, message, telling, wording
 from monitor.core.alerts import Alert
-from monitor.core.events import Frame, HostData, InstanceData, StepData
 from monitor.core.message import Message
 from monitor.core.model import HostId, Snapshot
+from monitor.core.wording import Frame, HostData, InstanceData, StepData
 
 HOSTS_PER_ALERT: Final = 1000
 _EXAMPLES: Final = 3
+_STOPPED: Final = min(codes.FORCE_STOPPED)
 _ORDER: Final = list(alerts.Name)
 
 
 class ClusterData(Struct, kw_only=True):
+    """*status* is the one that most of them have; each of *hosts* has its own."""
+
     status: int
     status_name: str
     count: int
@@ -78,9 +82,9 @@ def build(
         reason=decision.reason,
         severity=severity,
         group=frame.key,
-        instance=events.instance_data(frame, snapshot),
+        instance=wording.instance_data(frame, snapshot),
         labels=frame.labels,
-        link=events.link(frame, snapshot, None),
+        link=wording.link(frame, snapshot, None),
         summary=_summary(frame, snapshot, worst_first),
         last_sequence=last_sequence,
         alerts=[_alert(frame, snapshot, alert) for alert in worst_first],
@@ -93,7 +97,7 @@ def build(
         subject=frame.subject,
         time=now,
         data=msgspec.json.encode(data),
-        traits=events.traits(frame, message.NOTIFICATION, severity),
+        traits=wording.traits(frame, message.NOTIFICATION, severity),
     )
 
 
@@ -107,7 +111,7 @@ def _summary(
 ) -> str:
     name = f" ({snapshot.name})" if snapshot and snapshot.name else ""
     if worst_first:
-        said = "; ".join(events.summary(alert, frame.locale) for alert in worst_first)
+        said = "; ".join(wording.summary(alert, frame.locale) for alert in worst_first)
     elif snapshot:
         said = f"recovered: {codes.run(snapshot.status).name(frame.locale)}"
     else:
@@ -117,19 +121,19 @@ def _summary(
 
 def _alert(frame: Frame, snapshot: Snapshot | None, alert: Alert) -> AlertData:
     failed = _failed(snapshot, alert)
-    hosts = events.host_list(failed, frame.locale)
+    hosts = wording.host_list(failed, frame.locale)
     return AlertData(
         name=alert.name,
         severity=alert.severity,
         since=alert.since,
-        step=events.step_data(alert.attempt),
-        summary=events.summary(alert, frame.locale),
+        step=wording.step_data(alert.attempt),
+        summary=wording.summary(alert, frame.locale),
         failed=alert.failed,
         total=alert.total,
         hosts=hosts[:HOSTS_PER_ALERT],
         omitted=max(0, len(hosts) - HOSTS_PER_ALERT),
         clusters=_clusters(hosts),
-        link=events.link(frame, snapshot, alert.attempt),
+        link=wording.link(frame, snapshot, alert.attempt),
     )
 
 
@@ -146,13 +150,20 @@ def _failed(snapshot: Snapshot | None, alert: Alert) -> Mapping[HostId, int]:
 
 
 def _clusters(hosts: Sequence[HostData]) -> list[ClusterData]:
-    """Gather hosts that failed alike, the largest cluster first."""
-    alike: dict[tuple[int, str], list[HostData]] = {}
+    """Gather hosts that failed alike, the largest cluster first.
+
+    Whom a stop of the job hit is one cluster, whatever came of the stop there.
+    """
+    alike: dict[int, list[HostData]] = {}
     for host in hosts:
-        alike.setdefault((host.status, host.status_name), []).append(host)
-    return [
-        ClusterData(
-            status=number, status_name=name, count=len(hs), hosts=hs[:_EXAMPLES]
-        )
-        for (number, name), hs in sorted(alike.items(), key=lambda kv: -len(kv[1]))
-    ]
+        stopped = host.status in codes.FORCE_STOPPED
+        alike.setdefault(_STOPPED if stopped else host.status, []).append(host)
+    return [_cluster(some) for some in sorted(alike.values(), key=len, reverse=True)]
+
+
+def _cluster(alike: Sequence[HostData]) -> ClusterData:
+    names = Counter((host.status, host.status_name) for host in alike)
+    (status, name), _ = names.most_common(1)[0]
+    return ClusterData(
+        status=status, status_name=name, count=len(alike), hosts=[*alike[:_EXAMPLES]]
+    )

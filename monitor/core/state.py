@@ -1,7 +1,8 @@
 """What is remembered of an instance, a scope or a source, and how it changes.
 
 A ``Change`` is the unit that the store commits: the new state and the events that
-tell of it, together or not at all.
+tell of it, together or not at all. A ``State`` outlives the version that wrote it:
+it and all it holds may only gain fields, each with a default.
 """
 
 from collections.abc import Mapping
@@ -12,10 +13,10 @@ from msgspec import Struct, structs
 
 from monitor.core import alerts, events, reach, transitions
 from monitor.core.alerts import Alert
-from monitor.core.events import Frame
 from monitor.core.message import Message
 from monitor.core.model import Snapshot
 from monitor.core.watch import Severity
+from monitor.core.wording import Frame
 
 
 class Phase(StrEnum):
@@ -61,7 +62,7 @@ def seen(
 ) -> Change | None:
     """Take in what JOB said; None where it says nothing new."""
     before = None if state.gone else state.snapshot
-    after = transitions.merged(state.snapshot, snapshot)
+    after = transitions.merged(_remembered(state), snapshot)
     moved = transitions.between(before, after)
     holding = alerts.conditions(state.snapshot, after, now, severity=severity)
     held, alert_changes = alerts.settled(state.alerts, holding)
@@ -84,6 +85,13 @@ def seen(
         stepped_at=now if transitions.stepped(moved) else state.stepped_at,
         finished_at=_finished_at(state, after, now, moved=bool(moved)),
     )
+
+
+def _remembered(state: State) -> Snapshot | None:
+    """Give what is known; an end that nobody watched is no outcome any more."""
+    if state.snapshot is None or state.phase is Phase.WATCHED:
+        return state.snapshot
+    return structs.replace(state.snapshot, outcome=None)
 
 
 def _finished_at(
@@ -149,7 +157,7 @@ def reached(
         occasions=0,
         reason=str(cause or ""),
     )
-    return _told(
+    return _held(
         state,
         [alert] if kind is reach.Kind.LOST else [],
         frame,
@@ -159,7 +167,9 @@ def reached(
 
 
 def refused(state: State, reason: str, frame: Frame, now: datetime) -> Change | None:
-    """Take in that JOB does not let us see a scope; an empty *reason*: it does."""
+    """Take in that JOB does not let us see a scope."""
+    if state.alerts:
+        return None
     alert = Alert(
         name=alerts.Name.JOB_REFUSED,
         severity=Severity.CRITICAL,
@@ -167,17 +177,20 @@ def refused(state: State, reason: str, frame: Frame, now: datetime) -> Change | 
         occasions=0,
         reason=reason,
     )
-    if bool(state.alerts) == bool(reason):
-        return None
-    return _told(state, [alert] if reason else [], frame, now)
+    return _held(state, [alert], frame, now)
 
 
-def _told(
+def allowed(state: State, frame: Frame, now: datetime) -> Change | None:
+    """Take in that JOB lets us see a scope again."""
+    return _held(state, [], frame, now) if state.alerts else None
+
+
+def _held(
     state: State,
     holding: list[Alert],
     frame: Frame,
     now: datetime,
-    *first: tuple[str, str, events.EventData],
+    *first: events.Unnumbered,
 ) -> Change:
     held, changes = alerts.settled(state.alerts, holding)
     happened = (*first, *events.of_alerts(frame, None, changes))

@@ -136,7 +136,7 @@ def _first_sight(after: Snapshot) -> Iterator[Transition]:
         failed = {host: failure.status for host, failure in step.failures.items()}
         if failed:
             yield Transition(
-                kind=Kind.HOSTS_FAILED, attempt=attempt(step), hosts=failed
+                kind=Kind.HOSTS_FAILED, attempt=_attempt(step), hosts=failed
             )
 
 
@@ -187,7 +187,7 @@ def _moved(kind: Kind, before: Step | None, after: Step) -> Transition:
         kind=kind,
         before=before.status if before else None,
         after=after.status,
-        attempt=attempt(after),
+        attempt=_attempt(after),
     )
 
 
@@ -195,12 +195,12 @@ def _hosts(kind: Kind, step: Step, hosts: set[HostId]) -> Iterator[Transition]:
     if hosts:
         yield Transition(
             kind=kind,
-            attempt=attempt(step),
+            attempt=_attempt(step),
             hosts={host: step.hosts[host] for host in step.hosts if host in hosts},
         )
 
 
-def attempt(step: Step) -> Attempt:
+def _attempt(step: Step) -> Attempt:
     return Attempt(step.step_instance_id, step.execute_count, step.name)
 
 

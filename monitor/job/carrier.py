@@ -123,7 +123,7 @@ class Carrier:
         return b"".join(chunks)
 
     def _too_long(self) -> errors.Garbled:
-        return errors.Garbled(f"the answer is longer than {self._max_body} bytes")
+        return errors.Garbled(f"the answer is longer than {self._max_body:d} bytes")
 
 
 def _redirected(response: ClientResponse) -> errors.Garbled:

@@ -37,8 +37,8 @@ class _Step(Struct):
     status: Int
     execute_count: Int | None = None
     retry_count: Int | None = None
-    name: str | None = None
-    type: Int | None = None
+    name: Any = None
+    type: Any = None
     start_time: Any = None
     end_time: Any = None
     step_ip_status: list[_Row] | None = None
@@ -51,9 +51,9 @@ class _Block(Struct):
 class _Job(Struct):
     job_instance_id: Int
     status: Int
-    name: str | None = None
-    operator: str | None = None
-    bk_job_id: Int | None = None
+    name: Any = None
+    operator: Any = None
+    bk_job_id: Any = None
     create_time: Any = None
     start_time: Any = None
     end_time: Any = None
@@ -115,10 +115,9 @@ def _snapshot(data: _Data, timezone: tzinfo) -> Snapshot:
     job = data.job_instance
     return Snapshot(
         status=job.status,
-        name=text.plain(job.name or "", NAME),
-        operator=text.plain(job.operator or "", NAME),
-        # -1 where the job was started without a plan.
-        plan_id=job.bk_job_id if job.bk_job_id not in (None, -1) else None,
+        name=_words(job.name),
+        operator=_words(job.operator),
+        plan_id=_plan(job.bk_job_id),
         created_at=_moment(job.create_time, timezone),
         started_at=_moment(job.start_time, timezone),
         ended_at=_moment(job.end_time, timezone),
@@ -135,8 +134,8 @@ def _step(step: _Step, timezone: tzinfo) -> model.Step:
         step_instance_id=step.step_instance_id,
         status=step.status,
         execute_count=_attempt(step),
-        name=text.plain(step.name or "", NAME),
-        type=step.type,
+        name=_words(step.name),
+        type=_number(step.type),
         started_at=_moment(step.start_time, timezone),
         ended_at=_moment(step.end_time, timezone),
         hosts=_hosts(step.step_ip_status or []),
@@ -156,6 +155,26 @@ def _hosts(rows: list[_Row]) -> dict[HostId, int]:
         raise errors.Garbled("an ip with characters that no ip has")
 
     return hosts
+
+
+# What only decorates an answer never makes it unusable, whatever its type.
+
+
+def _words(value: object) -> str:
+    return text.plain(str(value), NAME) if isinstance(value, str | int) else ""
+
+
+def _number(value: object) -> int | None:
+    try:
+        return int(value) if isinstance(value, str | int) else None
+    except ValueError:
+        return None
+
+
+def _plan(value: object) -> int | None:
+    # -1 where the job was started without a plan.
+    number = _number(value)
+    return None if number == -1 else number
 
 
 def _moment(value: object, timezone: tzinfo) -> datetime | None:

@@ -4,15 +4,16 @@ A file is never kept, so that a rotated secret is found when the old one is
 refused. No error here shows what a file holds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel, SecretStr
 
-from monitor import errors
+from monitor import errors, logs
 from monitor.settings.document import Loc
 from monitor.settings.model import Settings
+from monitor.sinks.config import PluginConfig
 
 FILE_MAX: Final = 64 * 1024
 
@@ -42,6 +43,23 @@ def known(settings: Settings) -> Iterator[str]:
             yield value.get_secret_value()
         elif isinstance(value, Path) and names_secret:
             yield read(value)
+    for sink in settings.sinks:
+        if isinstance(sink, PluginConfig):
+            yield from _of_plugin(sink.options)
+
+
+def _of_plugin(options: object, *, secret: bool = False) -> Iterator[str]:
+    """List what stands under names that look secret, however deep."""
+    match options:
+        case Mapping():
+            for name, value in options.items():
+                looks = secret or logs.looks_secret(str(name))
+                yield from _of_plugin(value, secret=looks)
+        case list():
+            for value in options:
+                yield from _of_plugin(value, secret=secret)
+        case str() if secret:
+            yield options
 
 
 def unreadable(settings: Settings) -> Iterator[tuple[Loc, str]]:

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from monitor import errors, logs
 from monitor.core.message import NOTIFICATION, Message
 from monitor.sinks.printable import printable
 
@@ -92,7 +93,10 @@ class LogSink(Struct, frozen=True):
         if not _told_elsewhere(message):
             facts = {key: _shown(value) for key, value in _facts(message, data)}
             known = {key: value for key, value in facts.items() if value not in _VOID}
+            lost = logs.lost()
             _log.log(_level(message, data), message.type, **known)
+            if logs.lost() > lost:
+                raise errors.Undelivered("the log takes no lines: is the disk full?")
 
 
 _VOID: Final[tuple[Any, ...]] = (None, "", [], {})

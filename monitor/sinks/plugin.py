@@ -46,7 +46,7 @@ async def opened(config: PluginConfig) -> AsyncIterator[PluginSink]:
 
 
 def _factory(config: PluginConfig) -> Factory:
-    found = _found(config)
+    found = find(config)
     try:
         factory: Factory = found.load()
     except (ImportError, AttributeError) as exc:
@@ -57,7 +57,8 @@ def _factory(config: PluginConfig) -> Factory:
     return factory
 
 
-def _found(config: PluginConfig) -> EntryPoint:
+def find(config: PluginConfig) -> EntryPoint:
+    """Look the plugin up without loading it; Misconfigured where there is none."""
     known = entry_points(group=GROUP)
     for entry in known.select(name=config.plugin):
         return entry

@@ -173,7 +173,7 @@ def _unsent(origin: str, exc: Exception) -> errors.SinkError:
                 f"({printable(str(exc.certificate_error))}): name its authority in ca_file"
             )
         case aiohttp.ClientConnectorError(os_error=guard.Closed() as closed):
-            return errors.Rejected(
+            return errors.Undelivered(
                 f"{origin} is at {closed.address}, which is not open to this sink: "
                 "add it to allow_networks"
             )

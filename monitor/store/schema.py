@@ -2,7 +2,8 @@
 
 Each row that belongs to somebody carries the shard of its key, so that several
 daemons can share one database later. Structured values are MessagePack of the
-types in ``core``; columns exist where a statement selects by them.
+types in ``core`` (``rows`` says how those may change); columns exist where a
+statement selects by them.
 """
 
 from typing import Final

@@ -11,13 +11,14 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from msgspec import structs
 
-from monitor.core import codes, events
+from monitor.core import codes
 from monitor.core.model import HostId, InstanceKey, Snapshot, Step, host_id
+from monitor.core.wording import Frame
 
 NOW: Final = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 SECOND: Final = timedelta(seconds=1)
 KEY: Final = InstanceKey("prod", "biz", "2", 20000153)
-FRAME: Final = events.Frame(
+FRAME: Final = Frame(
     source="prod",
     key=str(KEY),
     subject=KEY.subject,

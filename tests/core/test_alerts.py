@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -124,6 +125,53 @@ def test_what_holds_otherwise_is_changed_and_keeps_its_beginning() -> None:
     )
 
 
+def failed_hosts(**fields: Any) -> Alert:
+    alert = Alert(name=Name.HOSTS_FAILED, severity=CRITICAL, since=NOW, occasions=0)
+    first = structs.replace(
+        alert, attempt=Attempt(STEPS[0], 0, "push"), status=4, failed=2, total=9
+    )
+    return structs.replace(first, **fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"severity": WARNING},
+        {"failed": 1},
+        {"occasions": 1},
+        {"attempt": Attempt(STEPS[0], 1, "push")},
+    ],
+)
+def test_severity_failed_hosts_attempt_and_occasions_are_what_changes_an_alert(
+    fields: dict[str, Any],
+) -> None:
+    held, _ = alerts.settled({}, [failed_hosts()])
+
+    after, (change,) = alerts.settled(held, [failed_hosts(**fields)])
+
+    assert change.kind is Kind.CHANGED
+    assert after == {change.alert.id: change.alert}
+
+
+def test_the_status_of_a_step_and_its_hosts_in_all_are_taken_in_silently() -> None:
+    held, _ = alerts.settled({}, [failed_hosts()])
+    id_ = failed_hosts().id
+
+    after, changes = alerts.settled(held, [failed_hosts(status=2, total=10)])
+
+    assert changes == ()
+    assert after == {id_: structs.replace(held[id_], status=2, total=10)}
+
+
+def test_failed_hosts_stand_under_the_attempt_in_which_they_failed() -> None:
+    first = job(4, step(4, hosts(_1=9, _2=104)))
+    again = job(2, step(2, hosts(_1=9, _2=5), attempt=1))
+    failed = job(4, step(4, hosts(_1=9, _2=104), attempt=1))
+
+    assert holding(first, again)[0].attempt == Attempt(STEPS[0], 0, "push")
+    assert holding(first, again, failed)[0].attempt == Attempt(STEPS[0], 1, "push")
+
+
 def test_what_holds_no_longer_is_resolved_after_all_else() -> None:
     held, _ = alerts.settled({}, [an_alert()])
     gone = an_alert(Name.JOB_GONE)
@@ -150,10 +198,11 @@ def test_hidden_failures_are_found_in_every_step(story: list[Snapshot]) -> None:
         }
 
         assert found == {
-            Attempt(known.step_instance_id, known.execute_count, known.name): (
-                len(known.failures),
-                len(known.hosts),
-            )
+            Attempt(
+                known.step_instance_id,
+                max(failure.execute_count for failure in known.failures.values()),
+                known.name,
+            ): (len(known.failures), len(known.hosts))
             for known in after.steps
             if known.failures
         }

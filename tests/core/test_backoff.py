@@ -57,7 +57,3 @@ def test_luck_moves_a_rung_by_a_fifth_at_most(tries: int, luck: float) -> None:
     rung = backoff.ladder(tries, 0.5)
 
     assert 0.8 * rung <= backoff.ladder(tries, luck) <= 1.2 * rung
-
-
-def test_a_delivery_is_given_up_after_three_days() -> None:
-    assert backoff.GIVE_UP_AFTER == 3 * 24 * 3600

@@ -4,16 +4,13 @@ import pytest
 from hypothesis import given, settings
 from msgspec import structs
 
-from monitor.core import events, state
-from monitor.core.alerts import Alert, Name
-from monitor.core.events import Frame
+from monitor.core import state
 from monitor.core.message import Message
 from monitor.core.model import Snapshot, host_id
 from monitor.core.state import State
-from monitor.core.transitions import Attempt
-from monitor.core.watch import Severity
+from monitor.core.wording import Frame
 from tests.core import lives, plain
-from tests.core.builders import FRAME, KEY, NOW, SECOND, STEPS, hosts, job, step
+from tests.core.builders import FRAME, KEY, NOW, SECOND, hosts, job, step
 from tests.core.lives import Chapter
 
 laws = settings(max_examples=60, deadline=None)
@@ -104,54 +101,6 @@ def test_names_of_codes_are_in_the_readers_language() -> None:
     assert failed["hosts"][0]["status_name"] == "脚本返回码非零"
 
 
-def test_hosts_are_listed_by_cloud_area_and_address_as_numbers() -> None:
-    listed = [
-        host_id("10.0.0.10", 0),
-        host_id("10.0.0.9", 0),
-        host_id("::1", 0),
-        host_id("10.0.0.1", 3),
-        host_id("not an address", 0),
-        host_id(None, 0),
-    ]
-
-    assert [
-        (host.bk_cloud_id, host.ip)
-        for host in events.host_list(dict.fromkeys(listed, 9), "en")
-    ] == [
-        (0, None),
-        (0, "not an address"),
-        (0, "10.0.0.9"),
-        (0, "10.0.0.10"),
-        (0, "::1"),
-        (3, "10.0.0.1"),
-    ]
-
-
-ATTEMPT = Attempt(STEPS[0], 2, "push")
-
-
-def test_a_link_leads_to_the_instance_or_to_the_step_and_attempt() -> None:
-    quick, planned = job(4), structs.replace(job(4), plan_id=1001)
-    root = "https://job.example.com"
-
-    assert [
-        events.link(FRAME, quick, None),
-        events.link(FRAME, quick, ATTEMPT),
-        events.link(FRAME, planned, ATTEMPT),
-        events.link(FRAME, None, ATTEMPT),
-    ] == [
-        f"{root}/api_execute/20000153",
-        f"{root}/api_execute/20000153?stepInstanceId=7001&retryCount=2",
-        f"{root}/api_execute_step/20000153/7001?retryCount=2",
-        f"{root}/api_execute/20000153?stepInstanceId=7001&retryCount=2",
-    ]
-
-
-def test_without_a_web_url_or_an_instance_there_is_no_link() -> None:
-    assert events.link(structs.replace(FRAME, web_url=None), job(4), None) is None
-    assert events.link(structs.replace(FRAME, instance=None), job(4), None) is None
-
-
 @laws
 @given(lives.a_life())
 def test_every_event_stands_in_the_frame_of_its_subject(life: list[Chapter]) -> None:
@@ -181,51 +130,3 @@ def test_matchers_see_the_labels_and_over_them_our_own_names() -> None:
         "source": "prod",
         "severity": "critical",
     }
-
-
-@pytest.mark.parametrize(
-    ("alert", "summary"),
-    [
-        (
-            Alert(
-                name=Name.HOSTS_FAILED,
-                severity=Severity.CRITICAL,
-                since=NOW,
-                attempt=ATTEMPT,
-                failed=2,
-                total=9,
-            ),
-            "2 of 9 hosts failed in step 'push'",
-        ),
-        (
-            Alert(
-                name=Name.JOB_FAILED, severity=Severity.WARNING, since=NOW, status=11
-            ),
-            "job ended: force-stopped",
-        ),
-        (
-            Alert(name=Name.JOB_GONE, severity=Severity.WARNING, since=NOW),
-            "JOB no longer knows this instance",
-        ),
-        (
-            Alert(
-                name=Name.JOB_REFUSED,
-                severity=Severity.CRITICAL,
-                since=NOW,
-                reason="no view_history",
-            ),
-            "JOB does not let us look: no view_history",
-        ),
-        (
-            Alert(
-                name=Name.SOURCE_LOST,
-                severity=Severity.CRITICAL,
-                since=NOW,
-                reason="auth",
-            ),
-            "JOB cannot be seen (auth); nothing is known of its jobs",
-        ),
-    ],
-)
-def test_each_alert_is_summed_up_in_a_few_words(alert: Alert, summary: str) -> None:
-    assert events.summary(alert, "en") == summary

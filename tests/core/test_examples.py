@@ -1,10 +1,19 @@
 import doctest
+import pkgutil
+from importlib import import_module
 
-from monitor.core import model, watch
+from monitor import core
 
 
 def test_the_examples_in_the_prose_are_true() -> None:
-    runs = [doctest.testmod(module) for module in (model, watch)]
+    names = [
+        found.name for found in pkgutil.iter_modules(core.__path__, "monitor.core.")
+    ]
+    runs = {name: doctest.testmod(import_module(name)) for name in names}
 
-    assert [run.failed for run in runs] == [0, 0]
-    assert all(run.attempted for run in runs)
+    assert {name for name, run in runs.items() if run.failed} == set()
+    assert {name for name, run in runs.items() if run.attempted} == {
+        "monitor.core.matchers",
+        "monitor.core.model",
+        "monitor.core.watch",
+    }

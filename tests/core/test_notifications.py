@@ -3,7 +3,7 @@ from typing import Any
 from hypothesis import given, settings
 from msgspec import structs
 
-from monitor.core import events, notifications, reach, state, telling
+from monitor.core import notifications, reach, state, telling, wording
 from monitor.core.model import Snapshot, host_id
 from monitor.core.state import State
 from monitor.core.telling import Rules, Speak, Why
@@ -125,6 +125,19 @@ def test_hosts_that_failed_alike_are_a_cluster_the_largest_first() -> None:
     ]
 
 
+def test_whom_a_stop_of_the_job_hit_is_one_cluster_under_the_commonest_status() -> None:
+    rows = hosts(_1=403, _2=500, _3=104, _4=104, _5=404, _6=500)
+    stopped, failed = said(job(11, step(11, rows)))["alerts"][0]["clusters"]
+
+    assert (stopped["status"], stopped["status_name"], stopped["count"]) == (
+        500,
+        "skipped while unfinished",
+        4,
+    )
+    assert [host["status"] for host in stopped["hosts"]] == [403, 500, 404]
+    assert (failed["status"], failed["count"]) == (104, 2)
+
+
 def test_hosts_beyond_a_thousand_are_counted_and_still_clustered() -> None:
     rows = {host_id(f"10.0.{n // 250}.{n % 250}", 0): 104 for n in range(1500)}
     alert = said(job(4, step(4, rows)))["alerts"][0]
@@ -167,7 +180,7 @@ def test_good_news_names_no_severity_and_no_alert() -> None:
 
 
 def test_a_source_is_told_of_without_an_instance() -> None:
-    frame = events.Frame(source="prod", key="prod")
+    frame = wording.frame_of("prod")
     lost = state.reached(
         State(key="prod"), reach.Kind.LOST, reach.Cause.UNREACHABLE, frame, NOW
     )

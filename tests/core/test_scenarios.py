@@ -60,12 +60,10 @@ def test_a_retry_is_followed_through_the_window_of_the_empty_list() -> None:
         [
             "instance.reopened 4→2",
             "step.retried 4→4 attempt 1",
-            "alert.changed hosts_failed critical 1/2",
         ],
         [
             "step.changed 4→2 attempt 1",
             "hosts.changed attempt 1 1×5 1×9",
-            "alert.changed hosts_failed critical 1/2",
         ],
         [
             "instance.finished 2→3",
@@ -84,7 +82,15 @@ def test_a_host_that_fails_again_in_a_later_attempt_is_told_again() -> None:
             "step.retried 4→4 attempt 1",
             "hosts.failed attempt 1 10.0.0.2=104",
             "alert.changed hosts_failed critical 1/2",
+            "alert.changed job_failed critical",
         ],
+    ]
+
+
+def test_a_torn_answer_in_a_retry_is_not_taken_for_another_failed_end() -> None:
+    assert told(FAILED, job(4, step(4, hosts(), attempt=1))) == [
+        FIRST_SIGHT_OF_FAILED,
+        ["step.retried 4→4 attempt 1"],
     ]
 
 
@@ -229,7 +235,6 @@ def test_an_instance_that_was_gone_and_is_seen_again_appears_again() -> None:
     ] == [
         "instance.appeared →2",
         "hosts.failed attempt 1 10.0.0.2=104",
-        "alert.changed hosts_failed critical 1/2",
         "alert.resolved job_gone warning",
     ]
 

@@ -11,12 +11,12 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from monitor.core import alerts, notifications, reach, state, telling, transitions
-from monitor.core.events import Frame
 from monitor.core.message import NOTIFICATION, Message
 from monitor.core.model import SCOPE_TYPES, host_id
 from monitor.core.state import State
 from monitor.core.telling import Rules, Speak, Why
 from monitor.core.watch import Severity
+from monitor.core.wording import Frame
 from tests.core import lives
 from tests.core.builders import FRAME, NOW, hosts, job, step
 from tests.core.lives import Chapter, Turn, lived

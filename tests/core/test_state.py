@@ -5,12 +5,12 @@ from hypothesis import given, settings
 
 from monitor.core import reach, state, transitions
 from monitor.core.alerts import Alert, Name
-from monitor.core.events import Frame
 from monitor.core.message import Message
 from monitor.core.model import Snapshot
 from monitor.core.state import Phase, State
 from monitor.core.transitions import Attempt
 from monitor.core.watch import Severity
+from monitor.core.wording import Frame
 from tests.core import lives, plain
 from tests.core.builders import FRAME, KEY, NOW, SECOND, STEPS, hosts, job, step
 from tests.core.lives import Chapter, Turn, lived
@@ -219,7 +219,7 @@ def test_a_scope_that_may_not_be_seen_is_told_once_with_the_reason() -> None:
     first = state.refused(State(key=SCOPE.key), "no view_history", SCOPE, NOW)
     assert first is not None
     again = state.refused(first.state, "no view_history, still", SCOPE, NOW)
-    allowed = state.refused(first.state, "", SCOPE, NOW)
+    allowed = state.allowed(first.state, SCOPE, NOW)
 
     assert plain.lines(first.events) == [
         "alert.raised job_refused critical (no view_history)"
@@ -229,4 +229,4 @@ def test_a_scope_that_may_not_be_seen_is_told_once_with_the_reason() -> None:
     assert plain.lines(allowed.events) == [
         "alert.resolved job_refused critical (no view_history)"
     ]
-    assert state.refused(allowed.state, "", SCOPE, NOW) is None
+    assert state.allowed(allowed.state, SCOPE, NOW) is None

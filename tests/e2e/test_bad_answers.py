@@ -72,7 +72,7 @@ async def test_fifty_megabytes_cost_no_memory_and_hold_up_nobody(
 
     [unusable] = daemon.loud()
     assert unusable["event"] == "answer.unusable"
-    assert "longer than 8MiB" in unusable["reason"]
+    assert "longer than 8388608 bytes" in unusable["reason"]
     assert peak < 400 * MiB
     assert Record(site.database).states().keys() == {f"prod/biz/{good}"}
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from monitor import errors
 from monitor.job import carrier
 from monitor.job.carrier import Answer, Carrier, Route
+from monitor.settings.notation import Size
 from tests.job.servers import saying, serving
 
 SECRET = "s3cr3t"
@@ -214,7 +215,9 @@ async def test_a_bomb_is_not_inflated_beyond_the_limit() -> None:
         return web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
 
     async with serving(answer, path="/x") as url:
-        await mishap(url, errors.Garbled, max_body=1024 * 1024)
+        error = await mishap(url, errors.Garbled, max_body=Size(1024 * 1024))
+
+    assert str(error) == "the answer is longer than 1048576 bytes"
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

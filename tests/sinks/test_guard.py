@@ -93,7 +93,7 @@ def test_a_named_network_is_open_and_its_neighbours_are_not(
 async def test_no_spelling_of_a_closed_address_gets_through(host: str) -> None:
     async with receiving() as receiver:
         url = f"http://{host}:{receiver.port}/hook"
-        with pytest.raises(errors.Rejected, match="add it to allow_networks"):
+        with pytest.raises(errors.Undelivered, match="add it to allow_networks"):
             await deliver(url)
 
         assert receiver.deliveries == []

@@ -12,14 +12,14 @@ from monitor.core.model import Failure, HostId, Snapshot, Step
 from monitor.core.state import Change, Phase, State
 from monitor.core.transitions import Attempt
 from monitor.ports import (
+    Account,
     Delivery,
     Head,
     Ledger,
     Outbox,
-    Standing,
     Telling,
 )
-from monitor.store import sql
+from monitor.store import housekeeping
 from monitor.store.sql import SqlStore
 from tests.store.changes import (
     ALERT,
@@ -439,7 +439,7 @@ async def test_of_a_group_nobody_was_told_of_there_is_its_state(
     async with engine() as store:
         await remember(store, a_change(1))
 
-        assert await store.standing(KEY) == Standing(
+        assert await store.account(KEY) == Account(
             state=a_change(1).state, told={}, notifications=0
         )
 
@@ -451,7 +451,7 @@ async def test_what_is_told_is_remembered_counted_and_on_its_way(
         await store.tell(KEY, 1, [*told("oncall", 1), *told("chat", 1)])
 
     async with engine() as store:
-        assert await store.standing(KEY) == Standing(
+        assert await store.account(KEY) == Account(
             state=State(key=KEY),
             told={"oncall": TOLD, "chat": TOLD},
             notifications=1,
@@ -465,8 +465,8 @@ async def test_numbers_of_a_group_rise_with_each_telling(engine: Engine) -> None
         await store.tell(KEY, 2, [*told("oncall", 1), *told("chat", 2)])
         await store.tell(KEY, 3, told("oncall", 3))
 
-        assert (await store.standing(KEY)).notifications == 3
-        assert (await store.standing(OTHER)).notifications == 0
+        assert (await store.account(KEY)).notifications == 3
+        assert (await store.account(OTHER)).notifications == 0
         assert await store.waiting("oncall") == {f"{KEY}!": 2}
 
 
@@ -480,8 +480,8 @@ async def test_what_is_told_is_remembered_only_with_what_is_on_its_way(
         with pytest.raises(errors.StoreError):
             await store.tell(KEY, 2, same_id)
 
-        standing = await store.standing(KEY)
-        assert (set(standing.told), standing.notifications) == ({"oncall"}, 1)
+        account = await store.account(KEY)
+        assert (set(account.told), account.notifications) == ({"oncall"}, 1)
 
 
 async def test_silence_changes_what_was_told_and_not_the_number(
@@ -500,8 +500,8 @@ async def test_silence_changes_what_was_told_and_not_the_number(
             ],
         )
 
-        standing = await store.standing(KEY)
-        assert (standing.told, standing.notifications) == ({"oncall": quiet}, 1)
+        account = await store.account(KEY)
+        assert (account.told, account.notifications) == ({"oncall": quiet}, 1)
 
 
 async def test_alerting_names_what_holds_and_what_was_told_each_once(
@@ -596,8 +596,8 @@ async def test_of_an_instance_nobody_watches_the_sequence_is_kept_for_ever(
         assert await store.load(KEY) == State(
             key=KEY, version=3, sequence=4, phase=phase
         )
-        standing = await store.standing(KEY)
-        assert (standing.told, standing.notifications) == ({}, 1)
+        account = await store.account(KEY)
+        assert (account.told, account.notifications) == ({}, 1)
         assert await store.heads("prod") == [Head(KEY, phase, None, None)]
         assert await all_forgotten(store, NOW + 9999 * DAY) == []
 
@@ -631,12 +631,16 @@ async def test_a_watched_instance_is_not_forgotten_however_quiet(
 
 
 async def test_forgetting_goes_in_slices(engine: Engine) -> None:
-    events = 2 * sql.SLICE + 1
+    events = 2 * housekeeping.SLICE + 1
 
     async with engine() as store:
         await remember(store, a_change(1, events=events))
 
-        assert await all_forgotten(store, NOW + DAY) == [sql.SLICE, sql.SLICE, 1]
+        assert await all_forgotten(store, NOW + DAY) == [
+            housekeeping.SLICE,
+            housekeeping.SLICE,
+            1,
+        ]
 
 
 async def test_a_message_comes_back_as_it_was(engine: Engine) -> None:

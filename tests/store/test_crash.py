@@ -89,7 +89,7 @@ async def assert_kept(url: str, acknowledged: Acknowledged) -> None:
         found = {key: await store.load(key) for key in KEYS}
         for key, version in acknowledged.versions.items():
             assert found[key].version >= version
-        assert (await store.standing(KEY)).notifications >= acknowledged.told
+        assert (await store.account(KEY)).notifications >= acknowledged.told
         await assert_whole(store, found)
 
 
@@ -104,11 +104,11 @@ async def assert_whole(store: SqlStore, found: dict[str, State]) -> None:
         assert bool(state.alerts) == bool(state.version % 2)
 
     holding = {key for key, state in found.items() if state.alerts}
-    standing = await store.standing(KEY)
-    told = {KEY} if standing.told else set[str]()
+    account = await store.account(KEY)
+    told = {KEY} if account.told else set[str]()
     assert {*await store.alerting()} == holding | told
     waiting = await store.waiting("oncall")
-    assert waiting.get(f"{KEY}!", 0) == standing.notifications
+    assert waiting.get(f"{KEY}!", 0) == account.notifications
 
 
 async def test_what_was_acknowledged_survives_a_kill_at_any_moment(

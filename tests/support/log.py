@@ -1,10 +1,10 @@
 """What was recorded about instances, written into the store without any visit."""
 
 from monitor.core import state
-from monitor.core.events import Frame
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.state import Change, Phase
 from monitor.core.watch import Severity
+from monitor.core.wording import Frame
 from monitor.recorder import Recorder
 from tests.support import clock
 from tests.support.answers import FAILED, KEY

@@ -1,0 +1,155 @@
+"""What events, notifications and the command line say alike.
+
+The shapes are public, here and wherever they stand inside others.
+"""
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+
+from msgspec import Struct
+
+from monitor.core import alerts, codes, model
+from monitor.core.alerts import Alert
+from monitor.core.model import HostId, InstanceKey, Snapshot
+from monitor.core.transitions import Attempt
+
+
+class Frame(Struct, frozen=True, kw_only=True):
+    """What all messages about one subject share.
+
+    The subject is an instance (*instance* is given), a scope (*subject* alone) or
+    a source (neither).
+    """
+
+    source: str
+    key: str
+    subject: str | None = None
+    instance: InstanceKey | None = None
+    labels: Mapping[str, str] = {}
+    web_url: str | None = None
+    locale: str = "en"
+
+
+def frame_of(key: str, locale: str = "en") -> Frame:
+    """Frame what is said of *key*, as far as the key alone tells."""
+    source, _, subject = key.partition("/")
+    return Frame(
+        source=source,
+        key=key,
+        subject=subject or None,
+        instance=model.read_key(key),
+        locale=locale,
+    )
+
+
+class InstanceData(Struct, kw_only=True):
+    source: str
+    bk_scope_type: str
+    bk_scope_id: str
+    job_instance_id: int
+    name: str
+
+
+class StatusData(Struct):
+    status: int
+    status_name: str
+
+
+class StepData(Struct):
+    step_instance_id: int
+    execute_count: int
+    name: str
+
+
+class HostData(Struct):
+    ip: str | None
+    bk_cloud_id: int
+    status: int
+    status_name: str
+
+
+def traits(frame: Frame, type_: str, severity: str) -> dict[str, str]:
+    """Say what matchers see of a message; our own names win over labels."""
+    own = {"type": str(type_), "source": frame.source}
+    return {**frame.labels, **own, **({"severity": severity} if severity else {})}
+
+
+def instance_data(frame: Frame, snapshot: Snapshot | None) -> InstanceData | None:
+    key = frame.instance
+    if key is None:
+        return None
+    return InstanceData(
+        source=key.source,
+        bk_scope_type=key.scope_type,
+        bk_scope_id=key.scope_id,
+        job_instance_id=key.job_instance_id,
+        name=snapshot.name if snapshot else "",
+    )
+
+
+def step_data(attempt: Attempt | None) -> StepData | None:
+    if attempt is None:
+        return None
+    return StepData(attempt.step_instance_id, attempt.execute_count, attempt.name)
+
+
+def status_data(number: int | None, locale: str) -> StatusData | None:
+    if number is None:
+        return None
+    return StatusData(number, codes.run(number).name(locale))
+
+
+def host_list(hosts: Mapping[HostId, int], locale: str) -> list[HostData]:
+    """List hosts by cloud area and address, so that the order says nothing."""
+    listed = []
+    for host in sorted(hosts, key=_by_address):
+        cloud, ip = model.address(host)
+        status = hosts[host]
+        listed.append(HostData(ip, cloud, status, codes.host(status).name(locale)))
+    return listed
+
+
+def _by_address(host: HostId) -> tuple[int, int, int, str]:
+    cloud, ip = model.address(host)
+    try:
+        address = ip_address(ip or "")
+    except ValueError:
+        return cloud, 0, 0, ip or ""
+    return cloud, address.version, int(address), ""
+
+
+def summary(alert: Alert, locale: str) -> str:
+    """Say in a few words what is wrong."""
+    match alert.name:
+        case alerts.Name.HOSTS_FAILED:
+            step = alert.attempt.name if alert.attempt else ""
+            return f"{alert.failed} of {alert.total} hosts failed in step {step!r}"
+        case alerts.Name.JOB_FAILED:
+            return f"job ended: {codes.run(alert.status or 0).name(locale)}"
+        case alerts.Name.JOB_GONE:
+            return "JOB no longer knows this instance"
+        case alerts.Name.JOB_REFUSED:
+            return f"JOB does not let us look: {alert.reason}"
+        case alerts.Name.SOURCE_LOST:
+            return f"JOB cannot be seen ({alert.reason}); nothing is known of its jobs"
+
+
+def link(
+    frame: Frame, snapshot: Snapshot | None, attempt: Attempt | None
+) -> str | None:
+    """Point a person at the instance in JOB, or at the step and attempt.
+
+    Source: the routes of bk-job src/frontend/src/main.js, read 2026-11; a job
+    that was not started from a plan has no step page of its own.
+    """
+    if frame.web_url is None or frame.instance is None:
+        return None
+
+    root, job = frame.web_url.rstrip("/"), frame.instance.job_instance_id
+    if attempt is None:
+        return f"{root}/api_execute/{job}"
+
+    step, retry = attempt.step_instance_id, attempt.execute_count
+    if snapshot is not None and snapshot.plan_id is not None:
+        return f"{root}/api_execute_step/{job}/{step}?retryCount={retry}"
+    return f"{root}/api_execute/{job}?stepInstanceId={step}&retryCount={retry}"

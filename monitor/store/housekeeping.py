@@ -1,0 +1,67 @@
+"""Forgetting what is older than people want it kept, a slice at a time."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection, delete, func, select
+
+from monitor.core.state import Phase, State
+from monitor.store import memory, rows
+from monitor.store.schema import cursors, dead_letters, deliveries, events, states, told
+
+SLICE: Final = 500
+"""Rows of each table that one transaction deletes."""
+
+
+def forget(connection: Connection, before: float, readers: Sequence[str]) -> int:
+    return (
+        _events(connection, before, readers)
+        + _deliveries(connection, before, readers)
+        + _letters(connection, before)
+        + _states(connection, before)
+    )
+
+
+def _events(connection: Connection, before: float, readers: Sequence[str]) -> int:
+    mine = cursors.c.sink.in_(readers)
+    read = connection.execute(select(func.min(cursors.c.position)).where(mine)).scalar()
+    unread = [] if read is None else [events.c.position <= read]
+    old = (events.c.time < before, *unread)
+    positions = select(events.c.position).where(*old).limit(SLICE)
+    gone = delete(events).where(events.c.position.in_(positions))
+    return connection.execute(gone).rowcount
+
+
+def _deliveries(connection: Connection, before: float, readers: Sequence[str]) -> int:
+    # What waits for a sink that is there ends delivered or among the dead letters.
+    orphans = (deliveries.c.sink.not_in(readers), deliveries.c.since < before)
+    numbers = select(deliveries.c.number).where(*orphans).limit(SLICE)
+    gone = delete(deliveries).where(deliveries.c.number.in_(numbers))
+    return connection.execute(gone).rowcount
+
+
+def _letters(connection: Connection, before: float) -> int:
+    old = select(dead_letters.c.id).where(dead_letters.c.died_at < before).limit(SLICE)
+    gone = delete(dead_letters).where(
+        dead_letters.c.id.in_(old), dead_letters.c.died_at < before
+    )
+    return connection.execute(gone).rowcount
+
+
+def _states(connection: Connection, before: float) -> int:
+    old = (states.c.phase != Phase.WATCHED.value, states.c.changed_at < before)
+    bodies = connection.execute(select(states.c.body).where(*old).limit(SLICE))
+    kept = [rows.state(body) for body in bodies.scalars()]
+    for state in kept:
+        memory.save(connection, memory.state_row(_husk(state)))
+        connection.execute(delete(told).where(told.c.group == state.key))
+    return len(kept)
+
+
+def _husk(state: State) -> State:
+    return State(
+        key=state.key,
+        version=state.version + 1,
+        sequence=state.sequence,
+        phase=state.phase,
+    )

@@ -1,0 +1,61 @@
+"""What is known of each instance, scope and source, each row guarded by its version."""
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from monitor.core.state import Phase, State
+from monitor.ports import Head
+from monitor.store import rows
+from monitor.store.rows import Row
+from monitor.store.schema import shard, states
+
+_CHANGING = ("version", "phase", "alerting", "changed_at", "finished_at", "body")
+
+_LOAD = select(states.c.body).where(states.c.key == bindparam("k"))
+_INSERT = insert(states)
+_UPDATE = (
+    update(states)
+    .where(states.c.key == bindparam("k"), states.c.version == bindparam("v"))
+    .values({name: bindparam(name) for name in _CHANGING})
+)
+
+
+def load(connection: Connection, key: str) -> State:
+    body = connection.execute(_LOAD, {"k": key}).scalar()
+    return State(key=key) if body is None else rows.state(body)
+
+
+def state_row(state: State) -> Row:
+    return {
+        "key": state.key,
+        "shard": shard(state.key),
+        "version": state.version,
+        "phase": state.phase.value,
+        "alerting": len(state.alerts),
+        "changed_at": rows.seconds(state.changed_at),
+        "finished_at": rows.seconds(state.finished_at),
+        "body": rows.encode(state),
+    }
+
+
+def save(connection: Connection, row: Row) -> bool:
+    """Write *row*; False where the version before it is not the one that is there."""
+    if row["version"] > 1:
+        changed = {name: row[name] for name in _CHANGING}
+        where = {"k": row["key"], "v": row["version"] - 1}
+        return connection.execute(_UPDATE, changed | where).rowcount == 1
+
+    if connection.execute(_LOAD, {"k": row["key"]}).first() is not None:
+        return False
+    connection.execute(_INSERT, row)
+    return True
+
+
+def heads(connection: Connection, source: str) -> list[Head]:
+    columns = (states.c.key, states.c.phase, states.c.changed_at, states.c.finished_at)
+    mine = states.c.key.startswith(f"{source}/", autoescape=True)
+    found = connection.execute(select(*columns).where(mine))
+    with rows.intact():
+        return [
+            Head(key, Phase(phase), rows.moment(changed), rows.moment(finished))
+            for key, phase, changed, finished in found
+        ]

@@ -1,0 +1,56 @@
+"""What stands in the rows: values as MessagePack, moments as seconds since 1970.
+
+Every later version must be able to read it. So whatever is part of a ``State``, a
+``Message`` or a ``Told`` may only gain fields, each with a default, and its enums
+only members; what shall mean something else takes another name, or a migration.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from monitor import errors
+from monitor.core.message import Message
+from monitor.core.state import State
+from monitor.core.telling import Told
+
+T = TypeVar("T")
+
+Row = dict[str, Any]
+"""Column → value."""
+
+
+@contextmanager
+def intact() -> Iterator[None]:
+    """Turn what decoding may raise into a StoreError: the row was damaged."""
+    try:
+        yield
+    except (msgspec.MsgspecError, OverflowError, TypeError, ValueError) as error:
+        raise errors.StoreError("a damaged row; restore a backup") from error
+
+
+def _decoder(type_: type[T]) -> Callable[[bytes], T]:
+    decode = msgspec.msgpack.Decoder(type_).decode
+
+    def read(body: bytes) -> T:
+        with intact():
+            return decode(body)
+
+    return read
+
+
+encode = msgspec.msgpack.Encoder().encode
+state = _decoder(State)
+message = _decoder(Message)
+told = _decoder(Told)
+
+
+def seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
+
+
+def moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
