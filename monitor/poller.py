@@ -167,16 +167,15 @@ class Poller:
             look = await self._source.look(key, track.digest)
         except errors.SourceError as error:
             delay = await self._failed(track, error)
-            if not _over(track.watch, self._now()):
-                return delay
-            await self._retire(track)
-            return None
-        if self._sight.troubled:
-            await self._sight.clear(key)
-        track.failures = track.missing = 0
-        if look.snapshot is not None:
-            await self._compare(track, look, look.snapshot)
-        delay = self._next(track)
+            if _over(track.watch, self._now()):
+                delay = None
+        else:
+            if self._sight.troubled:
+                await self._sight.clear(key)
+            track.failures = track.missing = 0
+            if look.snapshot is not None:
+                await self._compare(track, look, look.snapshot)
+            delay = self._next(track)
         if delay is None:
             await self._retire(track)
         return delay
@@ -276,10 +275,7 @@ class Poller:
         await self._record(track, lambda known: state.gone(known, frame, moment))
         # Should it be known again, that is news even if the answer is an old one.
         track.digest = b""
-        delay = self._next(track)
-        if delay is None:
-            await self._retire(track)
-        return delay
+        return self._next(track)
 
     def _retry(self, track: Track) -> float:
         return self._within_limits(backoff.full_jitter(track.failures, self._luck()))

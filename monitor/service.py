@@ -248,15 +248,16 @@ class _House:
         """Read everything anew; give other settings if there are any."""
         try:
             again = load()
+            secrets = _secrets(again)
         except errors.Misconfigured as refused:
             log.warning("configuration.refused", faults=refused.faults)
             return None
 
-        logs.protect(_secrets(again))
+        logs.protect(secrets)
         if again.store != self._settings.store:
             log.warning("configuration.needs_restart", key="store")
             again = again.model_copy(update={"store": self._settings.store})
-        if again != self._settings or _secrets(again) != self._secrets:
+        if again != self._settings or secrets != self._secrets:
             log.info("configuration.changed")
             return again
 

@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct, structs
 
 from monitor.core import codes
-from monitor.core.model import Snapshot, Step
+from monitor.core.model import Failure, HostId, Snapshot, Step
 from monitor.core.transitions import Attempt
 from monitor.core.watch import Severity
 
@@ -133,17 +133,20 @@ def _failed_anew(before: Snapshot, after: Snapshot) -> bool:
     """Tell whether this is another failed end, be it that the run was not seen.
 
     A later attempt alone proves no end: a torn answer may show the job as it was
-    and its step as it is. A host that failed in that attempt does.
+    and its step as it is. A host that failed again in a later attempt does.
     """
     if not after.finished or before.status != after.status:
         return after.finished
-    known = {step.step_instance_id: step for step in before.steps}
+    known = {step.step_instance_id: step.failures for step in before.steps}
     return any(
-        failure.execute_count > known[step.step_instance_id].execute_count
+        _again(known.get(step.step_instance_id, {}), step.failures)
         for step in after.steps
-        if step.step_instance_id in known
-        for failure in step.failures.values()
     )
+
+
+def _again(known: Mapping[HostId, Failure], now: Mapping[HostId, Failure]) -> bool:
+    both = known.keys() & now.keys()
+    return any(now[host].execute_count > known[host].execute_count for host in both)
 
 
 def settled(

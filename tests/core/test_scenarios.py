@@ -88,9 +88,17 @@ def test_a_host_that_fails_again_in_a_later_attempt_is_told_again() -> None:
 
 
 def test_a_torn_answer_in_a_retry_is_not_taken_for_another_failed_end() -> None:
-    assert told(FAILED, job(4, step(4, hosts(), attempt=1))) == [
+    torn = job(4, step(4, hosts(), attempt=1))
+    failed_again = job(4, step(4, hosts(_1=9, _2=104), attempt=1))
+
+    assert told(FAILED, torn, failed_again) == [
         FIRST_SIGHT_OF_FAILED,
         ["step.retried 4→4 attempt 1"],
+        [
+            "hosts.failed attempt 1 10.0.0.2=104",
+            "alert.changed hosts_failed critical 1/2",
+            "alert.changed job_failed critical",
+        ],
     ]
 
 
