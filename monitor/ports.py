@@ -4,15 +4,18 @@ Declared by the consumers. Nothing here knows HTTP, SQL or files.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from msgspec import Struct
 
+from monitor.core.listing import Page, Query
 from monitor.core.message import Message
-from monitor.core.model import InstanceKey, Snapshot
+from monitor.core.model import HostId, InstanceKey, Snapshot, Step
 from monitor.core.state import Change, Phase, State
 from monitor.core.telling import Told
+from monitor.core.watch import Watch
 
 Now = Callable[[], datetime]
 """Tells the date: aware, UTC."""
@@ -28,19 +31,78 @@ class Look(Struct, frozen=True):
     snapshot: Snapshot | None
 
 
+class Means(Struct, frozen=True, kw_only=True):
+    """What an API offers beside the whole truth about one instance.
+
+    *light*: it answers without hosts. *groups*: it counts the hosts of a step by
+    status. *page*: the rows of one page of its list, 0 where it has none, for at
+    most *range* at once. *tails*: it is asked for logs of so many hosts together;
+    0: of all hosts of the instance or none.
+    """
+
+    light: bool = False
+    groups: bool = False
+    page: int = 0
+    range: timedelta = timedelta(days=30)
+    tails: int = 0
+
+
 class Source(Protocol):
-    """One JOB endpoint with its credentials."""
+    """One JOB endpoint with its credentials.
+
+    Each call asks once, raises an ``errors.SourceError``, and never returns what
+    belongs to another instance.
+    """
 
     @property
     def name(self) -> str: ...
 
-    async def look(self, key: InstanceKey, digest: bytes = b"") -> Look:
-        """Ask JOB about one instance, once.
+    @property
+    def means(self) -> Means: ...
 
-        *digest* is that of the last look at this instance whose snapshot was
-        used; an answer that is the same but for its request ids is not decoded
-        again. Raises an ``errors.SourceError``; never returns what belongs to
-        another instance.
+    async def look(
+        self, key: InstanceKey, digest: bytes = b"", *, hosts: bool = True
+    ) -> Look:
+        """Ask JOB about one instance.
+
+        *digest* is that of the last look of this kind at this instance whose
+        snapshot was used; an answer that is the same but for its request ids is
+        not decoded again. Without *hosts* the steps come ``partial`` and empty,
+        where the API can leave hosts out.
+        """
+        ...
+
+    async def groups(self, key: InstanceKey, step: Step, most: int) -> Step:
+        """Ask how the hosts of *step* stand in its attempt.
+
+        At most *most* of each status and tag are named, so that the step that
+        comes back is ``partial``.
+        """
+        ...
+
+    async def page(self, query: Query) -> Page:
+        """Ask for one page of the list."""
+        ...
+
+    async def tails(
+        self, key: InstanceKey, step_instance_id: int, hosts: Sequence[HostId]
+    ) -> Mapping[HostId, str]:
+        """Ask for the ends of the logs of *hosts*, those who have none left out.
+
+        The ends are plain text of at most 4 KB each, not yet redacted; a call
+        reads no more than a bounded number of bytes.
+        """
+        ...
+
+
+class Budget(Protocol):
+    """What may be asked of a source, shared by all who ask."""
+
+    def turn(self, *, spare: bool = False) -> AbstractAsyncContextManager[None]:
+        """Wait for one's turn, and hold it for one request.
+
+        *spare*: only while no visit is due. A ``SourceError`` that leaves the block
+        is taken note of: who is throttled slows all others down.
         """
         ...
 
@@ -100,6 +162,22 @@ class Telling(Struct, frozen=True, kw_only=True):
     sink: str
     told: Told | None
     delivery: Delivery | None = None
+
+
+class Register(Protocol):
+    """The watches that discovery found.
+
+    They are seen through to their end, whether or not the list still shows them
+    after a restart.
+    """
+
+    async def found(self, source: str) -> list[Watch]: ...
+
+    async def add(self, watches: Sequence[Watch]) -> None:
+        """Remember *watches*, those that are known with what they say now."""
+        ...
+
+    async def drop(self, keys: Sequence[InstanceKey]) -> None: ...
 
 
 class Memory(Protocol):

@@ -11,9 +11,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from monitor.core import codes, model
+from monitor.core import codes
 from monitor.core.codes import Meaning
-from monitor.core.model import HostId, InstanceKey, Snapshot
+from monitor.core.model import Failure, HostId, InstanceKey, Snapshot
 
 
 class Goal(StrEnum):
@@ -111,16 +111,19 @@ def _ended_first(condition: Condition, endings: Collection[Ending]) -> bool:
     return condition.goal is Goal.FINISHED and Ending.FAILED in endings
 
 
-def failed_hosts(snapshot: Snapshot) -> dict[HostId, int]:
-    """Map each host that failed in some step and has not recovered to its status.
+def failed_hosts(snapshot: Snapshot) -> dict[HostId, Failure]:
+    """Map each host that failed in some step and has not recovered to how it did.
 
-    A host that failed in several steps has its worst status.
+    Of a host that failed in several steps the worst failure counts.
     """
-    return model.rows(
-        (host, failure.status)
-        for step in snapshot.steps
-        for host, failure in step.failures.items()
-    )
+    failed: dict[HostId, Failure] = {}
+    for host, failure in chain.from_iterable(
+        step.failures.items() for step in snapshot.steps
+    ):
+        known = failed.get(host)
+        if known is None or codes.worst(known.status, failure.status) != known.status:
+            failed[host] = failure
+    return failed
 
 
 def hosts(snapshot: Snapshot) -> frozenset[HostId]:

@@ -130,7 +130,8 @@ def _datas(
         yield data
         return
 
-    yield from _in_parts(data, wording.host_list(change.hosts, frame.locale))
+    listed = wording.host_list(change.hosts, step.failures, frame.locale)
+    yield from _in_parts(data, listed)
 
 
 def _in_parts(data: EventData, hosts: Sequence[HostData]) -> Iterator[EventData]:

@@ -13,7 +13,12 @@ from msgspec import Struct
 from monitor.core import codes
 
 HostId = NewType("HostId", str)
-"""``<bk_cloud_id>:<ip>``; an IPv6-only host that v2 gives no ip for has none."""
+"""Names an execute object, and says all that is shown of it (``address``).
+
+``<bk_cloud_id>:<ip>`` from v2, ``<bk_cloud_id>:<ip>#<bk_host_id>`` where the id is
+known; an IPv6-only host has no ip in v2 and v3. ``@<id> <container_id> <name>``
+is a container.
+"""
 
 SCOPE_TYPES: Final = ("biz", "biz_set", "tenant_set")
 
@@ -50,11 +55,30 @@ def read_key(text: str) -> InstanceKey | None:
     return InstanceKey(source, scope_type, scope_id, int(number))
 
 
+class Address(Struct, frozen=True, kw_only=True):
+    """What a person, or CMDB, knows a host or container by."""
+
+    ip: str | None = None
+    bk_cloud_id: int | None = None
+    bk_host_id: int | None = None
+    container_id: str | None = None
+    name: str | None = None
+
+
+class Outcome(Struct, frozen=True, gc=False):
+    """What a host's own script said at its end; v2 tells nothing of it."""
+
+    exit_code: int | None = None
+    tag: str = ""
+
+
 class Failure(Struct, frozen=True, gc=False):
     """How and in which attempt a host was last seen failed."""
 
     status: int
     execute_count: int
+    exit_code: int | None = None
+    tag: str = ""
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -63,7 +87,9 @@ class Step(Struct, frozen=True, kw_only=True):
     *hosts* maps each host to its status code; where a host is in *stale*, no row
     of the latest answer spoke of it. *failures* holds each host that failed and
     has not recovered, also while a retry runs. A decoder leaves *stale* and
-    *failures* empty: ``transitions.merged`` fills them.
+    *failures* empty: ``transitions.merged`` fills them. A decoder alone fills
+    *outcomes*, for hosts that failed, and sets *partial* where rows were not asked
+    for, or not all: then a host without a row is not stale.
     """
 
     step_instance_id: int
@@ -76,6 +102,8 @@ class Step(Struct, frozen=True, kw_only=True):
     hosts: Mapping[HostId, int] = {}
     stale: frozenset[HostId] = frozenset()
     failures: Mapping[HostId, Failure] = {}
+    outcomes: Mapping[HostId, Outcome] = {}
+    partial: bool = False
 
     def counts(self) -> dict[int, int]:
         """Count hosts by status code, the lowest code first."""
@@ -107,18 +135,37 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         return codes.run(self.status).finished
 
 
-def host_id(ip: str | None, bk_cloud_id: int) -> HostId:
-    return HostId(f"{bk_cloud_id}:{ip or ''}")
+def host_id(ip: str | None, bk_cloud_id: int, bk_host_id: int | None = None) -> HostId:
+    number = f"#{bk_host_id}" if bk_host_id else ""
+    return HostId(f"{bk_cloud_id}:{ip or ''}{number}")
 
 
-def address(host: HostId) -> tuple[int, str | None]:
-    """Split a host id into its cloud area and its ip.
+def container_id(number: int, container_id: str, name: str) -> HostId:
+    return HostId(f"@{number} {container_id} {name}")
 
-    >>> address(host_id("10.0.0.1", 3))
-    (3, '10.0.0.1')
+
+def address(host: HostId) -> Address:
+    """Take a host id apart.
+
+    >>> address(host_id("10.0.0.1", 3)).ip
+    '10.0.0.1'
     """
-    cloud, _, ip = host.partition(":")
-    return int(cloud), ip or None
+    if host.startswith("@"):
+        _, _, shown = host.partition(" ")
+        container, _, name = shown.partition(" ")
+        return Address(container_id=container, name=name)
+    cloud, _, rest = host.partition(":")
+    ip, _, number = rest.partition("#")
+    return Address(
+        ip=ip or None,
+        bk_cloud_id=int(cloud),
+        bk_host_id=int(number) if number else None,
+    )
+
+
+def without_number(host: HostId) -> HostId:
+    """Give the host id that v2, which tells no bk_host_id, would have given."""
+    return HostId(host.partition("#")[0])
 
 
 def rows(pairs: Iterable[tuple[HostId, int]]) -> dict[HostId, int]:

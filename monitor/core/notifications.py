@@ -14,7 +14,7 @@ from msgspec import Struct
 from monitor.core import alerts, codes, message, telling, wording
 from monitor.core.alerts import Alert
 from monitor.core.message import Message
-from monitor.core.model import HostId, Snapshot
+from monitor.core.model import Failure, HostId, Snapshot
 from monitor.core.wording import Frame, HostData, InstanceData, StepData
 
 HOSTS_PER_ALERT: Final = 1000
@@ -121,7 +121,7 @@ def _summary(
 
 def _alert(frame: Frame, snapshot: Snapshot | None, alert: Alert) -> AlertData:
     failed = _failed(snapshot, alert)
-    hosts = wording.host_list(failed, frame.locale)
+    hosts = wording.failed_list(failed, frame.locale)
     return AlertData(
         name=alert.name,
         severity=alert.severity,
@@ -137,16 +137,12 @@ def _alert(frame: Frame, snapshot: Snapshot | None, alert: Alert) -> AlertData:
     )
 
 
-def _failed(snapshot: Snapshot | None, alert: Alert) -> Mapping[HostId, int]:
+def _failed(snapshot: Snapshot | None, alert: Alert) -> Mapping[HostId, Failure]:
     if snapshot is None or alert.attempt is None:
         return {}
     wanted = alert.attempt.step_instance_id
     steps = [step for step in snapshot.steps if step.step_instance_id == wanted]
-    return {
-        host: failure.status
-        for step in steps
-        for host, failure in step.failures.items()
-    }
+    return {host: failure for step in steps for host, failure in step.failures.items()}
 
 
 def _clusters(hosts: Sequence[HostData]) -> list[ClusterData]:

@@ -61,10 +61,10 @@ def seen(
     severity: Severity | None = None,
 ) -> Change | None:
     """Take in what JOB said; None where it says nothing new."""
-    before = None if state.gone else state.snapshot
-    after = transitions.merged(_remembered(state), snapshot)
-    moved = transitions.between(before, after)
-    holding = alerts.conditions(state.snapshot, after, now, severity=severity)
+    known = transitions.as_named_by(snapshot, _remembered(state))
+    after = transitions.merged(known, snapshot)
+    moved = transitions.between(None if state.gone else known, after)
+    holding = alerts.conditions(known, after, now, severity=severity)
     held, alert_changes = alerts.settled(state.alerts, holding)
     watched = state.phase is Phase.WATCHED and not state.gone
     if watched and after == state.snapshot and not alert_changes:

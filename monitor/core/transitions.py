@@ -5,14 +5,15 @@ the other. ``merged`` lays a new answer over what is known; ``between`` lists wh
 that changed, the instance first, then its steps in their order.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct, structs
 
-from monitor.core import codes
-from monitor.core.model import Failure, HostId, Snapshot, Step
+from monitor.core import codes, model
+from monitor.core.model import Failure, HostId, Outcome, Snapshot, Step
 
 
 class Kind(StrEnum):
@@ -51,6 +52,44 @@ class Transition(Struct, frozen=True, kw_only=True):
     hosts: Mapping[HostId, int] = {}
 
 
+def as_named_by(seen: Snapshot, before: Snapshot | None) -> Snapshot | None:
+    """Rename the hosts of *before* that *seen* names with more, or with less.
+
+    Whoever moves a source from v2 to v4 must not hear that all hosts failed anew.
+    """
+    if before is None:
+        return None
+    now = {step.step_instance_id: step for step in seen.steps}
+    steps = tuple(
+        _as_named_by(now[step.step_instance_id], step)
+        if step.step_instance_id in now
+        else step
+        for step in before.steps
+    )
+    return structs.replace(before, steps=steps)
+
+
+def _as_named_by(seen: Step, known: Step) -> Step:
+    new = seen.hosts.keys() - known.hosts.keys()
+    if not new or not known.hosts:
+        return known
+    plain = Counter(map(model.without_number, new))
+    names = {model.without_number(host): host for host in new}
+    renamed = {
+        host: names[bare]
+        for host in known.hosts.keys() - seen.hosts.keys()
+        if plain[bare := model.without_number(host)] == 1 and not bare.endswith(":")
+    }
+    if not renamed:
+        return known
+    return structs.replace(
+        known,
+        hosts={renamed.get(host, host): code for host, code in known.hosts.items()},
+        stale=frozenset(renamed.get(host, host) for host in known.stale),
+        failures={renamed.get(host, host): f for host, f in known.failures.items()},
+    )
+
+
 def merged(before: Snapshot | None, seen: Snapshot) -> Snapshot:
     """Lay what was *seen* over what was known *before*.
 
@@ -69,30 +108,55 @@ def merged(before: Snapshot | None, seen: Snapshot) -> Snapshot:
         for number, step in known.items()
         if number not in steps
     ]
-    outcome = before.outcome if before else None
+    if before is None:
+        before = _NOTHING
+    outcome = before.outcome
     return structs.replace(
         seen,
-        name=seen.name or (before.name if before else ""),
+        name=seen.name or before.name,
+        # v2 alone tells these two; v3 and v4 have them in their lists only.
+        operator=seen.operator or before.operator,
+        plan_id=before.plan_id if seen.plan_id is None else seen.plan_id,
         steps=(*steps.values(), *missing),
         outcome=seen.status if seen.finished else outcome,
     )
 
 
+_NOTHING: Final = Snapshot(status=0)
+
+
 def _merged(known: Step | None, seen: Step) -> Step:
     if known is None:
-        return structs.replace(seen, failures=_failures({}, seen))
+        return _taken_in(seen, {}, frozenset(), _failures({}, seen))
 
     # An attempt never goes back: a lower count comes from a lagging replica.
     if seen.execute_count < known.execute_count:
         return known
 
     if seen.hosts == known.hosts:
-        hosts, stale = known.hosts, frozenset[HostId]()
-    else:
-        hosts = {**known.hosts, **seen.hosts}
-        stale = frozenset(known.hosts.keys() - seen.hosts.keys())
+        return _taken_in(
+            seen, known.hosts, frozenset(), _failures(known.failures, seen)
+        )
+
+    silent = known.hosts.keys() - seen.hosts.keys()
+    stale = known.stale & silent if seen.partial else silent
+    hosts = {**known.hosts, **seen.hosts}
+    return _taken_in(seen, hosts, frozenset(stale), _failures(known.failures, seen))
+
+
+def _taken_in(
+    seen: Step,
+    hosts: Mapping[HostId, int],
+    stale: frozenset[HostId],
+    failures: Mapping[HostId, Failure],
+) -> Step:
     return structs.replace(
-        seen, hosts=hosts, stale=stale, failures=_failures(known.failures, seen)
+        seen,
+        hosts=hosts or seen.hosts,
+        stale=stale,
+        failures=failures,
+        outcomes={},
+        partial=False,
     )
 
 
@@ -104,8 +168,14 @@ def _failures(known: Mapping[HostId, Failure], seen: Step) -> Mapping[HostId, Fa
     }
     for host, status in seen.hosts.items():
         if codes.host_failed(status):
-            failures[host] = Failure(status, seen.execute_count)
+            said = seen.outcomes.get(host, _SILENT)
+            failures[host] = Failure(
+                status, seen.execute_count, said.exit_code, said.tag
+            )
     return failures
+
+
+_SILENT: Final = Outcome()
 
 
 def between(before: Snapshot | None, after: Snapshot) -> tuple[Transition, ...]:

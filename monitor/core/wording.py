@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from monitor.core import alerts, codes, model
 from monitor.core.alerts import Alert
-from monitor.core.model import HostId, InstanceKey, Snapshot
+from monitor.core.model import Address, Failure, HostId, InstanceKey, Snapshot
 from monitor.core.transitions import Attempt
 
 
@@ -61,11 +61,23 @@ class StepData(Struct):
     name: str
 
 
-class HostData(Struct):
+class HostData(Struct, kw_only=True, omit_defaults=True):
+    """What the API in use does not tell is left out; a container has no ip."""
+
     ip: str | None
-    bk_cloud_id: int
+    bk_cloud_id: int | None = None
+    bk_host_id: int | None = None
+    container_id: str | None = None
+    name: str | None = None
     status: int
     status_name: str
+    exit_code: int | None = None
+    tag: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What a person reads: an ip, a container's name, or the host's number."""
+        return self.ip or self.name or self.container_id or f"#{self.bk_host_id or 0}"
 
 
 def traits(frame: Frame, type_: str, severity: str) -> dict[str, str]:
@@ -99,23 +111,48 @@ def status_data(number: int | None, locale: str) -> StatusData | None:
     return StatusData(number, codes.run(number).name(locale))
 
 
-def host_list(hosts: Mapping[HostId, int], locale: str) -> list[HostData]:
+def host_list(
+    hosts: Mapping[HostId, int], failures: Mapping[HostId, Failure], locale: str
+) -> list[HostData]:
     """List hosts by cloud area and address, so that the order says nothing."""
-    listed = []
-    for host in sorted(hosts, key=_by_address):
-        cloud, ip = model.address(host)
-        status = hosts[host]
-        listed.append(HostData(ip, cloud, status, codes.host(status).name(locale)))
-    return listed
+    known = {host: model.address(host) for host in hosts}
+    return [
+        _host_data(known[host], hosts[host], failures.get(host), locale)
+        for host in sorted(known, key=lambda host: _by_address(known[host]))
+    ]
 
 
-def _by_address(host: HostId) -> tuple[int, int, int, str]:
-    cloud, ip = model.address(host)
+def failed_list(failures: Mapping[HostId, Failure], locale: str) -> list[HostData]:
+    statuses = {host: failure.status for host, failure in failures.items()}
+    return host_list(statuses, failures, locale)
+
+
+def _host_data(
+    address: Address, status: int, failure: Failure | None, locale: str
+) -> HostData:
+    if failure is None or failure.status != status:
+        failure = Failure(status, 0)
+    return HostData(
+        ip=address.ip,
+        bk_cloud_id=address.bk_cloud_id,
+        bk_host_id=address.bk_host_id,
+        container_id=address.container_id,
+        name=address.name,
+        status=status,
+        status_name=codes.host(status).name(locale),
+        exit_code=failure.exit_code,
+        tag=failure.tag,
+    )
+
+
+def _by_address(address: Address) -> tuple[int, int, int, int, str]:
+    cloud = -1 if address.bk_cloud_id is None else address.bk_cloud_id
+    number, name = address.bk_host_id or 0, address.container_id or ""
     try:
-        address = ip_address(ip or "")
+        ip = ip_address(address.ip or "")
     except ValueError:
-        return cloud, 0, 0, ip or ""
-    return cloud, address.version, int(address), ""
+        return cloud, 0, 0, number, address.ip or name
+    return cloud, ip.version, int(ip), number, ""
 
 
 def summary(alert: Alert, locale: str) -> str:

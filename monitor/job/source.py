@@ -1,17 +1,18 @@
 """One BlueKing JOB endpoint of the v2 generation, as the poller sees it."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import tzinfo
 from typing import Literal
 
 from monitor import errors
-from monitor.core.model import InstanceKey, Snapshot
+from monitor.core.listing import Page, Query
+from monitor.core.model import HostId, InstanceKey, Snapshot, Step
 from monitor.job import badge, carrier, v2
 from monitor.job import digest as digests
 from monitor.job.badge import Badge
 from monitor.job.carrier import Answer, Carrier, Route
-from monitor.ports import Look
+from monitor.ports import Look, Means
 
 Credentials = Callable[[], Mapping[str, str]]
 """Reads ``bk_app_code``, ``bk_app_secret`` and one of ``bk_username``,
@@ -41,7 +42,13 @@ class JobSource:
     def name(self) -> str:
         return self._config.name
 
-    async def look(self, key: InstanceKey, digest: bytes = b"") -> Look:
+    @property
+    def means(self) -> Means:
+        return Means()
+
+    async def look(
+        self, key: InstanceKey, digest: bytes = b"", *, hosts: bool = True
+    ) -> Look:
         shown = self._badge = self._badge or self._read_badge()
         body = v2.body(key, shown.fields)
         answer = await self._carrier.post(v2.PATH, body, shown.headers)
@@ -58,6 +65,17 @@ class JobSource:
         # the error itself it is too late, a cut text may end in half a secret.
         quiet = Answer(answer.status, answer.headers, shown.hushed(answer.body))
         return Look(b"", self._decipher(quiet, key))
+
+    async def groups(self, key: InstanceKey, step: Step, most: int) -> Step:
+        raise errors.Garbled("v2 has no groups")
+
+    async def page(self, query: Query) -> Page:
+        raise errors.Garbled("v2 has no list")
+
+    async def tails(
+        self, key: InstanceKey, step_instance_id: int, hosts: Sequence[HostId]
+    ) -> Mapping[HostId, str]:
+        raise errors.Garbled("not built")
 
     def _read_badge(self) -> Badge:
         try:

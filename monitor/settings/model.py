@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from datetime import timedelta, timezone
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -38,14 +38,6 @@ from monitor.settings.notation import (
 )
 from monitor.sinks.catalogue import SinkConfig
 from monitor.sinks.config import LogConfig
-
-_BUILT: Final = "esb-v2"
-
-
-def _built(api: str) -> str:
-    if api != _BUILT:
-        raise ValueError(f"{api} is not built yet; this release speaks {_BUILT} only")
-    return api
 
 
 def _source_name(name: str) -> str:
@@ -83,9 +75,7 @@ class _Group(BaseModel):
 class SourceSettings(_Group):
     """One JOB endpoint with its credentials and its request budget."""
 
-    api: Annotated[
-        Literal["esb-v2", "esb-v3", "gateway-v3", "gateway-v4"], AfterValidator(_built)
-    ]
+    api: Literal["esb-v2", "esb-v3", "gateway-v3", "gateway-v4"]
     """Which generation of the API to speak. No default: a wrong guess would look
     like an outage."""
 

@@ -16,6 +16,7 @@ from monitor import errors
 from monitor.core.message import Message
 from monitor.core.state import State
 from monitor.core.telling import Told
+from monitor.core.watch import Watch
 
 T = TypeVar("T")
 
@@ -46,6 +47,7 @@ encode = msgspec.msgpack.Encoder().encode
 state = _decoder(State)
 message = _decoder(Message)
 told = _decoder(Told)
+watch = _decoder(Watch)
 
 
 def seconds(moment: datetime | None) -> float | None:

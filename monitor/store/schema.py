@@ -117,6 +117,26 @@ groups = Table(
 )
 """How many notifications each group has had: the numbers in their ids."""
 
+watches = Table(
+    "watches",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("shard", SmallInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+"""The watches that discovery found."""
+
+hazards = Table(
+    "hazards",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("shard", SmallInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+"""How long jobs of each kind took, as far as it was seen."""
+
 
 def shard(key: str) -> int:
     """Map a key to its shard: fixed for ever, whatever machine computes it."""

@@ -10,15 +10,17 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from monitor.core.message import Message
+from monitor.core.model import InstanceKey
 from monitor.core.state import Change, State
+from monitor.core.watch import Watch
 from monitor.ports import Account, Delivery, Head, Telling
-from monitor.store import housekeeping, ledger, memory, outbox
+from monitor.store import housekeeping, ledger, memory, outbox, register
 from monitor.store.group import Group
 from monitor.store.rows import Row
 
 
 class SqlStore:
-    """Satisfies ``ports.Memory``, ``ports.Outbox`` and ``ports.Ledger``, in that order."""
+    """Satisfies ``Memory``, ``Outbox``, ``Ledger`` and ``Register``, in that order."""
 
     def __init__(self, group: Group, *, position: int) -> None:
         self._group = group
@@ -83,6 +85,16 @@ class SqlStore:
 
     async def tell(self, key: str, number: int, tellings: Sequence[Telling]) -> None:
         await self._group.do(lambda c: ledger.tell(c, key, number, tellings))
+
+    async def found(self, source: str) -> list[Watch]:
+        return await self._group.do(lambda c: register.found(c, source), hurry=True)
+
+    async def add(self, watches: Sequence[Watch]) -> None:
+        added = [register.row(watch) for watch in watches]
+        await self._group.do(lambda c: register.add(c, added))
+
+    async def drop(self, keys: Sequence[InstanceKey]) -> None:
+        await self._group.do(lambda c: register.drop(c, keys))
 
     async def forget(self, before: datetime, readers: Sequence[str]) -> int:
         """Delete a slice of what is older than *before*; tell how many rows went.

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from monitor.core import codes, ending, transitions
 from monitor.core.codes import Meaning
 from monitor.core.ending import Condition, Ending, Goal
-from monitor.core.model import Snapshot, host_id
+from monitor.core.model import Failure, Snapshot, host_id
 from tests.core.builders import STEPS, hosts, job, step
 
 SUCCEEDED, FAILED, GONE, REFUSED, LOST, RUNNING = Ending
@@ -129,7 +129,7 @@ def test_a_host_that_failed_in_two_steps_is_one_failed_host_at_its_worst() -> No
         job(4, step(4, {host: 11}), step(4, {host: 104}, number=STEPS[1])),
     )
 
-    assert ending.failed_hosts(seen) == {host: 104}
+    assert ending.failed_hosts(seen) == {host: Failure(104, 0)}
     assert ending.hosts(seen) == {host}
 
 

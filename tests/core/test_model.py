@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core import codes, model
-from monitor.core.model import HostId, Snapshot
+from monitor.core.model import Address, HostId, Snapshot
 from tests.core import builders
 from tests.core.builders import KEY, POOL, hosts, job, step
 
@@ -42,11 +42,13 @@ def test_hosts_are_counted_by_status_the_lowest_code_first() -> None:
 
 @given(st.ip_addresses(), st.integers(0, 2**31))
 def test_a_host_id_tells_its_cloud_area_and_address(ip: object, cloud: int) -> None:
-    assert model.address(model.host_id(str(ip), cloud)) == (cloud, str(ip))
+    shown = model.address(model.host_id(str(ip), cloud))
+
+    assert (shown.bk_cloud_id, shown.ip) == (cloud, str(ip))
 
 
 def test_a_host_without_an_ip_has_none() -> None:
-    assert model.address(model.host_id(None, 3)) == (3, None)
+    assert model.address(model.host_id(None, 3)) == Address(bk_cloud_id=3)
 
 
 def test_a_key_names_its_subject_and_its_scope() -> None:

@@ -32,7 +32,7 @@ def test_hosts_are_listed_by_cloud_area_and_address_as_numbers() -> None:
 
     assert [
         (host.bk_cloud_id, host.ip)
-        for host in wording.host_list(dict.fromkeys(listed, 9), "en")
+        for host in wording.host_list(dict.fromkeys(listed, 9), {}, "en")
     ] == [
         (0, None),
         (0, "not an address"),

@@ -1,14 +1,16 @@
 """A source that replays what it is told to say."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import anyio
 import msgspec
 
 from monitor import errors
-from monitor.core.model import InstanceKey, Snapshot
-from monitor.ports import Look
+from monitor.core.listing import Page, Query
+from monitor.core.model import HostId, InstanceKey, Snapshot, Step
+from monitor.ports import Look, Means
 
 Answer = Snapshot | errors.SourceError | ZeroDivisionError
 """An answer, a failure, or a bug in the client."""
@@ -24,6 +26,7 @@ class ScriptedSource:
 
     def __init__(self, *script: Answer, name: str = "prod") -> None:
         self.name: Final = name
+        self.means: Final = Means()
         self.asked: list[tuple[float, InstanceKey]] = []
         self.latency = 0.0
         self._script = script
@@ -44,7 +47,9 @@ class ScriptedSource:
         else:
             self._scripts[about] = [*script]
 
-    async def look(self, key: InstanceKey, digest: bytes = b"") -> Look:
+    async def look(
+        self, key: InstanceKey, digest: bytes = b"", *, hosts: bool = True
+    ) -> Look:
         self.asked.append((anyio.current_time(), key))
         if self.latency:
             await anyio.sleep(self.latency)
@@ -53,6 +58,17 @@ class ScriptedSource:
             raise answer.with_traceback(None)
         seen = msgspec.msgpack.encode(answer)
         return Look(seen, None if seen == digest else answer)
+
+    async def groups(self, key: InstanceKey, step: Step, most: int) -> Step:
+        raise errors.Garbled("not scripted")
+
+    async def page(self, query: Query) -> Page:
+        raise errors.Garbled("not scripted")
+
+    async def tails(
+        self, key: InstanceKey, step_instance_id: int, hosts: Sequence[HostId]
+    ) -> Mapping[HostId, str]:
+        raise errors.Garbled("not scripted")
 
     def _next(self, key: InstanceKey) -> Answer:
         script = self._scripts.setdefault(key, [*self._script])

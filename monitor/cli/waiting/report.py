@@ -70,7 +70,7 @@ def data(finding: Finding, frame: Frame) -> FindingData:
         failed=len(failed),
         total=len(ending.hosts(seen)),
         unfinished=len(ending.unfinished_hosts(seen)),
-        hosts=wording.host_list(failed, frame.locale),
+        hosts=wording.failed_list(failed, frame.locale),
         steps=[_step(step, frame.locale) for step in seen.steps],
         started_at=seen.started_at,
         ended_at=seen.ended_at if seen.finished else None,
@@ -92,8 +92,8 @@ def lines(found: Iterable[tuple[Finding, Frame]], output: Output) -> Iterator[st
 
 def _plain(finding: Finding, frame: Frame) -> Iterator[str]:
     failed = ending.failed_hosts(finding.snapshot or _UNSEEN)
-    for host in wording.host_list(failed, frame.locale):
-        fields = (host.ip or "", host.bk_cloud_id, frame.key)
+    for host in wording.failed_list(failed, frame.locale):
+        fields = (host.shown, host.bk_cloud_id or 0, frame.key)
         yield "\t".join(map(str, (*fields, host.status, host.status_name)))
 
 

@@ -149,9 +149,8 @@ def _failed_step(step: Step, locale: str) -> Iterator[Text]:
 
 def _clusters(step: Step, locale: str) -> dict[str, list[str]]:
     """Gather hosts that failed alike, the largest cluster first."""
-    statuses = {host: failure.status for host, failure in step.failures.items()}
     alike: dict[str, list[str]] = {}
-    for host in wording.host_list(statuses, locale):
+    for host in wording.failed_list(step.failures, locale):
         cloud = f"{host.bk_cloud_id}:" if host.bk_cloud_id else ""
-        alike.setdefault(host.status_name, []).append(f"{cloud}{host.ip or '(no ip)'}")
+        alike.setdefault(host.status_name, []).append(f"{cloud}{host.shown}")
     return dict(sorted(alike.items(), key=lambda each: -len(each[1])))

@@ -1,0 +1,40 @@
+"""The watches that discovery found."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, delete, insert, select
+
+from monitor.core.model import InstanceKey
+from monitor.core.watch import Watch
+from monitor.store import rows
+from monitor.store.rows import Row
+from monitor.store.schema import shard, watches
+
+
+def found(connection: Connection, source: str) -> list[Watch]:
+    bodies = select(watches.c.body).where(watches.c.source == source)
+    return [rows.watch(body) for body in connection.execute(bodies).scalars()]
+
+
+def row(watch: Watch) -> Row:
+    key = str(watch.key)
+    return {
+        "key": key,
+        "shard": shard(key),
+        "source": watch.key.source,
+        "body": rows.encode(watch),
+    }
+
+
+def add(connection: Connection, added: Sequence[Row]) -> None:
+    if added:
+        _remove(connection, [row["key"] for row in added])
+        connection.execute(insert(watches), added)
+
+
+def drop(connection: Connection, keys: Sequence[InstanceKey]) -> None:
+    _remove(connection, [str(key) for key in keys])
+
+
+def _remove(connection: Connection, keys: Sequence[str]) -> None:
+    connection.execute(delete(watches).where(watches.c.key.in_(keys)))
