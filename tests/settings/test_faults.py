@@ -79,13 +79,6 @@ TABLE = {
         SOURCE + "locale: fr\n",
         "monitor.yaml:8:1: locale: must be 'en' or 'zh-CN', not 'fr'",
     ),
-    "a generation that is not built": (
-        SOURCE.replace("esb-v2", "gateway-v4"),
-        (
-            "monitor.yaml:3:5: sources.prod.api:"
-            " gateway-v4 is not built yet; this release speaks esb-v2 only"
-        ),
-    ),
     "a store that is not built": (
         SOURCE + "store: postgresql://me:canary@db/jobs\n",
         (
