@@ -30,6 +30,7 @@ from monitor.core.model import InstanceKey
 from monitor.core.watch import Place, Watch
 from monitor.job import source as job
 from monitor.job import v2
+from monitor.pace import Pace
 from monitor.poller import Poller, Rules
 from monitor.recorder import Recorder
 from monitor.scheduler import Scheduler
@@ -94,7 +95,8 @@ async def ours(url: str) -> AsyncIterator[Count]:
             job.opened(config) as source,
         ):
             recorder = Recorder(store, lambda _: None)
-            scheduler = Scheduler("prod", width=WIDTH, rate=None, luck=luck)
+            pace = Pace(width=WIDTH, per_second=None, luck=lambda: 0.5)
+            scheduler = Scheduler("prod", pace, luck=luck)
             sight = Sight(
                 "prod",
                 scheduler,
@@ -110,6 +112,7 @@ async def ours(url: str) -> AsyncIterator[Count]:
                 memory=store,
                 recorder=recorder,
                 sight=sight,
+                pace=pace,
                 rules=Rules(limits=Limits(floor=0.0, cap=0.0), spread=0.0),
                 now=clock.utc_now,
                 luck=luck,

@@ -26,6 +26,7 @@ from monitor.core.wording import Frame
 from monitor.dispatcher import Dispatcher
 from monitor.job import source as job
 from monitor.notifier import Listener, Notifier
+from monitor.pace import Pace
 from monitor.poller import Poller
 from monitor.ports import Luck, Now, Sink
 from monitor.recorder import Recorder
@@ -178,8 +179,12 @@ class _House:
         source = self._settings.sources[name]
         config = wiring.source_config(name, source)
         opened = await stack.enter_async_context(job.opened(config))
-        rate, width = source.requests_per_second, source.max_in_flight
-        scheduler = Scheduler(name, width=width, rate=rate, luck=self._luck)
+        pace = Pace(
+            width=source.max_in_flight,
+            per_second=source.requests_per_second,
+            luck=self._luck,
+        )
+        scheduler = Scheduler(name, pace, luck=self._luck)
         sight = Sight(
             name,
             scheduler,
@@ -199,6 +204,7 @@ class _House:
             memory=self._store,
             recorder=self._recorder,
             sight=sight,
+            pace=pace,
             rules=wiring.rules(self._settings, source),
             now=self._now,
             luck=self._luck,

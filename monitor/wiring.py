@@ -84,6 +84,7 @@ def rules(settings: Settings, source: SourceSettings) -> Rules:
         settle=settings.polling.settle,
         least_settle=settings.alerts.group_wait + CONFIRMED_AND_TOLD,
         spread=spread(settings),
+        early=settings.polling.early_failures.total_seconds(),
         web_url=source.web_url,
         locale=settings.locale,
     )

@@ -8,6 +8,7 @@ import anyio
 from monitor.core.message import Message
 from monitor.core.state import Change
 from monitor.core.watch import Watch
+from monitor.pace import Pace
 from monitor.poller import Poller, Rules
 from monitor.ports import Luck, Source
 from monitor.recorder import Recorder
@@ -35,7 +36,8 @@ class Watching:
         self.changes: list[Change] = []
         self.recorder = Recorder(store, self._committed)
         self._heard = heard
-        self.scheduler = Scheduler(source.name, width=width, rate=None, luck=luck)
+        self.pace = Pace(width=width, per_second=None, luck=luck)
+        self.scheduler = Scheduler(source.name, self.pace, luck=luck)
         self.sight = Sight(
             source.name,
             self.scheduler,
@@ -51,6 +53,7 @@ class Watching:
             memory=store,
             recorder=self.recorder,
             sight=self.sight,
+            pace=self.pace,
             rules=rules,
             now=clock.now,
             luck=luck,

@@ -18,6 +18,7 @@ from monitor.core.cadence import Limits
 from monitor.core.ending import Ending
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.reach import Cause, Standing
+from monitor.pace import Pace
 from monitor.poller import GONE_AFTER, SPREAD_PER_WATCH
 from monitor.ports import Look, Luck, Source
 from monitor.scheduler import Scheduler
@@ -27,7 +28,7 @@ GONE_APART: Final = 1.0
 """Seconds between two of the answers that know no such instance."""
 
 
-class Pace(Struct, frozen=True, kw_only=True):
+class Terms(Struct, frozen=True, kw_only=True):
     """How politely a source is asked; *rate* is looks a second, None for no limit."""
 
     width: int = 64
@@ -83,27 +84,26 @@ class Post:
         keys: Iterable[InstanceKey],
         vigil: Vigil,
         *,
-        pace: Pace,
+        terms: Terms,
         luck: Luck,
     ) -> None:
         def view(who: str) -> View:
-            return View(who, vigil.hearer, pace.patience.lost_after)
+            return View(who, vigil.hearer, terms.patience.lost_after)
 
         self._source = source
         self._vigil = vigil
         self._tracks = {key: Track(view(str(key))) for key in keys}
-        self._pace = pace
+        self._terms = terms
         self._luck = luck
         self._view = view(source.name)
-        self._throttles = 0
-        self._throttled_until = 0.0
-        width = min(pace.width, len(self._tracks))
-        self._scheduler = Scheduler(source.name, width=width, rate=pace.rate, luck=luck)
+        width = min(terms.width, len(self._tracks))
+        self._pace = Pace(width=width, per_second=terms.rate, luck=luck)
+        self._scheduler = Scheduler(source.name, self._pace, luck=luck)
 
     async def run(self) -> None:
         """Look until cancelled."""
         widest = (len(self._tracks) - 1) * SPREAD_PER_WATCH
-        spread = min(widest, self._pace.patience.spread)
+        spread = min(widest, self._terms.patience.spread)
         self._scheduler.spread(self._tracks, spread)
         await self._scheduler.run(self._visit)
 
@@ -117,6 +117,7 @@ class Post:
             track.failures += 1
             return self._failed(key, track, error)
         self._answered()
+        self._pace.succeeded()
         track.view.clear()
         track.failures = track.missing = 0
         if look.snapshot is not None:
@@ -141,7 +142,7 @@ class Post:
         self._vigil.saw(key, after, moved)
 
     def _next(self, key: InstanceKey, track: Track) -> float | None:
-        limits, snapshot = self._pace.limits, self._vigil[key].snapshot
+        limits, snapshot = self._terms.limits, self._vigil[key].snapshot
         if snapshot is None or not snapshot.finished:
             track.confirmed = False
             now = anyio.current_time()
@@ -158,6 +159,7 @@ class Post:
         self, key: InstanceKey, track: Track, error: errors.SourceError
     ) -> float:
         reason = str(error)
+        self._pace.failed(error)
         match error:
             case errors.Missing():
                 self._answered()
@@ -177,29 +179,15 @@ class Post:
         return self._retry(track)
 
     def _source_failed(self, error: errors.SourceError, reason: str) -> None:
-        if isinstance(error, errors.Throttled):
-            self._throttle(error)
         refused = isinstance(error, errors.Refused)
         if self._view.fail(Cause.AUTH if refused else Cause.UNREACHABLE, reason):
             how = Ending.REFUSED if refused else Ending.LOST
             self._vigil.lose(self._source.name, how, reason)
 
     def _answered(self) -> None:
-        self._throttles = 0
         self._view.clear()
-
-    def _throttle(self, error: errors.Throttled) -> None:
-        now = anyio.current_time()
-        # What was under way at the first refusal says nothing new.
-        if now >= self._throttled_until:
-            self._throttles += 1
-        pause = backoff.doubling(self._throttles)
-        if error.retry_after is not None:
-            pause = error.retry_after.total_seconds() + self._luck()
-        self._throttled_until = max(self._throttled_until, now + pause)
-        self._scheduler.throttle(pause)
 
     def _retry(self, track: Track) -> float:
         pause = backoff.full_jitter(track.failures, self._luck())
-        limits = self._pace.limits
+        limits = self._terms.limits
         return min(limits.cap, max(pause, limits.floor or 1.0))
