@@ -284,7 +284,8 @@ class Poller:
             if asking.runs(step):
                 async with self._pace.turn():
                     steps[number] = await self._grouped(track, step)
-        track.hosts_at = anyio.current_time()
+        if not self._ungrouped:
+            track.hosts_at = anyio.current_time()
         return Look(look.digest, structs.replace(base, steps=tuple(steps)))
 
     async def _grouped(self, track: Track, step: Step) -> Step:
@@ -292,7 +293,7 @@ class Poller:
             return await self._source.groups(track.watch.key, step, asking.NAMED)
         except errors.Garbled as error:
             # A server before 3.9 has no such call: ask for hosts from now on.
-            self._ungrouped = True
+            self._ungrouped = error.whole_source
             log.info("groups.unavailable", source=self._source.name, reason=str(error))
             return step
 
