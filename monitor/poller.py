@@ -8,23 +8,22 @@ and the cadence of the instance, never a snapshot. One poller per source.
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
-from math import inf
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import anyio
 import structlog
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from monitor import errors
-from monitor.core import asking, backoff, cadence, model, state, wording
-from monitor.core.asking import Depth, Outline
+from monitor.core import backoff, cadence, model, state, wording
 from monitor.core.cadence import Limits
-from monitor.core.model import InstanceKey, Snapshot, Step
+from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.state import Phase
 from monitor.core.watch import Watch
 from monitor.core.wording import Frame
+from monitor.looking import Looking, Memo
 from monitor.pace import Pace
-from monitor.ports import Head, Look, Luck, Memory, Now, Source
+from monitor.ports import Head, Luck, Memory, Now, Source
 from monitor.recorder import Decide, Recorder
 from monitor.sight import Sight
 
@@ -33,9 +32,6 @@ GONE_AFTER: Final = 3
 
 AT_ONCE: Final = 200
 """Removed watches that are ended together."""
-
-BLIND_AFTER: Final = 2
-"""Looks in a row that failed with hosts, until one without hosts is tried."""
 
 SPREAD_PER_WATCH: Final = 0.01
 """Seconds by which each added watch widens the spread of the first visits."""
@@ -69,49 +65,29 @@ class Rules(Struct, frozen=True, kw_only=True):
     locale: str = "en"
 
 
-class Track:
+class Track(Memo):
     """What is kept in memory of a watch between two visits."""
 
     __slots__ = (
-        "blind",
         "changed_at",
-        "confirmed",
-        "digest",
         "failures",
         "finished_at",
-        "hosts_at",
-        "light",
         "missing",
         "missing_at",
-        "outline",
         "pause",
         "stepped_at",
         "watch",
     )
 
     def __init__(self, watch: Watch, head: Head | None) -> None:
+        super().__init__()
         self.watch = watch
         self.pause = 1.0
-        self.failures = self.blind = 0
+        self.failures = 0
         self.missing = 0
         self.missing_at = 0.0
         self.changed_at = self.stepped_at = head.changed_at if head else None
         self.finished_at = head.finished_at if head else None
-        self.forget()
-
-    def forget(self) -> None:
-        """Take the next answer for news, whatever it says."""
-        self.digest = self.light = b""
-        self.outline: Outline | None = None
-        self.hosts_at = -inf
-        self.confirmed = False
-
-
-class Seen(NamedTuple):
-    """What one look brought; without a *snapshot* nothing had changed."""
-
-    look: Look
-    depth: Depth
 
 
 class Poller:
@@ -142,7 +118,7 @@ class Poller:
         self._remembered = False
         self._listing = anyio.Lock()
         self._unknown: set[tuple[str, int]] = set()
-        self._ungrouped = False
+        self._looking = Looking(source, pace, early=rules.early, known=self._known)
 
     def __len__(self) -> int:
         return len(self._tracks)
@@ -197,7 +173,7 @@ class Poller:
         if track is None:
             return None
         try:
-            seen = await self._look(track)
+            seen = await self._looking.look(key, track)
         except errors.SourceError as error:
             delay = await self._failed(track, error)
             if _over(track.watch, self._now()):
@@ -206,8 +182,9 @@ class Poller:
             if self._sight.troubled:
                 await self._sight.clear(key)
             track.failures = track.missing = 0
-            if seen.look.snapshot is not None:
-                await self._compare(track, seen, seen.look.snapshot)
+            if seen.snapshot is not None:
+                used = await self._compare(track, seen.snapshot)
+                seen.remember(track, used=used)
             delay = self._next(track)
         if delay is None:
             await self._retire(track)
@@ -215,102 +192,15 @@ class Poller:
             track.pause = delay
         return delay
 
-    async def _look(self, track: Track) -> Seen:
-        """Ask as little as will do, and all once something moved."""
-        depth = self._depth(track)
-        if depth is Depth.HOSTS:
-            return await self._look_at_hosts(track)
-        key, known = track.watch.key, track.outline
-        look = await self._source.look(key, track.light, hosts=False)
-        self._pace.succeeded()
-        if look.snapshot is not None and (known is None or known.moved(look.snapshot)):
-            async with self._pace.turn():
-                return await self._ask_hosts(track)
-        if depth is Depth.GROUPS:
-            look = await self._look_at_groups(track, look)
-        return Seen(look, depth)
-
-    def _depth(self, track: Track) -> Depth:
-        if not self._source.means.light:
-            return Depth.HOSTS
-        depth = asking.depth(
-            track.outline,
-            since_hosts=anyio.current_time() - track.hosts_at,
-            early=self._rules.early,
-            confirmed=track.confirmed,
-        )
-        groups = self._source.means.groups and not self._ungrouped
-        return Depth.HOSTS if depth is Depth.GROUPS and not groups else depth
-
-    async def _look_at_hosts(self, track: Track) -> Seen:
-        try:
-            seen = await self._ask_hosts(track)
-        except errors.Unavailable:
-            track.blind += 1
-            if track.blind < BLIND_AFTER or not self._source.means.light:
-                raise
-        else:
-            self._pace.succeeded()
-            return seen
-        # v3 has no words for containers and fails on them for ever; the job itself
-        # can be seen all the same. Source: bk-job ExecuteObject.java and
-        # EsbGetJobInstanceStatusV3ResourceImpl, read 2026-11.
-        async with self._pace.turn():
-            look = await self._source.look(track.watch.key, track.light, hosts=False)
-        if track.blind == BLIND_AFTER:
-            log.warning(
-                "hosts.unreadable",
-                key=str(track.watch.key),
-                remedy="where it runs in containers, use api: gateway-v4",
-            )
-        track.hosts_at = anyio.current_time()
-        return Seen(look, Depth.LIGHT)
-
-    async def _ask_hosts(self, track: Track) -> Seen:
-        look = await self._source.look(track.watch.key, track.digest)
-        track.blind = 0
-        track.hosts_at = anyio.current_time()
-        track.confirmed = track.finished_at is not None
-        return Seen(look, Depth.HOSTS)
-
-    async def _look_at_groups(self, track: Track, look: Look) -> Look:
-        """Ask how many hosts of the steps under way stand how, and who failed."""
-        known = await self._memory.load(str(track.watch.key))
-        base = look.snapshot or known.snapshot
-        if base is None:
-            return look
-        steps = [structs.replace(step, hosts={}, partial=True) for step in base.steps]
-        for number, step in enumerate(steps):
-            if asking.runs(step):
-                async with self._pace.turn():
-                    steps[number] = await self._grouped(track, step)
-        if not self._ungrouped:
-            track.hosts_at = anyio.current_time()
-        return Look(look.digest, structs.replace(base, steps=tuple(steps)))
-
-    async def _grouped(self, track: Track, step: Step) -> Step:
-        try:
-            return await self._source.groups(track.watch.key, step, asking.NAMED)
-        except errors.Garbled as error:
-            # A server before 3.9 has no such call: ask for hosts from now on.
-            self._ungrouped = error.whole_source
-            log.info("groups.unavailable", source=self._source.name, reason=str(error))
-            return step
-
-    async def _compare(self, track: Track, seen: Seen, snapshot: Snapshot) -> None:
+    async def _compare(self, track: Track, snapshot: Snapshot) -> bool:
         key, now = track.watch.key, self._now()
         frame = self._frame(track.watch, key)
         severity = track.watch.options.severity
         self._report_unknown(snapshot)
-        recorded = await self._record(
+        return await self._record(
             track,
             lambda known: state.seen(known, snapshot, frame, now, severity=severity),
         )
-        digest = seen.look.digest if recorded else b""
-        if seen.depth is Depth.HOSTS:
-            track.digest = digest
-        else:
-            track.light = digest
 
     async def _record(self, track: Track, decide: Decide) -> bool:
         key = track.watch.key
@@ -322,8 +212,7 @@ class Poller:
         if after is not None:
             track.changed_at, track.finished_at = after.changed_at, after.finished_at
             track.stepped_at = after.stepped_at
-            track.confirmed = track.confirmed and after.finished_at is not None
-            track.outline = asking.outline(after.snapshot) if after.snapshot else None
+            track.learn(after.snapshot)
         return after is not None
 
     def _next(self, track: Track) -> float | None:
@@ -346,6 +235,9 @@ class Poller:
         if settle is None:
             settle = self._rules.settle
         return since_finished >= max(settle, self._rules.least_settle)
+
+    async def _known(self, key: InstanceKey) -> Snapshot | None:
+        return (await self._memory.load(str(key))).snapshot
 
     async def _retire(self, track: Track) -> None:
         key = track.watch.key

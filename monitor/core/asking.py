@@ -58,6 +58,10 @@ def runs(step: Step) -> bool:
     return codes.run(step.status).meaning is Meaning.RUNNING
 
 
+def over(known: Outline) -> bool:
+    return codes.run(known.status).finished
+
+
 def _steps(snapshot: Snapshot) -> tuple[tuple[int, int, int], ...]:
     return tuple(
         (step.step_instance_id, step.status, step.execute_count)
@@ -76,7 +80,7 @@ def depth(
     """
     if known is None:
         return Depth.HOSTS
-    if codes.run(known.status).finished:
+    if over(known):
         return Depth.LIGHT if confirmed else Depth.HOSTS
     if known.running and early and since_hosts >= early:
         return Depth.GROUPS if known.vast else Depth.HOSTS

@@ -111,6 +111,7 @@ def _terms(settings: Settings, name: str) -> Terms:
         width=source.max_in_flight,
         rate=source.requests_per_second,
         limits=wiring.rules(settings, source).limits,
+        early=settings.polling.early_failures.total_seconds(),
         patience=wiring.patience(settings),
     )
 

@@ -18,9 +18,10 @@ from monitor.core.cadence import Limits
 from monitor.core.ending import Ending
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.reach import Cause, Standing
+from monitor.looking import Looking, Memo, Seen
 from monitor.pace import Pace
 from monitor.poller import GONE_AFTER, SPREAD_PER_WATCH
-from monitor.ports import Look, Luck, Source
+from monitor.ports import Luck, Source
 from monitor.scheduler import Scheduler
 from monitor.sight import Patience
 
@@ -29,11 +30,15 @@ GONE_APART: Final = 1.0
 
 
 class Terms(Struct, frozen=True, kw_only=True):
-    """How politely a source is asked; *rate* is looks a second, None for no limit."""
+    """How politely a source is asked; *rate* is looks a second, None for no limit.
+
+    *early*: seconds between two looks at the hosts of a running step.
+    """
 
     width: int = 64
     rate: float | None = None
     limits: Limits = Limits()
+    early: float = 30.0
     patience: Patience = Patience()
 
 
@@ -63,16 +68,24 @@ class View:
         return lost
 
 
-class Track(Struct):
+class Track(Memo):
     """What is kept of an instance between two looks."""
 
-    view: View
-    changed_at: float = 0.0
-    stepped_at: float = 0.0
-    confirmed: bool = False
-    digest: bytes = b""
-    failures: int = 0
-    missing: int = 0
+    __slots__ = (
+        "asked_twice",
+        "changed_at",
+        "failures",
+        "missing",
+        "stepped_at",
+        "view",
+    )
+
+    def __init__(self, view: View) -> None:
+        super().__init__()
+        self.view = view
+        self.changed_at = self.stepped_at = 0.0
+        self.asked_twice = False
+        self.failures = self.missing = 0
 
 
 class Post:
@@ -98,6 +111,9 @@ class Post:
         self._view = view(source.name)
         width = min(terms.width, len(self._tracks))
         self._pace = Pace(width=width, per_second=terms.rate, luck=luck)
+        self._looking = Looking(
+            source, self._pace, early=terms.early, known=self._known
+        )
         self._scheduler = Scheduler(source.name, self._pace, luck=luck)
 
     async def run(self) -> None:
@@ -112,25 +128,27 @@ class Post:
         if self._vigil[key].ending is not Ending.RUNNING:
             return None
         try:
-            look = await self._look(key, track.digest)
+            seen = await self._look(key, track)
         except errors.SourceError as error:
             track.failures += 1
             return self._failed(key, track, error)
         self._answered()
-        self._pace.succeeded()
         track.view.clear()
         track.failures = track.missing = 0
-        if look.snapshot is not None:
-            self._compare(key, track, look.snapshot)
-            track.digest = look.digest
+        if seen.snapshot is not None:
+            self._compare(key, track, seen.snapshot)
+            seen.remember(track, used=True)
         return self._next(key, track)
 
-    async def _look(self, key: InstanceKey, digest: bytes) -> Look:
+    async def _look(self, key: InstanceKey, track: Track) -> Seen:
         try:
-            return await self._source.look(key, digest)
+            return await self._looking.look(key, track)
         except errors.Refused:
             # A long wait may outlive a token: the source reads its file anew.
-            return await self._source.look(key, digest)
+            return await self._looking.look(key, track)
+
+    async def _known(self, key: InstanceKey) -> Snapshot | None:
+        return self._vigil[key].snapshot
 
     def _compare(self, key: InstanceKey, track: Track, seen: Snapshot) -> None:
         before = self._vigil[key].snapshot
@@ -139,18 +157,19 @@ class Post:
         now = anyio.current_time()
         track.changed_at = now if moved else track.changed_at
         track.stepped_at = now if transitions.stepped(moved) else track.stepped_at
+        track.learn(after)
         self._vigil.saw(key, after, moved)
 
     def _next(self, key: InstanceKey, track: Track) -> float | None:
         limits, snapshot = self._terms.limits, self._vigil[key].snapshot
         if snapshot is None or not snapshot.finished:
-            track.confirmed = False
+            track.asked_twice = False
             now = anyio.current_time()
             quiet, age = now - track.changed_at, now - track.stepped_at
             return cadence.interval(quiet, age, limits, self._luck())
-        if ending.unfinished_hosts(snapshot) and not track.confirmed:
+        if ending.unfinished_hosts(snapshot) and not track.asked_twice:
             # A torn read, maybe: JOB writes hosts, step and job one after the other.
-            track.confirmed = True
+            track.asked_twice = True
             return cadence.settling(0.0, limits, self._luck())
         self._vigil.end(key, ending.of(snapshot))
         return None
