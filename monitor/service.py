@@ -18,23 +18,19 @@ import anyio.to_thread
 import structlog
 from anyio.abc import TaskGroup
 
-from monitor import clock, errors, logs, wiring
+from monitor import clock, errors, logs, station, wiring
 from monitor.core import state, wording
 from monitor.core.message import Message
 from monitor.core.state import Change, Phase
 from monitor.core.wording import Frame
 from monitor.dispatcher import Dispatcher
-from monitor.job import source as job
 from monitor.notifier import Listener, Notifier
-from monitor.pace import Pace
-from monitor.poller import Poller
 from monitor.ports import Luck, Now, Sink
 from monitor.recorder import Recorder
-from monitor.scheduler import Scheduler
 from monitor.settings import secret
 from monitor.settings.model import Settings
-from monitor.sight import Sight
 from monitor.sinks import catalogue
+from monitor.station import Station
 from monitor.store import opening
 from monitor.store.group import Run
 from monitor.store.sql import SqlStore
@@ -117,9 +113,7 @@ class _House:
         self._luck = luck
         self._listing = Listing()
         self._recorder = Recorder(store, self._committed)
-        self._schedulers: dict[str, Scheduler] = {}
-        self._sights: dict[str, Sight] = {}
-        self._pollers: dict[str, Poller] = {}
+        self._stations: dict[str, Station] = {}
         self._dispatchers: list[Dispatcher] = []
         self._notifier: Notifier
 
@@ -150,7 +144,16 @@ class _House:
         for guest in self._guests:
             await self._add_sink(guest, lambda _: True)
         for name in self._settings.sources:
-            await self._add_source(stack, name)
+            self._stations[name] = await stack.enter_async_context(
+                station.opened(
+                    name,
+                    self._settings,
+                    self._store,
+                    self._recorder,
+                    now=self._now,
+                    luck=self._luck,
+                )
+            )
         self._notifier = Notifier(
             self._store,
             [
@@ -175,41 +178,6 @@ class _House:
         )
         self._dispatchers.append(dispatcher)
 
-    async def _add_source(self, stack: AsyncExitStack, name: str) -> None:
-        source = self._settings.sources[name]
-        config = wiring.source_config(name, source)
-        opened = await stack.enter_async_context(job.opened(config))
-        pace = Pace(
-            width=source.max_in_flight,
-            per_second=source.requests_per_second,
-            luck=self._luck,
-        )
-        scheduler = Scheduler(name, pace, luck=self._luck)
-        sight = Sight(
-            name,
-            scheduler,
-            memory=self._store,
-            recorder=self._recorder,
-            patience=wiring.patience(self._settings),
-            now=self._now,
-            luck=self._luck,
-            locale=self._settings.locale,
-        )
-        await sight.remember(await self._store.heads(name))
-        self._schedulers[name] = scheduler
-        self._sights[name] = sight
-        self._pollers[name] = Poller(
-            opened,
-            scheduler,
-            memory=self._store,
-            recorder=self._recorder,
-            sight=sight,
-            pace=pace,
-            rules=wiring.rules(self._settings, source),
-            now=self._now,
-            luck=self._luck,
-        )
-
     def _start_delivery(self, tasks: TaskGroup) -> None:
         for dispatcher in self._dispatchers:
             tasks.start_soon(dispatcher.run, name="dispatcher")
@@ -225,9 +193,8 @@ class _House:
             sinks=[sink.name for sink in self._settings.sinks],
         )
         tasks.start_soon(self._follow_files, name="watch list")
-        for name, scheduler in self._schedulers.items():
-            visit = self._pollers[name].visit
-            tasks.start_soon(scheduler.run, visit, name=f"scheduler {name}")
+        for one in self._stations.values():
+            one.start(tasks)
 
     async def _wait(
         self, load: Load, until: Until, reloading: Until
@@ -279,9 +246,8 @@ class _House:
     async def _watch(self, listing: Listing) -> None:
         self._report(listing)
         self._listing = listing
-        for name, poller in self._pollers.items():
-            watches = listing.watches.values()
-            await poller.watch(watch for watch in watches if watch.key.source == name)
+        for one in self._stations.values():
+            await one.watch(listing.watches.values())
 
     def _report(self, listing: Listing) -> None:
         changed = difference(self._listing, listing)
@@ -312,13 +278,13 @@ class _House:
                 await self._recorder.record(key, decide)
 
     def _frame(self, key: str) -> Frame:
-        poller = self._pollers.get(key.partition("/")[0])
-        if poller is None:
+        one = self._stations.get(key.partition("/")[0])
+        if one is None:
             return wording.frame_of(key, self._settings.locale)
-        return poller.frame(key)
+        return one.poller.frame(key)
 
     def _lost(self, source: str) -> bool:
-        return source in self._sights and self._sights[source].lost
+        return source in self._stations and self._stations[source].sight.lost
 
     def _committed(self, change: Change) -> None:
         self._notifier.changed(change)
