@@ -18,6 +18,7 @@ from monitor.simulator.timeline import (
     FILE,
     IGNORED,
     REFUSED,
+    ROLLING_WAITING,
     RUNNING,
     STOPPED,
     STOPPING,
@@ -122,6 +123,31 @@ def rolling_duplicates(cast: Cast) -> Moments:
     """One row per (batch, host), and no field says which batch."""
     again = [Row(cast.hosts[position], 11) for position in cast.failing]
     return _whole(cast, FAILED, (*cast.rows(9), *again), kind=FILE)
+
+
+def rolling(cast: Cast) -> Moments:
+    """Two batches, in the mode that ignores errors: 2 → 6 → 15 → 2 → 6, the job 3.
+
+    A batch has no rows before it begins; the job stays 2 in between.
+    """
+    half = (len(cast.hosts) + 1) // 2
+    ends = cast.ends(104)
+    first, second = ends[:half], ends[half:]
+    step = Step(name="roll out", rows=first)
+    over = IGNORED if cast.failing else SUCCESS
+    between = IGNORED if any(row.status != 9 for row in first) else ROLLING_WAITING
+    return [
+        _at(WAITING, replace(step, rows=())),
+        _at(RUNNING, replace(step, status=RUNNING, rows=_all(first, 7))),
+        _at(RUNNING, replace(step, status=between)),
+        _at(RUNNING, replace(step, status=ROLLING_WAITING)),
+        _at(RUNNING, replace(step, status=RUNNING, rows=(*first, *_all(second, 7)))),
+        _at(SUCCESS, replace(step, status=over, rows=ends)),
+    ]
+
+
+def _all(rows: Sequence[Row], status: int) -> tuple[Row, ...]:
+    return tuple(Row(row.host, status) for row in rows)
 
 
 def archived(cast: Cast) -> Moments:

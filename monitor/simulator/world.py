@@ -14,9 +14,11 @@ from monitor.simulator import scenarios
 from monitor.simulator.credentials import Credentials
 from monitor.simulator.faults import Fault, Switchboard
 from monitor.simulator.instance import Instance
+from monitor.simulator.question import scope
 from monitor.simulator.record import Record
 from monitor.simulator.scenarios import Parts
-from monitor.simulator.story import Canned, Flavour, Story
+from monitor.simulator.story import Canned, Flavour, Launch, Story
+from monitor.simulator.wording import Wording
 
 FIRST_ID: Final = 20000153
 
@@ -27,7 +29,8 @@ class World:
     """A world to be played in; all of it may be changed while it is served.
 
     *epoch* is the date of second 0, for printing alone. *credentials* of None
-    lets everybody in. *seed* decides all luck.
+    lets everybody in; *tenant* of None asks for no tenant header. *language* is
+    spoken to whom asks for none (JOB's own is zh-cn). *seed* decides all luck.
     """
 
     def __init__(
@@ -36,19 +39,25 @@ class World:
         credentials: Credentials | None = None,
         flavour: Flavour = Flavour.MODERN,
         speed: float = 1.0,
+        tenant: str | None = None,
+        language: str = "en",
         epoch: float = _MORNING_OF_2024_05_20,
         seed: int = 0,
         clock: Callable[[], float] = anyio.current_time,
     ) -> None:
         self.credentials = credentials
         self.flavour = flavour
+        self.tenant = tenant
+        self.language = language
         self.epoch = epoch
         self.forbidden: set[int] = set()
-        """Businesses that the caller may not see."""
+        """Numbers of the scopes that the caller may not see."""
 
         self.faults = Switchboard()
         self.record = Record()
         self.instances: dict[tuple[int, int], Instance] = {}
+        """By the number of the scope and the id, which is JOB's own for all scopes."""
+
         self.luck = Random(seed)  # noqa: S311 - weather, not secrets
         self._clock = clock
         self._speed = speed
@@ -67,12 +76,17 @@ class World:
         *,
         biz: int = 2,
         job_instance_id: int | None = None,
+        scope_type: str = "biz",
         parts: Parts = Parts(),  # noqa: B008 - frozen
         flavour: Flavour | None = None,
+        launch: Launch = Launch(),  # noqa: B008 - frozen
+        created: float | None = None,
     ) -> Instance:
-        """Begin *story* now, a built-in one by its name; return its instance.
+        """Begin *story*, a built-in one by its name; return its instance.
 
-        Without an id the next free one is taken; an id in use begins anew.
+        It begins at second *created* of the world, which may lie before 0; now if
+        that is None. *biz* is the number of the scope, whatever its type. Without
+        an id the next free one is taken; an id in use begins anew.
         """
         if isinstance(story, str):
             story = scenarios.story(story, parts)
@@ -83,13 +97,37 @@ class World:
             identifier,
             story=story,
             flavour=flavour or own or self.flavour,
-            began=self.now(),
+            began=self.now() if created is None else created,
+            kind=scope(biz, scope_type).kind,
+            launch=launch,
         )
         self.instances[biz, identifier] = instance
         return instance
 
-    def find(self, biz: int, job_instance_id: int) -> Instance | None:
-        return self.instances.get((biz, job_instance_id))
+    def find(
+        self, biz: int, job_instance_id: int, *, kind: str | None = None
+    ) -> Instance | None:
+        """Find an instance by the number of its scope, of any type or of *kind*."""
+        instance = self.instances.get((biz, job_instance_id))
+        if instance is None or kind not in {None, instance.kind}:
+            return None
+        return instance
+
+    def wording(self, instance: Instance) -> Wording:
+        story = instance.story
+        stringly = isinstance(story, Story) and story.stringly
+        shuffled = isinstance(story, Story) and story.shuffled
+        return Wording(
+            biz=instance.biz,
+            kind=instance.kind,
+            job_instance_id=instance.job_instance_id,
+            name=instance.name,
+            epoch=self.epoch + instance.began,
+            launch=instance.launch,
+            flavour=instance.flavour,
+            stringly=stringly,
+            shuffle=self.luck.shuffle if shuffled else None,
+        )
 
     def switch(self, faults: Iterable[Fault], *, on: Instance | None = None) -> None:
         """Replace the faults of the world, or those *on* one instance."""
