@@ -31,6 +31,8 @@ def source_config(name: str, source: SourceSettings) -> SourceConfig:
     return SourceConfig(
         name=name,
         url=source.url,
+        api=source.api,
+        system_api=source.system_api,
         credentials=lambda: credentials(source),
         credentials_in=source.credentials_in,
         language=source.language,

@@ -1,0 +1,86 @@
+"""The v4 API, through the gateway only: what is asked, what is said."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from monitor.core import model
+from monitor.core.model import HostId, InstanceKey, Snapshot
+from monitor.job import ask, instance, lenient, targets
+from monitor.job.ask import Ask
+from monitor.job.targets import Int, Ip
+from monitor.ports import Means
+
+_CONTAINER_ID: Final = 128
+
+
+class _Host(Struct, gc=False):
+    # Source: bk-job V4JobInstanceStatusResp.java, read 2026-11: ipv6 is sent where
+    # there is one, and documented nowhere.
+    ip: Ip | None = None
+    ipv6: Ip | None = None
+    bk_cloud_id: Int | None = None
+    bk_host_id: Int | None = None
+
+
+class _Container(Struct, gc=False):
+    id: Int | None = None
+    container_id: Any = None
+    name: Any = None
+
+
+class _Object(Struct, gc=False):
+    """Type 1 is a host and 2 a container; the one or the other is there."""
+
+    resource_id: Any = None
+    host: _Host | None = None
+    container: _Container | None = None
+
+
+class _Row(Struct, gc=False):
+    status: Int
+    execute_object: _Object
+    exit_code: Any = None
+    tag: Any = None
+
+
+_STATUS: Final = msgspec.json.Decoder(instance.Data[_Row], strict=False)
+
+
+class V4:
+    # Source: bk-job EsbGetJobInstanceListV4Resource.java, read 2026-11: a list of
+    # 200 rows at most; V4BatchGet…Request.java: logs of 50 hosts or containers.
+    means: Final = Means(light=True, page=200, tails=50)
+
+    def look(self, key: InstanceKey, *, hosts: bool) -> Ask:
+        fields = ask.instance(key)
+        if hosts:
+            fields["return_execute_object_result"] = True
+        return Ask("status", "get_job_instance_status", fields)
+
+    def snapshot(self, data: Raw, key: InstanceKey, *, hosts: bool) -> Snapshot:
+        return instance.snapshot(data, key, _STATUS, _named, asked=hosts)
+
+
+def _named(rows: Sequence[_Row]) -> Sequence[tuple[HostId, _Row]]:
+    hosts = [row.execute_object.host for row in rows]
+    targets.checked(host.ip or host.ipv6 for host in hosts if host)
+    return [(_host_id(row.execute_object), row) for row in rows]
+
+
+def _host_id(target: _Object) -> HostId:
+    if target.container:
+        return _container_id(target.container, target.resource_id)
+
+    host = target.host or _Host()
+    number = host.bk_host_id or lenient.number(target.resource_id)
+    return model.host_id(host.ip or host.ipv6, host.bk_cloud_id or 0, number)
+
+
+def _container_id(container: _Container, resource_id: object) -> HostId:
+    number = container.id or lenient.number(resource_id) or 0
+    # A space ends it within a host id.
+    runtime_id = lenient.words(container.container_id, _CONTAINER_ID).replace(" ", "")
+    return model.container_id(number, runtime_id, lenient.words(container.name))
