@@ -20,8 +20,8 @@ from monitor.core.model import InstanceKey, Snapshot, Step
 from monitor.pace import Pace
 from monitor.ports import Look, Source
 
-BLIND_AFTER: Final = 2
-"""Looks in a row that failed with hosts, until one without hosts is tried."""
+BLIND_AFTER: Final = 4
+"""Looks in a row that failed with hosts, until one without hosts is believed."""
 
 Known = Callable[[InstanceKey], Awaitable[Snapshot | None]]
 
@@ -94,7 +94,9 @@ class Looking:
         """Look once, with up to three requests; raises an ``errors.SourceError``."""
         depth = self._depth(memo)
         if depth is Depth.HOSTS:
-            return await self._with_hosts(key, memo)
+            seen = await self._with_hosts(key, memo)
+            self._pace.succeeded()
+            return seen
         look = await self._source.look(key, memo.light, hosts=False)
         self._pace.succeeded()
         moved = look.snapshot is not None and (
@@ -102,7 +104,7 @@ class Looking:
         )
         if moved:
             async with self._pace.turn():
-                return await self._ask(key, memo)
+                return await self._with_hosts(key, memo, look)
         if depth is Depth.GROUPS:
             look = await self._counted(key, memo, look)
         return Seen(look.snapshot, look.digest, depth)
@@ -120,27 +122,28 @@ class Looking:
         countable = means.groups and not self._ungrouped
         return Depth.HOSTS if depth is Depth.GROUPS and not countable else depth
 
-    async def _with_hosts(self, key: InstanceKey, memo: Memo) -> Seen:
+    async def _with_hosts(
+        self, key: InstanceKey, memo: Memo, light: Look | None = None
+    ) -> Seen:
         try:
-            seen = await self._ask(key, memo)
-        except errors.Unavailable:
+            return await self._ask(key, memo)
+        except errors.Unavailable as error:
             memo.blind += 1
             if memo.blind < BLIND_AFTER or not self._source.means.light:
                 raise
-        else:
-            self._pace.succeeded()
-            return seen
+            self._pace.failed(error)
         # v3 has no words for containers and fails on them for ever; the job itself
         # can be seen all the same. Source: bk-job ExecuteObject.java and
         # EsbGetJobInstanceStatusV3ResourceImpl, read 2026-11.
-        async with self._pace.turn():
-            look = await self._source.look(key, memo.light, hosts=False)
+        if light is None:
+            async with self._pace.turn():
+                light = await self._source.look(key, memo.light, hosts=False)
         if memo.blind == BLIND_AFTER:
             remedy = "where it runs in containers, use api: gateway-v4"
             log.warning("hosts.unreadable", key=str(key), remedy=remedy)
         memo.hosts_at = anyio.current_time()
-        memo.hurried = False
-        return Seen(look.snapshot, look.digest, Depth.LIGHT)
+        memo.hurried, memo.confirmed = False, True
+        return Seen(light.snapshot, light.digest, Depth.LIGHT)
 
     async def _ask(self, key: InstanceKey, memo: Memo) -> Seen:
         ended = memo.outline is not None and asking.over(memo.outline)
