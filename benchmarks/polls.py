@@ -26,12 +26,13 @@ import anyio
 import msgspec
 
 from monitor import clock
+from monitor.agenda import Rules
 from monitor.core.cadence import Limits
 from monitor.core.model import InstanceKey
 from monitor.core.watch import Place, Watch
 from monitor.job import source as job
 from monitor.pace import Pace
-from monitor.poller import Poller, Rules
+from monitor.poller import Poller
 from monitor.recorder import Recorder
 from monitor.scheduler import Scheduler
 from monitor.sight import Patience, Sight

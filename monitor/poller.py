@@ -6,26 +6,26 @@ and the cadence of the instance, never a snapshot. One poller per source.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import anyio
 import structlog
-from msgspec import Struct
 
-from monitor import errors
-from monitor.core import backoff, cadence, model, state, wording
-from monitor.core.cadence import Limits
+from monitor import agenda, errors
+from monitor.agenda import Agenda, Learning, Rules, Untaught
+from monitor.core import backoff, model, state, wording
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.state import Phase
 from monitor.core.watch import Watch
 from monitor.core.wording import Frame
-from monitor.looking import Looking, Memo
+from monitor.looking import Looking
 from monitor.pace import Pace
 from monitor.ports import Head, Luck, Memory, Now, Source
 from monitor.recorder import Decide, Recorder
 from monitor.sight import Sight
+from monitor.tracks import Plan, Track, Tracks
 
 GONE_AFTER: Final = 3
 """Answers in a row that know no such instance, until it is believed gone."""
@@ -39,57 +39,6 @@ SPREAD_PER_WATCH: Final = 0.01
 log = structlog.get_logger()
 
 
-class Plan(Protocol):
-    """The scheduler, as far as watches come and go."""
-
-    def spread(self, keys: Iterable[InstanceKey], seconds: float) -> None: ...
-    def drop(self, key: InstanceKey) -> None: ...
-
-
-class Rules(Struct, frozen=True, kw_only=True):
-    """*gone_apart*, *spread* and *early* are seconds.
-
-    *early*: how often to ask for the hosts of a running step; 0: never.
-
-    *least_settle* holds whatever a watch says: an end must be confirmed and told
-    before the instance is retired.
-    """
-
-    limits: Limits = Limits()
-    settle: timedelta = timedelta(minutes=30)
-    least_settle: timedelta = timedelta(seconds=5)
-    gone_apart: float = 60.0
-    spread: float = 10.0
-    early: float = 30.0
-    web_url: str | None = None
-    locale: str = "en"
-
-
-class Track(Memo):
-    """What is kept in memory of a watch between two visits."""
-
-    __slots__ = (
-        "changed_at",
-        "failures",
-        "finished_at",
-        "missing",
-        "missing_at",
-        "pause",
-        "stepped_at",
-        "watch",
-    )
-
-    def __init__(self, watch: Watch, head: Head | None) -> None:
-        super().__init__()
-        self.watch = watch
-        self.pause = 1.0
-        self.failures = 0
-        self.missing = 0
-        self.missing_at = 0.0
-        self.changed_at = self.stepped_at = head.changed_at if head else None
-        self.finished_at = head.finished_at if head else None
-
-
 class Poller:
     def __init__(
         self,
@@ -101,6 +50,7 @@ class Poller:
         sight: Sight,
         pace: Pace,
         rules: Rules,
+        learning: Learning | None = None,
         now: Now,
         luck: Luck,
     ) -> None:
@@ -113,29 +63,31 @@ class Poller:
         self._rules = rules
         self._now = now
         self._luck = luck
-        self._tracks: dict[InstanceKey, Track] = {}
+        self.tracks = Tracks(plan, cap=rules.limits.cap, luck=luck)
         self._retired: set[InstanceKey] = set()
         self._remembered = False
         self._listing = anyio.Lock()
         self._unknown: set[tuple[str, int]] = set()
+        self._learning = learning or Untaught()
+        self._agenda = Agenda(rules, self._learning, now=now, luck=luck)
         self._looking = Looking(source, pace, early=rules.early, known=self._known)
 
     def __len__(self) -> int:
-        return len(self._tracks)
+        return len(self.tracks)
 
     async def watch(self, watches: Iterable[Watch]) -> None:
         """Watch exactly *watches*; what was watched before keeps its schedule."""
         now = self._now()
-        wanted = {watch.key: watch for watch in watches if not _over(watch, now)}
+        wanted = {watch.key: watch for watch in watches if not agenda.over(watch, now)}
         async with self._listing:
             heads = {} if self._remembered else await self._remember()
-            for key in wanted.keys() & self._tracks.keys():
-                _renew(self._tracks[key], wanted[key])
-            added = wanted.keys() - self._tracks.keys() - self._retired
+            for key in wanted.keys() & self.tracks.keys():
+                _renew(self.tracks[key], wanted[key])
+            added = wanted.keys() - self.tracks.keys() - self._retired
             self._follow([wanted[key] for key in added], heads)
-            known = self._tracks.keys() | self._retired | heads.keys()
+            known = self.tracks.keys() | self._retired | heads.keys()
             await self._unwatch(known - wanted.keys())
-            await self._sight.keep(self._tracks)
+            await self._sight.keep(self.tracks)
 
     async def _remember(self) -> dict[InstanceKey, Head]:
         """Take up which instances are watched or retired; once, for it may be long."""
@@ -154,14 +106,14 @@ class Poller:
         self, added: Iterable[Watch], heads: Mapping[InstanceKey, Head]
     ) -> None:
         new = {watch.key: Track(watch, heads.get(watch.key)) for watch in added}
-        self._tracks |= new
+        self.tracks.follow(new)
         self._plan.spread(new, min(self._rules.spread, len(new) * SPREAD_PER_WATCH))
 
     async def _unwatch(self, keys: Iterable[InstanceKey]) -> None:
         for some in _batched(keys, AT_ONCE):
             async with anyio.create_task_group() as tasks:
                 for key in some:
-                    track = self._tracks.pop(key, None)
+                    track = self.tracks.pop(key, None)
                     self._retired.discard(key)
                     self._plan.drop(key)
                     watch = track.watch if track else None
@@ -169,14 +121,14 @@ class Poller:
 
     async def visit(self, key: InstanceKey) -> float | None:
         """Look once; say in how many seconds to look again, None for never."""
-        track = self._tracks.get(key)
+        track = self.tracks.get(key)
         if track is None:
             return None
         try:
             seen = await self._looking.look(key, track)
         except errors.SourceError as error:
             delay = await self._failed(track, error)
-            if _over(track.watch, self._now()):
+            if agenda.over(track.watch, self._now()):
                 delay = None
         else:
             if self._sight.troubled:
@@ -185,7 +137,7 @@ class Poller:
             if seen.snapshot is not None:
                 used = await self._compare(track, seen.snapshot)
                 seen.remember(track, used=used)
-            delay = self._next(track)
+            delay = self._agenda.next(track)
         if delay is None:
             await self._retire(track)
         else:
@@ -206,35 +158,33 @@ class Poller:
         key = track.watch.key
 
         def decide_if_watched(known: state.State) -> state.Change | None:
-            return decide(known) if self._tracks.get(key) is track else None
+            return decide(known) if self.tracks.get(key) is track else None
 
         after = await self._recorder.record(str(key), decide_if_watched)
         if after is not None:
-            track.changed_at, track.finished_at = after.changed_at, after.finished_at
-            track.stepped_at = after.stepped_at
-            track.learn(after.snapshot)
+            self._take_note(track, after)
         return after is not None
 
-    def _next(self, track: Track) -> float | None:
-        """Say in how many seconds to look again; None: it is time to retire."""
-        now, limits = self._now(), self._rules.limits
-        finished = track.finished_at
-        if _over(track.watch, now) or (
-            finished and self._settled(track, now - finished)
-        ):
-            return None
-        if finished:
-            since = (now - finished).total_seconds()
-            return cadence.settling(since, limits, self._luck())
-        quiet = (now - (track.changed_at or now)).total_seconds()
-        age = (now - (track.stepped_at or now)).total_seconds()
-        return cadence.interval(quiet, age, limits, self._luck())
+    def _take_note(self, track: Track, after: state.State) -> None:
+        known, now = after.snapshot, self._now()
+        ended = after.finished_at is not None and track.finished_at is None
+        seen_running = track.outline is not None
+        track.changed_at, track.finished_at = after.changed_at, after.finished_at
+        track.stepped_at = after.stepped_at
+        track.learn(known)
+        if known is not None:
+            track.place(known, now)
+        if ended and seen_running and known is not None:
+            self._learn(track, known, now)
 
-    def _settled(self, track: Track, since_finished: timedelta) -> bool:
-        settle = track.watch.options.settle
-        if settle is None:
-            settle = self._rules.settle
-        return since_finished >= max(settle, self._rules.least_settle)
+    def _learn(self, track: Track, known: Snapshot, now: datetime) -> None:
+        """Learn from an end that was seen: how long it took, how late we were."""
+        if known.started_at is None or known.ended_at is None:
+            return
+        # A job that was retried has run for longer than its like.
+        if not any(step.execute_count for step in known.steps):
+            seconds = (known.ended_at - known.started_at).total_seconds()
+            self._learning.saw_end(track.kinds, max(0.0, seconds))
 
     async def _known(self, key: InstanceKey) -> Snapshot | None:
         return (await self._memory.load(str(key))).snapshot
@@ -242,8 +192,8 @@ class Poller:
     async def _retire(self, track: Track) -> None:
         key = track.watch.key
         # A visit may outlive its watch, which has been ended by then.
-        if self._tracks.get(key) is track:
-            del self._tracks[key]
+        if self.tracks.get(key) is track:
+            del self.tracks[key]
             # Whose end date passed while it ran comes back with a later one.
             if track.finished_at:
                 self._retired.add(key)
@@ -291,7 +241,7 @@ class Poller:
         await self._record(track, lambda known: state.gone(known, frame, moment))
         # Should it be known again, that is news even if the answer is an old one.
         track.forget()
-        return self._next(track)
+        return self._agenda.next(track)
 
     def _retry(self, track: Track) -> float:
         return self._within_limits(backoff.full_jitter(track.failures, self._luck()))
@@ -315,7 +265,7 @@ class Poller:
         instance = model.read_key(key)
         if instance is None:
             return wording.frame_of(key, self._rules.locale)
-        track = self._tracks.get(instance)
+        track = self.tracks.get(instance)
         return self._frame(track.watch if track else None, instance)
 
     def _frame(self, watch: Watch | None, key: InstanceKey) -> Frame:
@@ -335,10 +285,6 @@ def _renew(track: Track, watch: Watch) -> None:
         # What holds is to be judged anew, even if the answer is an old one.
         track.forget()
     track.watch = watch
-
-
-def _over(watch: Watch, now: datetime) -> bool:
-    return watch.options.until is not None and now >= watch.options.until
 
 
 T = TypeVar("T")

@@ -8,12 +8,12 @@ from datetime import timedelta
 from typing import Final
 
 from monitor import errors
+from monitor.agenda import Rules
 from monitor.core import matchers, telling
 from monitor.core.cadence import Limits
 from monitor.core.message import Kind, Message
 from monitor.job.source import SourceConfig
 from monitor.notifier import Listener, Pauses
-from monitor.poller import Rules
 from monitor.settings import secret
 from monitor.settings.model import AlertSettings, Settings, SourceSettings
 from monitor.sight import Patience

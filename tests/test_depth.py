@@ -8,9 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor import errors
+from monitor.agenda import Rules
 from monitor.core.cadence import Limits
 from monitor.core.model import InstanceKey, Snapshot, host_id
-from monitor.poller import Rules
 from tests.support import stores
 from tests.support.answers import (
     FAILED,

@@ -13,13 +13,13 @@ from typing import Any, Final
 import anyio
 import msgspec
 
+from monitor.agenda import Rules
 from monitor.core.cadence import Limits
 from monitor.core.message import Message
 from monitor.core.model import InstanceKey
 from monitor.job import source as job
 from monitor.job.ask import Api
 from monitor.job.source import JobSource, SourceConfig
-from monitor.poller import Rules
 from monitor.simulator.instance import Instance
 from monitor.simulator.scenarios import Parts
 from monitor.simulator.server import serving

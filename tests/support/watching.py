@@ -5,11 +5,12 @@ from contextlib import asynccontextmanager
 
 import anyio
 
+from monitor.agenda import Rules
 from monitor.core.message import Message
 from monitor.core.state import Change
 from monitor.core.watch import Watch
 from monitor.pace import Pace
-from monitor.poller import Poller, Rules
+from monitor.poller import Poller
 from monitor.ports import Luck, Source
 from monitor.recorder import Recorder
 from monitor.scheduler import Scheduler
