@@ -80,5 +80,8 @@ async def running(
             )
 
         tasks.start_soon(serve)
+        # Virtual time runs on while the watch list is read in a worker thread.
+        while watch_list is None and len(heard.events) < len(world.instances):  # noqa: ASYNC110
+            await anyio.sleep(1)
         yield heard
         stop.set()
