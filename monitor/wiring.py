@@ -15,10 +15,16 @@ from monitor.core.message import Kind, Message
 from monitor.job.source import SourceConfig
 from monitor.notifier import Listener, Pauses
 from monitor.settings import secret
-from monitor.settings.model import AlertSettings, Settings, SourceSettings
+from monitor.settings.model import (
+    AlertSettings,
+    Settings,
+    SourceSettings,
+    WebSettings,
+)
 from monitor.sight import Patience
 from monitor.sinks.catalogue import SinkConfig
 from monitor.sinks.config import LogConfig
+from monitor.web.config import WebConfig
 
 STARTUP_SPREAD: Final = 10.0
 """Seconds over which first visits are spread, at most."""
@@ -130,3 +136,15 @@ def listeners(settings: Settings) -> list[Listener]:
 def _listener(sink: SinkConfig) -> Listener:
     wanted = sink.matchers
     return Listener(sink.name, lambda traits: matchers.all_match(wanted, traits))
+
+
+def web_config(web: WebSettings) -> WebConfig:
+    return WebConfig(
+        host=web.listen.host,
+        port=web.listen.port,
+        token=lambda: secret.reveal(web.token, web.token_file),
+        callback_token=lambda: secret.reveal(
+            web.callback_token, web.callback_token_file
+        ),
+        allow_hosts=web.allow_hosts,
+    )
