@@ -19,8 +19,8 @@ from aiohttp.typedefs import Handler
 from monitor import errors
 from monitor.metering import Meter
 from monitor.web import callback, gate, metrics
-from monitor.web.callback import Callbacks
 from monitor.web.config import WebConfig
+from monitor.web.hints import Callbacks
 
 Ready = Callable[[], bool]
 
@@ -31,7 +31,11 @@ _AT_THE_END: Final = 1.0
 """Seconds that requests under way have when the server closes."""
 
 _LINGER: Final = 2.0
-_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Server": "job-monitor",  # and not which versions of what
+}
 _KEPT: Final = ("Allow", "WWW-Authenticate")
 
 _WHY: Final = {

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from monitor.metering import Meter, Sample
 from monitor.web import server
-from monitor.web.callback import Callbacks
 from monitor.web.config import WebConfig
+from monitor.web.hints import Callbacks
 
 ANY = "t"
 JSON = {"Content-Type": "application/json"}

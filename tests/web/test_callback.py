@@ -36,6 +36,13 @@ async def test_an_instance_that_nobody_watches_is_answered_no_differently() -> N
     assert (known.status, known.body) == (unknown.status, unknown.body)
 
 
+async def test_no_connection_is_left_that_might_be_stale_when_it_is_used() -> None:
+    async with serving(Queue(7)) as site:
+        answer = await site.calls_back(SENT)
+
+    assert answer.headers["connection"] == "close"
+
+
 async def test_an_early_callback_is_made_good_when_the_watch_comes() -> None:
     queue = Queue()
     async with serving(queue) as site:

@@ -1,5 +1,5 @@
 from monitor.web.allowance import BURST, RATE
-from monitor.web.callback import Callbacks
+from monitor.web.hints import Callbacks
 from tests.web.serving import Queue
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from monitor import errors
 from monitor.web import server
-from monitor.web.callback import Callbacks
 from monitor.web.config import WebConfig
+from monitor.web.hints import Callbacks
 from tests.web.serving import Queue, config, serving
 
 
@@ -38,11 +38,12 @@ async def test_an_unknown_path_is_a_problem(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/nowhere"])
-async def test_nothing_is_kept_by_caches(path: str) -> None:
+async def test_nothing_is_kept_by_caches_or_says_what_runs(path: str) -> None:
     async with serving() as site:
         answer = await site.get(path)
 
     assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["server"] == "job-monitor"
 
 
 @pytest.mark.parametrize(
