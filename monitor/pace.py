@@ -8,6 +8,7 @@ before visits that have not begun, and the rate holds all the same.
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from math import inf
 from typing import Final
 
 import anyio
@@ -49,6 +50,17 @@ class Pace:
     def strained(self) -> bool:
         """Whether the last answer was a throttle."""
         return self._throttles > 0
+
+    @property
+    def tokens(self) -> float:
+        """How many requests may begin now; infinite where no rate is known."""
+        if self.slots.rate == inf:
+            return inf
+        saved = anyio.current_time() - self.slots.ready_at
+        most = self.width.limit - self.in_flight
+        return max(
+            0.0, min(most, saved * self.slots.rate, rate.SAVED * self.slots.rate)
+        )
 
     def begin(self, now: float) -> None:
         self.slots.take(now)

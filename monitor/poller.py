@@ -5,7 +5,7 @@ and events together. What goes wrong with a visit moves the sight of the source
 and the cadence of the instance, never a snapshot. One poller per source.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
 from typing import Final, TypeVar
@@ -40,6 +40,8 @@ log = structlog.get_logger()
 
 
 class Poller:
+    """*detected* hears by how many seconds each end was seen after JOB's own time."""
+
     def __init__(
         self,
         source: Source,
@@ -51,6 +53,7 @@ class Poller:
         pace: Pace,
         rules: Rules,
         learning: Learning | None = None,
+        detected: Callable[[float], None] = lambda _: None,
         now: Now,
         luck: Luck,
     ) -> None:
@@ -68,6 +71,7 @@ class Poller:
         self._remembered = False
         self._listing = anyio.Lock()
         self._unknown: set[tuple[str, int]] = set()
+        self._detected = detected
         self._learning = learning or Untaught()
         self._agenda = Agenda(rules, self._learning, now=now, luck=luck)
         self._looking = Looking(source, pace, early=rules.early, known=self._known)
@@ -179,7 +183,10 @@ class Poller:
 
     def _learn(self, track: Track, known: Snapshot, now: datetime) -> None:
         """Learn from an end that was seen: how long it took, how late we were."""
-        if known.started_at is None or known.ended_at is None:
+        if known.ended_at is None:
+            return
+        self._detected(max(0.0, (now - known.ended_at).total_seconds()))
+        if known.started_at is None:
             return
         # A job that was retried has run for longer than its like.
         if not any(step.execute_count for step in known.steps):

@@ -5,10 +5,11 @@ enforces the order of construction, the exit stack the order of closing.
 """
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from datetime import timedelta
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Never
 
@@ -18,17 +19,18 @@ import anyio.to_thread
 import structlog
 from anyio.abc import TaskGroup
 
-from monitor import clock, errors, logs, station, wiring
+from monitor import clock, errors, logs, metering, station, wiring
 from monitor.core import state, wording
 from monitor.core.message import Message
 from monitor.core.state import Change, Phase
 from monitor.core.wording import Frame
 from monitor.dispatcher import Dispatcher
+from monitor.metering import Sample
 from monitor.notifier import Listener, Notifier
 from monitor.ports import Luck, Now, Sink
 from monitor.recorder import Recorder
 from monitor.settings import secret
-from monitor.settings.model import Settings
+from monitor.settings.model import Settings, WebSettings
 from monitor.sinks import catalogue
 from monitor.station import Station
 from monitor.store import opening
@@ -36,6 +38,7 @@ from monitor.store.group import Run
 from monitor.store.sql import SqlStore
 from monitor.watchlist.files import Files
 from monitor.watchlist.listing import Listing, difference
+from monitor.web.hints import Callbacks
 
 Until = Callable[[], Awaitable[None]]
 Load = Callable[[], Settings]
@@ -116,12 +119,16 @@ class _House:
         self._stations: dict[str, Station] = {}
         self._dispatchers: list[Dispatcher] = []
         self._notifier: Notifier
+        self._callbacks = Callbacks(self._hint)
+        self._ready = False
 
     async def live(
         self, stack: AsyncExitStack, load: Load, until: Until, reloading: Until
     ) -> Settings | None:
         """Run until told to stop (None) or until other settings are to be used."""
         await self._build(stack)
+        if self._settings.web is not None:
+            await self._open_web(stack, self._settings.web)
         again: Settings | None = None
         async with anyio.create_task_group() as delivery:
             self._start_delivery(delivery)
@@ -129,7 +136,9 @@ class _House:
                 await self._start_intake(intake)
                 # Not sooner: who wants what depends on the labels of the watches.
                 delivery.start_soon(self._notifier.run, name="notifier")
+                self._ready = True
                 again = await self._wait(load, until, reloading)
+                self._ready = False
                 intake.cancel_scope.cancel()
             log.info("service.stopping")
             await self._drain()
@@ -178,6 +187,25 @@ class _House:
         )
         self._dispatchers.append(dispatcher)
 
+    async def _open_web(self, stack: AsyncExitStack, web: WebSettings) -> None:
+        # Who does not listen needs no server.
+        from monitor.web import server  # noqa: PLC0415
+
+        opened = server.serving(
+            wiring.web_config(web),
+            callbacks=self._callbacks,
+            meters=[self, self._callbacks, *self._stations.values()],
+            ready=lambda: self._ready,
+        )
+        log.info("web.listening", url=await stack.enter_async_context(opened))
+
+    def samples(self) -> Iterator[Sample]:
+        """Be the meter of what only the house knows."""
+        yield from metering.build(metadata.version("job-monitor"))
+
+    def _hint(self, job_instance_id: int) -> int:
+        return sum(one.hint(job_instance_id) for one in self._stations.values())
+
     def _start_delivery(self, tasks: TaskGroup) -> None:
         for dispatcher in self._dispatchers:
             tasks.start_soon(dispatcher.run, name="dispatcher")
@@ -220,16 +248,13 @@ class _House:
     async def _reload(self, load: Load) -> Settings | None:
         """Read everything anew; give other settings if there are any."""
         try:
-            again = load()
+            again = self._bound(load())
             secrets = _secrets(again)
         except errors.Misconfigured as refused:
             log.warning("configuration.refused", faults=refused.faults)
             return None
 
         logs.protect(secrets)
-        if again.store != self._settings.store:
-            log.warning("configuration.needs_restart", key="store")
-            again = again.model_copy(update={"store": self._settings.store})
         if again != self._settings or secrets != self._secrets:
             log.info("configuration.changed")
             return again
@@ -237,6 +262,18 @@ class _House:
         await self._watch(await anyio.to_thread.run_sync(self._files.read))
         log.info("configuration.unchanged")
         return None
+
+    def _bound(self, again: Settings) -> Settings:
+        """Keep what only a restart changes."""
+        old, new = self._settings.web, again.web
+        if again.store != self._settings.store:
+            log.warning("configuration.needs_restart", key="store")
+            again = again.model_copy(update={"store": self._settings.store})
+        if old and new and old.listen != new.listen:
+            log.warning("configuration.needs_restart", key="web.listen")
+            # All of it: the other address may be fit for having no token.
+            again = again.model_copy(update={"web": old})
+        return again
 
     async def _follow_files(self) -> None:
         async with aclosing(self._files.changes()) as listings:
@@ -248,6 +285,7 @@ class _House:
         self._listing = listing
         for one in self._stations.values():
             await one.watch(listing.watches.values())
+        self._callbacks.watches_added(anyio.current_time())
 
     def _report(self, listing: Listing) -> None:
         changed = difference(self._listing, listing)

@@ -4,15 +4,16 @@ A part of the composition root: straight lines, no decisions. What is here lives
 long as one configuration.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 
 from anyio.abc import TaskGroup
 
-from monitor import wiring
+from monitor import metering, wiring
 from monitor.core.watch import Watch
 from monitor.job import source as job
 from monitor.job.source import JobSource
+from monitor.metering import Histogram, Sample
 from monitor.pace import Pace
 from monitor.poller import Poller
 from monitor.ports import Luck, Now
@@ -43,7 +44,11 @@ class Station:
             per_second=configured.requests_per_second,
             luck=luck,
         )
-        self.scheduler = Scheduler(name, self.pace, luck=luck)
+        self.lateness = Histogram(metering.LATENESS)
+        self.delay = Histogram(metering.DELAY)
+        self.scheduler = Scheduler(
+            name, self.pace, luck=luck, late=self.lateness.observe
+        )
         self.sight = Sight(
             name,
             self.scheduler,
@@ -62,9 +67,25 @@ class Station:
             sight=self.sight,
             pace=self.pace,
             rules=wiring.rules(settings, configured),
+            detected=self.delay.observe,
             now=now,
             luck=luck,
         )
+
+    def hint(self, job_instance_id: int) -> int:
+        """Move who has this id to the front; say how many there are."""
+        tracks = self.poller.tracks
+        return sum(map(tracks.hint, [*tracks.named(self.name, job_instance_id)]))
+
+    def samples(self) -> Iterator[Sample]:
+        """Satisfies ``metering.Meter``."""
+        yield from metering.calls(self.name, self.source.calls)
+        yield from metering.throttled(self.name, self.pace.throttled)
+        yield from metering.tokens(self.name, self.pace.tokens)
+        yield from metering.lateness(self.name, self.lateness)
+        yield from metering.detection_delay(self.name, self.delay)
+        yield from metering.watched(self.name, len(self.poller))
+        yield from metering.source_up(self.name, up=not self.sight.lost)
 
     async def watch(self, watches: Iterable[Watch]) -> None:
         """Watch those of *watches* that are of this source, and no others."""
