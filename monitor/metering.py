@@ -69,8 +69,8 @@ class Histogram:
 LATENESS: Final = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 DELAY: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
 
-ENDPOINTS: Final = ("look", "groups", "page", "tails")
-"""The calls of ``ports.Source``."""
+ENDPOINTS: Final = ("status", "groups", "list", "logs")
+"""What JOB is asked for."""
 
 RESULTS: Final = (
     "ok",
@@ -83,8 +83,8 @@ RESULTS: Final = (
 )
 """``ok``, or which ``errors.SourceError`` it was."""
 
-SAVERS: Final = ("sweep", "batch")
-"""A page of the list instead of visits; one call for the logs of many hosts."""
+SAVERS: Final = ("sweep",)
+"""Pages of the list stood for visits."""
 
 TAKEN: Final = ("moved", "unknown", "held_back", "malformed", "refused")
 """What became of a callback."""

@@ -26,7 +26,7 @@ def everything() -> Iterable[Sample]:
         seen.observe(value)
     yield from metering.build("1.2.3")
     for source in ("prod", "test"):
-        yield from metering.calls(source, {("look", "ok"): 3, ("page", "ok"): 1})
+        yield from metering.calls(source, {("status", "ok"): 3, ("list", "ok"): 1})
         yield from metering.saved(source, {"sweep": 99})
         yield from metering.tokens(source, 12.5)
         yield from metering.throttled(source, 2)
@@ -65,7 +65,7 @@ async def test_the_numbers_are_served_in_the_text_format() -> None:
     found = values(answer.body.decode())
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert found["build_info", "1.2.3"] == 1
-    assert found["api_requests_total", "prod", "look", "ok"] == 3
+    assert found["api_requests_total", "prod", "status", "ok"] == 3
     assert found["api_requests_saved_total", "test", "sweep"] == 99
     assert found["api_budget_tokens", "prod"] == 12.5
     assert found["source_up", "prod"] == 1
@@ -144,7 +144,7 @@ async def test_health_needs_no_token() -> None:
 def test_what_never_happened_is_zero_and_not_absent() -> None:
     found = values(written([*metering.calls("prod", {}), *metering.saved("prod", {})]))
 
-    assert found["api_requests_total", "prod", "tails", "throttled"] == 0
+    assert found["api_requests_total", "prod", "logs", "throttled"] == 0
     assert found["api_requests_saved_total", "prod", "sweep"] == 0
     assert set(found.values()) == {0}
 
