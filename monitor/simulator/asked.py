@@ -7,6 +7,8 @@ from monitor.simulator.envelope import Generation
 from monitor.simulator.instance import Instance
 from monitor.simulator.question import SCOPE_TYPES, Question, Scope
 from monitor.simulator.refusal import Refused, forbidden
+from monitor.simulator.timeline import Moment, Step
+from monitor.simulator.wording import numbered
 from monitor.simulator.world import World
 
 
@@ -30,6 +32,36 @@ def asked(world: World, question: Question, generation: Generation) -> Instance:
     if instance is None:
         raise Refused(1244006)
     return instance
+
+
+def present(world: World, instance: Instance) -> Moment:
+    """Say how things stand.
+
+    Raises:
+        Refused: *instance* is archived, or has no state.
+    """
+    moment = instance.moment(world.now())
+    if moment is None:
+        raise Refused(1244006)
+    return moment
+
+
+def step_asked(
+    world: World, instance: Instance, question: Question
+) -> tuple[Step, int]:
+    """Find the step that *question* is about, and its id.
+
+    Raises:
+        Refused: it names none, or one of another instance.
+    """
+    identifier = question.number("step_instance_id")
+    if identifier is None or identifier < 1:
+        raise Refused(1241007)
+    moment = present(world, instance)
+    for step, known in numbered(instance.job_instance_id, moment):
+        if known == identifier:
+            return step, identifier
+    raise Refused(1244007)
 
 
 def scoped(question: Question, generation: Generation) -> Scope:

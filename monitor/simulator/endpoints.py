@@ -5,11 +5,12 @@ record counts by its paths.
 """
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Final
 
 import msgspec
 
-from monitor.simulator import status
+from monitor.simulator import groups, listing, logs, status
 from monitor.simulator.answer import Answer
 from monitor.simulator.envelope import Door, Generation, Told
 from monitor.simulator.question import Question
@@ -46,7 +47,7 @@ def _on_bus(component: str, tell: Tell, generation: Generation) -> Endpoint:
 
 
 def _on_gateway(
-    name: str, tell: Tell, generation: Generation, method: str = "GET"
+    name: str, tell: Tell, method: str, generation: Generation
 ) -> tuple[Endpoint, Endpoint]:
     """Put the resource up twice, for users and for apps (bk-job resources.yaml)."""
     users, apps = (
@@ -67,9 +68,23 @@ STATUS_V2: Final = _on_bus(
     "/v2/job/get_job_instance_status/", status.in_v2, Generation.V2
 )
 
+_V3: Final[tuple[tuple[str, Tell, str], ...]] = (
+    ("get_job_instance_status", status.in_v3, "GET"),
+    ("get_job_instance_list", listing.in_v3, "GET"),
+    ("get_step_instance_status", groups.in_v3, "GET"),
+    ("get_job_instance_ip_log", logs.of_one_in_v3, "GET"),
+    ("batch_get_job_instance_ip_log", logs.of_many_in_v3, "POST"),
+)
+_V4: Final[tuple[tuple[str, Tell, str], ...]] = (
+    ("get_job_instance_status", status.in_v4, "GET"),
+    ("get_job_instance_list", listing.in_v4, "GET"),
+    ("batch_get_job_instance_execute_object_log", logs.of_many_in_v4, "POST"),
+)
+
 ALL: Final = (
     STATUS_V2,
-    _on_bus("/v2/jobv3/get_job_instance_status/", status.in_v3, Generation.V3),
-    *_on_gateway("get_job_instance_status", status.in_v3, Generation.V3),
-    *_on_gateway("get_job_instance_status", status.in_v4, Generation.V4),
+    _on_bus("/v2/job/get_job_instance_log/", logs.in_v2, Generation.V2),
+    *(_on_bus(f"/v2/jobv3/{name}/", tell, Generation.V3) for name, tell, _ in _V3),
+    *chain.from_iterable(_on_gateway(*each, Generation.V3) for each in _V3),
+    *chain.from_iterable(_on_gateway(*each, Generation.V4) for each in _V4),
 )

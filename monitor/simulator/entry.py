@@ -35,6 +35,7 @@ class Lot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     exit: int | None = None
     error: int | None = None
     log: str | None = None
+    batch: int = 0
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -187,4 +188,4 @@ def _rows(
 
 
 def _row(host: Host, lot: Lot) -> Row:
-    return Row(host, lot.status, lot.tag, lot.exit, lot.error, lot.log)
+    return Row(host, lot.status, lot.tag, lot.exit, lot.error, lot.log, lot.batch)

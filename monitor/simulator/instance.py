@@ -42,6 +42,20 @@ class Instance:
     def name(self) -> str:
         return self.launch.name or self.story.name
 
+    @property
+    def type(self) -> int:
+        """0 of a plan, 1 a script, 2 a file (bk-job TaskTypeEnum)."""
+        if self.launch.type is not None:
+            return self.launch.type
+        return 1 if self.launch.plan_id < 0 else 0
+
+    @property
+    def is_mortal(self) -> bool:
+        """Whether a time comes, or came, when nothing is left to be told."""
+        if isinstance(self.story, Canned):
+            return True
+        return self.story.timeline.frames[-1].moment is None
+
     def moment(self, now: float) -> Moment | None:
         """Say how things stand; None: archived, or canned and so without state."""
         if isinstance(self.story, Canned):

@@ -121,8 +121,9 @@ def abnormal(cast: Cast) -> Moments:
 
 def rolling_duplicates(cast: Cast) -> Moments:
     """One row per (batch, host), and no field says which batch."""
-    again = [Row(cast.hosts[position], 11) for position in cast.failing]
-    return _whole(cast, FAILED, (*cast.rows(9), *again), kind=FILE)
+    first = [replace(row, batch=1) for row in cast.rows(9)]
+    again = [Row(cast.hosts[place], 11, batch=2) for place in cast.failing]
+    return _whole(cast, FAILED, (*first, *again), kind=FILE)
 
 
 def rolling(cast: Cast) -> Moments:
@@ -132,7 +133,8 @@ def rolling(cast: Cast) -> Moments:
     """
     half = (len(cast.hosts) + 1) // 2
     ends = cast.ends(104)
-    first, second = ends[:half], ends[half:]
+    first = tuple(replace(row, batch=1) for row in ends[:half])
+    second = tuple(replace(row, batch=2) for row in ends[half:])
     step = Step(name="roll out", rows=first)
     over = IGNORED if cast.failing else SUCCESS
     between = IGNORED if any(row.status != 9 for row in first) else ROLLING_WAITING
@@ -142,12 +144,12 @@ def rolling(cast: Cast) -> Moments:
         _at(RUNNING, replace(step, status=between)),
         _at(RUNNING, replace(step, status=ROLLING_WAITING)),
         _at(RUNNING, replace(step, status=RUNNING, rows=(*first, *_all(second, 7)))),
-        _at(SUCCESS, replace(step, status=over, rows=ends)),
+        _at(SUCCESS, replace(step, status=over, rows=(*first, *second))),
     ]
 
 
 def _all(rows: Sequence[Row], status: int) -> tuple[Row, ...]:
-    return tuple(Row(row.host, status) for row in rows)
+    return tuple(replace(row, status=status) for row in rows)
 
 
 def archived(cast: Cast) -> Moments:

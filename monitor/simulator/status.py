@@ -5,11 +5,10 @@ from functools import partial
 
 from monitor.simulator import v2, v3, v4
 from monitor.simulator.answer import Answer
-from monitor.simulator.asked import asked
+from monitor.simulator.asked import asked, present
 from monitor.simulator.envelope import Generation, Told
 from monitor.simulator.instance import Instance
 from monitor.simulator.question import Question
-from monitor.simulator.refusal import Refused
 from monitor.simulator.story import Canned, Story
 from monitor.simulator.timeline import Moment
 from monitor.simulator.wording import Wording
@@ -46,9 +45,7 @@ def _told(world: World, instance: Instance, voice: str, put: Put) -> Told | Answ
 def _worded(
     world: World, instance: Instance, story: Story, voice: str, put: Put
 ) -> Told:
-    moment = instance.moment(world.now())
-    if moment is None:
-        raise Refused(1244006)
+    moment = present(world, instance)
     words = world.wording(instance)
     if story.shuffled:
         data = put(moment, words)

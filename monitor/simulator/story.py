@@ -37,6 +37,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     type: int | None = None
     """0 plan, 1 script, 2 file (bk-job TaskTypeEnum); None: as *plan_id* has it."""
 
+    cron_id: int | None = None
     name: str | None = None
     """None: the name of the story."""
 

@@ -7,6 +7,7 @@ answers: no luck and no clock.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -95,6 +96,9 @@ class Row(msgspec.Struct, frozen=True):
     exit_code: int | None = None
     error_code: int | None = None
     log: str | None = None
+    batch: int = 0
+    """Of a rolling step, from 1 on; no status API says it."""
+
     started: float | None = None
     ended: float | None = None
 
@@ -137,6 +141,9 @@ class Frame(msgspec.Struct, frozen=True):
     moment: Moment | None
 
 
+_BEGINNING: Final = attrgetter("at")
+
+
 class Timeline(msgspec.Struct, frozen=True):
     """Frames in order of time. Made by `dated`, which fills in the times."""
 
@@ -150,7 +157,7 @@ class Timeline(msgspec.Struct, frozen=True):
         return self.frames[: self._position(seconds) + 1]
 
     def _position(self, seconds: float) -> int:
-        later = bisect_right(self.frames, seconds, key=lambda frame: frame.at)
+        later = bisect_right(self.frames, seconds, key=_BEGINNING)
         return max(later - 1, 0)
 
 
@@ -247,6 +254,7 @@ def _row_dated(row: Row, before: Row | None, now: float) -> Row:
         row.exit_code,
         row.error_code,
         row.log,
+        row.batch,
         started,
         ended,
     )

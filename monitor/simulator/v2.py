@@ -10,9 +10,9 @@ from typing import Any, Final
 from monitor.simulator.refusal import Refused
 from monitor.simulator.story import Flavour
 from monitor.simulator.timeline import WAITING, Moment, Row, Step
-from monitor.simulator.wording import Wording, is_finished, step_id
+from monitor.simulator.wording import Wording, is_finished, numbered, step_id
 
-__all__ = ["Wording", "data", "date", "lasted", "step_id"]
+__all__ = ["Wording", "attempt", "data", "date", "lasted", "step_id"]
 
 # bk-job JobContextUtil#getTimeZone: +8 unless a header asks for another.
 _ZONE: Final = timezone(timedelta(hours=8))
@@ -29,8 +29,8 @@ def data(moment: Moment, wording: Wording) -> bytes:
         "job_instance": _job(moment, wording),
         # One step to a block since 3.3.
         "blocks": [
-            _block(step, step_id(wording.job_instance_id, number), wording)
-            for number, step in enumerate(moment.steps)
+            _block(step, identifier, wording)
+            for step, identifier in numbered(wording.job_instance_id, moment)
         ],
     }
     return wording.encoded(tree)
@@ -79,13 +79,13 @@ def _step(step: Step, identifier: int, wording: Wording) -> dict[str, Any]:
         "type": step.kind,
         "operator": wording.launch.operator,
         "status": step.status,
-        **_attempt(step, wording.flavour),
+        **attempt(step, wording.flavour),
         **_times(step, wording),
         "step_ip_status": wording.in_order([_row(row) for row in step.rows]),
     }
 
 
-def _attempt(step: Step, flavour: Flavour) -> dict[str, int | None]:
+def attempt(step: Step, flavour: Flavour) -> dict[str, int | None]:
     if flavour is Flavour.DOCUMENT:
         return {"retry_count": step.execute_count}
     # EsbJobInstanceStatusDTO: pause is always null.

@@ -7,7 +7,7 @@ Pure: a moment in, bytes out. Nulls are left out everywhere
 from typing import Any
 
 from monitor.simulator.timeline import CONFIRM, Container, Host, Moment, Row, Step
-from monitor.simulator.wording import Wording, is_finished, step_id, times
+from monitor.simulator.wording import Wording, is_finished, numbered, times
 
 
 def data(moment: Moment, wording: Wording, *, rows: bool) -> bytes:
@@ -15,8 +15,8 @@ def data(moment: Moment, wording: Wording, *, rows: bool) -> bytes:
         "finished": is_finished(moment.status, wording.flavour),
         "job_instance": _job(moment, wording),
         "step_instance_list": [
-            _step(step, step_id(wording.job_instance_id, number), wording, rows=rows)
-            for number, step in enumerate(moment.steps)
+            _step(step, identifier, wording, rows=rows)
+            for step, identifier in numbered(wording.job_instance_id, moment)
         ],
     }
     return wording.encoded(tree)

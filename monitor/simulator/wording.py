@@ -3,7 +3,7 @@
 Pure: values in, values out.
 """
 
-from collections.abc import Callable, MutableSequence, Sequence
+from collections.abc import Callable, Iterator, MutableSequence, Sequence
 from typing import Any
 
 import msgspec
@@ -39,7 +39,7 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True):
         return None if seconds is None else round((self.epoch + seconds) * 1000)
 
     def encoded(self, tree: Any) -> bytes:
-        return msgspec.json.encode(_stringly(tree) if self.stringly else tree)
+        return msgspec.json.encode(stringly(tree) if self.stringly else tree)
 
     def in_order(self, rows: Sequence[Any]) -> list[Any]:
         """List *rows*; there is no ORDER BY, so that their order means nothing."""
@@ -51,6 +51,12 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True):
 
 def step_id(job_instance_id: int, number: int) -> int:
     return job_instance_id * 100 + number + 1
+
+
+def numbered(job_instance_id: int, moment: Moment | None) -> Iterator[tuple[Step, int]]:
+    """Go through the steps with their ids; an archived instance has none."""
+    for number, step in enumerate(moment.steps if moment else ()):
+        yield step, step_id(job_instance_id, number)
 
 
 def is_finished(status: int, flavour: Flavour) -> bool:
@@ -75,12 +81,12 @@ def times(thing: Moment | Step | Row, wording: Wording) -> dict[str, int | None]
     }
 
 
-def _stringly(tree: Any) -> Any:
+def stringly(tree: Any) -> Any:
     match tree:
         case dict():
-            return {key: _stringly(value) for key, value in tree.items()}
+            return {key: stringly(value) for key, value in tree.items()}
         case list():
-            return [_stringly(value) for value in tree]
+            return [stringly(value) for value in tree]
         case bool() | None | str():
             return tree
         case _:

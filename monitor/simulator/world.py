@@ -13,6 +13,7 @@ import anyio
 from monitor.simulator import scenarios
 from monitor.simulator.credentials import Credentials
 from monitor.simulator.faults import Fault, Switchboard
+from monitor.simulator.history import History
 from monitor.simulator.instance import Instance
 from monitor.simulator.question import scope
 from monitor.simulator.record import Record
@@ -58,10 +59,12 @@ class World:
         self.instances: dict[tuple[int, int], Instance] = {}
         """By the number of the scope and the id, which is JOB's own for all scopes."""
 
+        self.history = History()
         self.luck = Random(seed)  # noqa: S311 - weather, not secrets
         self._clock = clock
         self._speed = speed
         self._origin: float | None = None
+        self._taken: set[int] = set()
         self._next_id = FIRST_ID
 
     def now(self) -> float:
@@ -101,8 +104,19 @@ class World:
             kind=scope(biz, scope_type).kind,
             launch=launch,
         )
-        self.instances[biz, identifier] = instance
+        self._replace(instance)
         return instance
+
+    def _replace(self, instance: Instance) -> None:
+        key = instance.biz, instance.job_instance_id
+        if old := self.instances.get(key):
+            self.history.remove(old, self._created_ms(old))
+        self.instances[key] = instance
+        self._taken.add(instance.job_instance_id)
+        self.history.add(instance, self._created_ms(instance))
+
+    def _created_ms(self, instance: Instance) -> int:
+        return round((self.epoch + instance.began) * 1000)
 
     def find(
         self, biz: int, job_instance_id: int, *, kind: str | None = None
@@ -142,8 +156,6 @@ class World:
         return ours + theirs
 
     def _free_id(self) -> int:
-        taken = {identifier for _, identifier in self.instances}
-        while self._next_id in taken:
+        while self._next_id in self._taken:
             self._next_id += 1
-        self._next_id += 1
-        return self._next_id - 1
+        return self._next_id
