@@ -5,29 +5,33 @@ body of a POST, the gateways take what only reads as the query of a GET. No
 secret ever stands in a query, since logs keep those.
 """
 
-from collections.abc import Mapping
-from typing import Final, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Generic, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from monitor.core.model import InstanceKey
+
+T = TypeVar("T")
 
 Api = Literal["esb-v2", "esb-v3", "gateway-v3", "gateway-v4"]
 
 Field = str | int | bool | list[int] | list[dict[str, str | int]]
 
 
-class Ask(Struct, frozen=True):
-    """*name* is what calls are counted under.
+class Ask(Struct, Generic[T], frozen=True):
+    """A question, and how to *read* the ``data`` that comes back.
 
-    *posted*: it goes as a POST through gateways too.
+    *name* is what calls are counted under. *posted*: it goes as a POST through
+    gateways too. *read* raises nothing but a ``SourceError``.
     """
 
     name: str
     api: str
     fields: Mapping[str, Field]
+    read: Callable[[Raw], T]
     posted: bool = False
 
 
@@ -36,7 +40,7 @@ class Manner(Struct, frozen=True):
     end: str = ""
     gateway: bool = False
 
-    def path(self, ask: Ask) -> str:
+    def path(self, ask: Ask[Any]) -> str:
         return f"{self.root}{ask.api}{self.end}"
 
 
@@ -72,12 +76,12 @@ def instance(key: InstanceKey) -> dict[str, Field]:
     }
 
 
-def body(ask: Ask, credentials: Mapping[str, str]) -> bytes:
+def body(ask: Ask[Any], credentials: Mapping[str, str]) -> bytes:
     """Build the body of a POST; *credentials* is empty where a header has them."""
     return msgspec.json.encode({**credentials, **ask.fields})
 
 
-def query(ask: Ask) -> str:
+def query(ask: Ask[Any]) -> str:
     # By hand, since urlencode takes three times as long, at every poll.
     return "&".join([f"{name}={_spelled(value)}" for name, value in ask.fields.items()])
 

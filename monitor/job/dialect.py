@@ -1,15 +1,15 @@
 """What the generations of the API differ in, chosen once for each source.
 
-A dialect says what to ask and reads the ``data`` of what comes back, or raises a
-``SourceError``; the envelope around it and the way there are not its business.
+A dialect says what to ask and how to read the ``data`` of what comes back, or that
+it has no words for it, with ``Garbled``; the envelope around the data and the way
+there are not its business.
 """
 
 from datetime import tzinfo
 from typing import Protocol
 
-from msgspec import Raw
-
-from monitor.core.model import InstanceKey, Snapshot
+from monitor.core.listing import Page, Query
+from monitor.core.model import InstanceKey, Snapshot, Step
 from monitor.job.ask import Api, Ask
 from monitor.job.v2 import V2
 from monitor.job.v3 import V3
@@ -21,9 +21,11 @@ class Dialect(Protocol):
     @property
     def means(self) -> Means: ...
 
-    def look(self, key: InstanceKey, *, hosts: bool) -> Ask: ...
+    def look(self, key: InstanceKey, *, hosts: bool) -> Ask[Snapshot]: ...
 
-    def snapshot(self, data: Raw, key: InstanceKey, *, hosts: bool) -> Snapshot: ...
+    def groups(self, key: InstanceKey, step: Step, most: int) -> Ask[Step]: ...
+
+    def page(self, query: Query, source: str) -> Ask[Page]: ...
 
 
 def of(api: Api, timezone: tzinfo) -> Dialect:

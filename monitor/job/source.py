@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import tzinfo
-from functools import partial
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from msgspec import Raw
 
@@ -80,21 +79,25 @@ class JobSource:
             self.calls[question.name, _OK] += 1
             return Look(seen, None)
 
-        read = partial(self._dialect.snapshot, key=key, hosts=hosts)
-        return Look(seen, self._read(question, shown, answer, read))
+        return Look(seen, self._read(question, shown, answer))
 
     async def groups(self, key: InstanceKey, step: Step, most: int) -> Step:
-        raise errors.Garbled("not built")
+        return await self._asked(self._dialect.groups(key, step, most))
 
     async def page(self, query: Query) -> Page:
-        raise errors.Garbled("not built")
+        return await self._asked(self._dialect.page(query, self.name))
 
     async def tails(
         self, key: InstanceKey, step_instance_id: int, hosts: Sequence[HostId]
     ) -> Mapping[HostId, str]:
         raise errors.Garbled("not built")
 
-    async def _carried(self, question: Ask, shown: Badge) -> Answer:
+    async def _asked(self, question: Ask[T]) -> T:
+        shown = self._badge = self._badge or self._read_badge()
+        answer = await self._carried(question, shown)
+        return self._read(question, shown, answer)
+
+    async def _carried(self, question: Ask[Any], shown: Badge) -> Answer:
         path = self._manner.path(question)
         try:
             if self._manner.gateway and not question.posted:
@@ -113,11 +116,9 @@ class JobSource:
                 self._heard(quota)
         return answer
 
-    def _read(
-        self, question: Ask, shown: Badge, answer: Answer, read: Callable[[Raw], T]
-    ) -> T:
+    def _read(self, question: Ask[T], shown: Badge, answer: Answer) -> T:
         try:
-            found = read(_data(answer, answer.body))
+            found = question.read(_data(answer, answer.body))
         except errors.SourceError as error:
             self._count(question, error)
             self._judge(shown, error)
@@ -127,10 +128,10 @@ class JobSource:
 
         # Read once more without our secrets, which the other side may repeat: in
         # the error itself it is too late, a cut text may end in half a secret.
-        read(_data(answer, shown.hushed(answer.body)))
+        question.read(_data(answer, shown.hushed(answer.body)))
         raise errors.Garbled("an answer that is readable only without our secrets")
 
-    def _count(self, question: Ask, error: errors.SourceError) -> None:
+    def _count(self, question: Ask[Any], error: errors.SourceError) -> None:
         self.calls[question.name, type(error).__name__.lower()] += 1
 
     def _judge(self, shown: Badge, error: errors.SourceError) -> None:

@@ -13,6 +13,7 @@ from msgspec import Raw, Struct
 
 from monitor import errors
 from monitor.core import model
+from monitor.core.listing import Page, Query
 from monitor.core.model import HostId, InstanceKey, Snapshot
 from monitor.job import ask, envelope, instance, lenient, targets
 from monitor.job.ask import Ask, Field
@@ -73,24 +74,30 @@ class V2(Struct, frozen=True):
     def means(self) -> Means:
         return Means()
 
-    def look(self, key: InstanceKey, *, hosts: bool) -> Ask:
+    def look(self, key: InstanceKey, *, hosts: bool) -> Ask[Snapshot]:
         # Hosts cannot be left out.
-        return Ask("status", "get_job_instance_status", _fields(key))
+        return Ask(
+            "status",
+            "get_job_instance_status",
+            _fields(key),
+            lambda data: _status(data, key, self.timezone),
+        )
 
-    def snapshot(
-        self,
-        data: Raw,
-        key: InstanceKey,
-        *,
-        hosts: bool,
-    ) -> Snapshot:
-        try:
-            found = _DATA.decode(data)
-        except envelope.UNREADABLE as error:
-            raise errors.Garbled(f"not a v2 answer: {error}") from None
+    def groups(self, key: InstanceKey, step: model.Step, most: int) -> Ask[model.Step]:
+        raise errors.Garbled("v2 does not group hosts: look at the instance instead")
 
-        instance.about(found.job_instance.job_instance_id, key)
-        return _snapshot(found, self.timezone)
+    def page(self, query: Query, source: str) -> Ask[Page]:
+        raise errors.Garbled("v2 has no list: look at each instance instead")
+
+
+def _status(raw: Raw, key: InstanceKey, timezone: tzinfo) -> Snapshot:
+    try:
+        data = _DATA.decode(raw)
+    except envelope.UNREADABLE as error:
+        raise errors.Garbled(f"not a v2 answer: {error}") from None
+
+    instance.about(data.job_instance.job_instance_id, key)
+    return _snapshot(data, timezone)
 
 
 def _fields(key: InstanceKey) -> dict[str, Field]:

@@ -6,9 +6,11 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, Struct
 
+from monitor import errors
 from monitor.core import model
-from monitor.core.model import HostId, InstanceKey, Snapshot
-from monitor.job import ask, instance, targets
+from monitor.core.listing import Page, Query
+from monitor.core.model import HostId, InstanceKey, Snapshot, Step
+from monitor.job import ask, envelope, instance, lists, targets
 from monitor.job.ask import Ask
 from monitor.job.targets import Int, Ip
 from monitor.ports import Means
@@ -25,8 +27,25 @@ class _Row(Struct, gc=False):
     tag: Any = None
 
 
+class _Group(Struct):
+    host_result_list: list[_Row] | None = None
+
+
+class _Groups(Struct):
+    """Hosts by status and tag.
+
+    They have an ipv6 here, which is not read: a host id must not depend on who was
+    asked.
+    """
+
+    step_result_group_list: list[_Group] | None = None
+    job_instance_id: Int | None = None
+    step_instance_id: Int | None = None
+
+
 # Not strict: old servers send numbers as strings.
 _STATUS: Final = msgspec.json.Decoder(instance.Data[_Row], strict=False)
+_GROUPS: Final = msgspec.json.Decoder(_Groups, strict=False)
 
 
 class V3:
@@ -34,14 +53,63 @@ class V3:
     # read 2026-11: a list of 1,000 rows at most, logs of 500 hosts.
     means: Final = Means(light=True, groups=True, page=1000, tails=500)
 
-    def look(self, key: InstanceKey, *, hosts: bool) -> Ask:
+    def look(self, key: InstanceKey, *, hosts: bool) -> Ask[Snapshot]:
         fields = ask.instance(key)
         if hosts:
             fields["return_ip_result"] = True
-        return Ask("status", "get_job_instance_status", fields)
+        return Ask(
+            "status",
+            "get_job_instance_status",
+            fields,
+            lambda data: instance.snapshot(data, key, _STATUS, _named, asked=hosts),
+        )
 
-    def snapshot(self, data: Raw, key: InstanceKey, *, hosts: bool) -> Snapshot:
-        return instance.snapshot(data, key, _STATUS, _named, asked=hosts)
+    def groups(self, key: InstanceKey, step: Step, most: int) -> Ask[Step]:
+        # Without batch a rolling step tells of its latest batch only; 0 is all.
+        # Source: bk-job EsbGetStepInstanceStatusV3ResourceImpl, read 2026-11.
+        fields = ask.instance(key) | {
+            "step_instance_id": step.step_instance_id,
+            "execute_count": step.execute_count,
+            "batch": 0,
+            "max_host_num_per_group": most,
+        }
+        return Ask(
+            "groups",
+            "get_step_instance_status",
+            fields,
+            lambda data: _grouped(data, key, step),
+        )
+
+    def page(self, query: Query, source: str) -> Ask[Page]:
+        return lists.asked(query, source, self.means.page, start="start")
+
+
+def _grouped(raw: Raw, key: InstanceKey, step: Step) -> Step:
+    try:
+        found = _GROUPS.decode(raw)
+    except envelope.UNREADABLE as error:
+        raise errors.Garbled(f"not the status of a step: {error}") from None
+
+    instance.about(found.job_instance_id or key.job_instance_id, key)
+    if found.step_instance_id not in (None, step.step_instance_id):
+        raise errors.Garbled(
+            f"asked about step {step.step_instance_id},"
+            f" answered about step {found.step_instance_id}"
+        )
+    rows = [
+        row
+        for group in found.step_result_group_list or ()
+        for row in group.host_result_list or ()
+    ]
+    hosts, outcomes = targets.gathered(_named(rows))
+    return msgspec.structs.replace(
+        step,
+        hosts=hosts,
+        outcomes=outcomes,
+        partial=True,
+        stale=frozenset(),
+        failures={},
+    )
 
 
 def _named(rows: Sequence[_Row]) -> Sequence[tuple[HostId, _Row]]:

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
+from monitor import errors
 from monitor.core import model
-from monitor.core.model import HostId, InstanceKey, Snapshot
-from monitor.job import ask, instance, lenient, targets
+from monitor.core.listing import Page, Query
+from monitor.core.model import HostId, InstanceKey, Snapshot, Step
+from monitor.job import ask, instance, lenient, lists, targets
 from monitor.job.ask import Ask
 from monitor.job.targets import Int, Ip
 from monitor.ports import Means
@@ -54,14 +56,22 @@ class V4:
     # 200 rows at most; V4BatchGet…Request.java: logs of 50 hosts or containers.
     means: Final = Means(light=True, page=200, tails=50)
 
-    def look(self, key: InstanceKey, *, hosts: bool) -> Ask:
+    def look(self, key: InstanceKey, *, hosts: bool) -> Ask[Snapshot]:
         fields = ask.instance(key)
         if hosts:
             fields["return_execute_object_result"] = True
-        return Ask("status", "get_job_instance_status", fields)
+        return Ask(
+            "status",
+            "get_job_instance_status",
+            fields,
+            lambda data: instance.snapshot(data, key, _STATUS, _named, asked=hosts),
+        )
 
-    def snapshot(self, data: Raw, key: InstanceKey, *, hosts: bool) -> Snapshot:
-        return instance.snapshot(data, key, _STATUS, _named, asked=hosts)
+    def groups(self, key: InstanceKey, step: Step, most: int) -> Ask[Step]:
+        raise errors.Garbled("v4 does not group hosts: look at the instance instead")
+
+    def page(self, query: Query, source: str) -> Ask[Page]:
+        return lists.asked(query, source, self.means.page, start="offset")
 
 
 def _named(rows: Sequence[_Row]) -> Sequence[tuple[HostId, _Row]]:

@@ -34,4 +34,4 @@ def decipher(
     hosts: bool = True,
 ) -> Snapshot:
     data = envelope.unwrap(status, {}, body)
-    return dialect.of(api, CHINA).snapshot(data, key, hosts=hosts)
+    return dialect.of(api, CHINA).look(key, hosts=hosts).read(data)

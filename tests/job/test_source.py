@@ -2,6 +2,7 @@ import json
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -9,7 +10,8 @@ import pytest
 from aiohttp import web
 
 from monitor import errors, ports
-from monitor.core.model import InstanceKey
+from monitor.core.listing import Page, Query
+from monitor.core.model import InstanceKey, Step
 from monitor.job import source
 from monitor.job.source import JobSource, SourceConfig
 from tests.job import recorded
@@ -231,6 +233,65 @@ async def test_v3_over_the_esb_is_asked_by_body() -> None:
     assert server.paths == ["/api/c/compapi/v2/jobv3/get_job_instance_status/"] * 2
     assert server.said == [BADGE | fields | {"return_ip_result": True}, BADGE | fields]
     assert "X-Bk-Username" not in server.heads[0]
+
+
+SCOPE = Query(
+    scope_type="biz",
+    scope_id="2",
+    since=datetime(2024, 5, 20, tzinfo=UTC),
+    until=datetime(2024, 5, 21, tzinfo=UTC),
+)
+
+
+@pytest.mark.parametrize(
+    ("api", "root", "encoded"),
+    [
+        ("esb-v3", "/api/c/compapi/v2/jobv3/{}/", False),
+        ("gateway-v3", "/api/v3/{}", True),
+        ("gateway-v4", "/api/v4/{}", True),
+    ],
+)
+async def test_a_page_of_the_list_is_asked_for(
+    api: str,
+    root: str,
+    encoded: bool,  # noqa: FBT001
+) -> None:
+    server = Job(b'{"code":0,"job_request_id":"1","data":{}}')
+    async with watching(server, api=api) as job:
+        page = await job.page(SCOPE)
+
+    assert page == Page((), full=False)
+    assert server.paths == [root.format("get_job_instance_list")]
+    start = 1716163200000
+    assert server.said[0]["create_time_start"] == (str(start) if encoded else start)
+    assert job.calls == {("list", "ok"): 1}
+
+
+async def test_the_hosts_of_a_step_are_asked_for_by_group() -> None:
+    server = Job(
+        b'{"code":0,"data":{"step_instance_id":5}}',
+        recorded.dump(EXPIRED),
+    )
+    async with watching(server, api="gateway-v3") as job:
+        step = await job.groups(V3, Step(step_instance_id=5, status=4), 20)
+        with pytest.raises(errors.Refused):
+            await job.groups(V3, step, 20)
+
+    assert step == Step(step_instance_id=5, status=4, partial=True)
+    assert server.paths == ["/api/v3/get_step_instance_status"] * 2
+    assert server.said[0]["max_host_num_per_group"] == "20"
+    assert job.calls == {("groups", "ok"): 1, ("groups", "refused"): 1}
+
+
+async def test_what_an_api_does_not_offer_is_not_asked_for() -> None:
+    server = Job(b"")
+    async with watching(server) as job:
+        with pytest.raises(errors.Garbled, match="no list"):
+            await job.page(SCOPE)
+
+    assert job.means == ports.Means()
+    assert server.paths == []
+    assert job.calls == {}
 
 
 @pytest.mark.parametrize("api", ["gateway-v3", "gateway-v4"])
