@@ -46,8 +46,9 @@ def a_row(
 class ListingSource(ScriptedSource):
     """Satisfies ``ports.Source`` with a list; *queries* is when what was asked.
 
-    Rows of one moment come in another order each time. While *trouble* is set, it
-    is raised.
+    Rows of one moment come in another order each time; *hidden* ones do not come at
+    all. An answer takes *latency* seconds, and may be *stale* by them. While
+    *trouble* is set, it is raised.
     """
 
     def __init__(self, *rows: Row, page: int = 200, luck: int = 0) -> None:
@@ -55,6 +56,8 @@ class ListingSource(ScriptedSource):
         self.means = Means(page=page)
         self.rows: dict[InstanceKey, Row] = {row.key: row for row in rows}
         self.queries: list[tuple[float, Query]] = []
+        self.hidden: set[InstanceKey] = set()
+        self.stale = False
         self.trouble: errors.SourceError | None = None
         self._random = Random(luck)
 
@@ -65,17 +68,20 @@ class ListingSource(ScriptedSource):
     def put(self, *rows: Row) -> None:
         self.rows |= {row.key: row for row in rows}
 
-    def becomes(self, number: int, status: int, *, ended_at: datetime) -> None:
+    def becomes(
+        self, number: int, status: int, *, ended_at: datetime | None = None
+    ) -> None:
         row = self.rows[a_key(number)]
         self.put(structs.replace(row, status=status, ended_at=ended_at))
 
     async def page(self, query: Query) -> Page:
         self.queries.append((anyio.current_time(), query))
+        before = self.answer(query) if self.stale else None
         if self.latency:
             await anyio.sleep(self.latency)
         if self.trouble is not None:
             raise self.trouble.with_traceback(None)
-        return self.answer(query)
+        return before or self.answer(query)
 
     def answer(self, query: Query) -> Page:
         """Answer without being on record."""
@@ -83,7 +89,8 @@ class ListingSource(ScriptedSource):
             raise errors.Garbled("1241007: bad range")
         if query.start > DEEPEST:
             raise errors.Garbled("1241002: offset beyond 10000")
-        found = [*_selected(self.rows.values(), query)]
+        shown = (row for key, row in self.rows.items() if key not in self.hidden)
+        found = [*_selected(shown, query)]
         self._random.shuffle(found)
         found.sort(key=lambda row: row.created_at, reverse=True)
         rows = tuple(found[query.start : query.start + self.means.page])
