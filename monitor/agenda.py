@@ -5,7 +5,7 @@ what has been learnt of its like. Neither asks nor records anything.
 """
 
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 import anyio
 from msgspec import Struct
@@ -14,7 +14,10 @@ from monitor.core import cadence
 from monitor.core.cadence import Limits
 from monitor.core.watch import Watch
 from monitor.ports import Luck, Now
-from monitor.tracks import RARELY, Kinds, Track
+from monitor.tracks import Kinds, Track
+
+RARELY: Final = 1800.0
+"""Seconds between two visits to an instance that a list vouches for."""
 
 
 class Rules(Struct, frozen=True, kw_only=True):
@@ -99,7 +102,7 @@ class Agenda:
             return self._settling(track, now - finished)
         if track.vouched:
             return self._vouched(track)
-        return self._running(track, now)
+        return self.interval(track)
 
     def _settling(self, track: Track, since: timedelta) -> float | None:
         settle = self._settle(track.watch)
@@ -123,8 +126,9 @@ class Agenda:
             return max(1.0, min(early, early - since))
         return RARELY * (1 - 0.1 * self._luck())
 
-    def _running(self, track: Track, now: datetime) -> float:
-        limits, luck = self._rules.limits, self._luck()
+    def interval(self, track: Track) -> float:
+        """Say in how many seconds to look again at what runs, if no list speaks for it."""
+        now, limits, luck = self._now(), self._rules.limits, self._luck()
         stepped = (now - (track.stepped_at or now)).total_seconds()
         if track.began is not None and self._learning.learnt(track.kinds):
             age = max(0.0, anyio.current_time() - track.began)

@@ -5,6 +5,7 @@ and events together. What goes wrong with a visit moves the sight of the source
 and the cadence of the instance, never a snapshot. One poller per source.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
@@ -66,14 +67,16 @@ class Poller:
         self._rules = rules
         self._now = now
         self._luck = luck
-        self.tracks = Tracks(plan, cap=rules.limits.cap, luck=luck)
+        self.tracks = Tracks(plan)
         self._retired: set[InstanceKey] = set()
         self._remembered = False
         self._listing = anyio.Lock()
         self._unknown: set[tuple[str, int]] = set()
         self._detected = detected
+        # The clock of anyio.current_time, which takes ten times as long to ask.
+        self._time = asyncio.get_running_loop().time
         self._learning = learning or Untaught()
-        self._agenda = Agenda(rules, self._learning, now=now, luck=luck)
+        self.agenda = Agenda(rules, self._learning, now=now, luck=luck)
         self._looking = Looking(source, pace, early=rules.early, known=self._known)
 
     def __len__(self) -> int:
@@ -128,6 +131,7 @@ class Poller:
         track = self.tracks.get(key)
         if track is None:
             return None
+        began = self._time()
         try:
             seen = await self._looking.look(key, track)
         except errors.SourceError as error:
@@ -138,10 +142,11 @@ class Poller:
             if self._sight.troubled:
                 await self._sight.clear(key)
             track.failures = track.missing = 0
+            track.seen_at = began
             if seen.snapshot is not None:
                 used = await self._compare(track, seen.snapshot)
                 seen.remember(track, used=used)
-            delay = self._agenda.next(track)
+            delay = self.agenda.next(track)
         if delay is None:
             await self._retire(track)
         else:
@@ -248,7 +253,7 @@ class Poller:
         await self._record(track, lambda known: state.gone(known, frame, moment))
         # Should it be known again, that is news even if the answer is an old one.
         track.forget()
-        return self._agenda.next(track)
+        return self.agenda.next(track)
 
     def _retry(self, track: Track) -> float:
         return self._within_limits(backoff.full_jitter(track.failures, self._luck()))

@@ -8,6 +8,7 @@ nothing, records nothing.
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
+from math import inf
 from typing import Final, Protocol
 
 import anyio
@@ -15,10 +16,7 @@ import anyio
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.watch import Severity, Watch
 from monitor.looking import Memo
-from monitor.ports import Head, Luck
-
-RARELY: Final = 1800.0
-"""Seconds between two visits to an instance that a list vouches for."""
+from monitor.ports import Head
 
 CRITICAL: Final = 2.0
 """How much more a look at a watch of this severity is worth than at another."""
@@ -56,6 +54,7 @@ class Track(Memo):
         "missing",
         "missing_at",
         "pause",
+        "seen_at",
         "stepped_at",
         "vouched",
         "watch",
@@ -65,6 +64,7 @@ class Track(Memo):
         super().__init__()
         self.watch = watch
         self.pause = 1.0
+        self.seen_at = -inf
         self.failures = 0
         self.missing = 0
         self.missing_at = 0.0
@@ -98,11 +98,9 @@ def kinds(source: str, scope: str, plan_id: int | None, name: str) -> Kinds:
 class Tracks(dict[InstanceKey, Track]):
     """By key; *plan* is the scheduler's."""
 
-    def __init__(self, plan: Plan, *, cap: float, luck: Luck) -> None:
+    def __init__(self, plan: Plan) -> None:
         super().__init__()
         self._plan = plan
-        self._cap = cap
-        self._luck = luck
         # Grows only: a scope that is gone costs a look in vain.
         self._scopes: set[tuple[str, str]] = set()
 
@@ -140,22 +138,6 @@ class Tracks(dict[InstanceKey, Track]):
         for track in self.values():
             if track.began is not None and track.finished_at is None:
                 yield track.kinds, max(0.0, now - track.began), track.weight
-
-    def vouch(self, keys: Iterable[InstanceKey]) -> None:
-        """Visit *keys* rarely: whatever happens to them, a list tells."""
-        for key in keys:
-            track = self.get(key)
-            if track is not None and not track.vouched:
-                track.vouched = True
-                self._plan.put_off(key, RARELY * (1 - 0.1 * self._luck()))
-
-    def unvouch(self, keys: Iterable[InstanceKey]) -> None:
-        """Visit *keys* as ever, spread over the longest interval."""
-        for key in keys:
-            track = self.get(key)
-            if track is not None and track.vouched:
-                track.vouched = False
-                self._plan.plan(key, self._luck() * self._cap)
 
     def hint(self, key: InstanceKey, *, moved: bool = False) -> bool:
         """Visit *key* next; with its hosts, where it is known to have *moved*."""

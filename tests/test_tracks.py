@@ -7,11 +7,12 @@ import anyio
 import pytest
 from msgspec import structs
 
-from monitor.agenda import Agenda, Rules, Untaught
+from monitor.agenda import RARELY, Agenda, Rules, Untaught
 from monitor.core.cadence import Limits
 from monitor.core.model import InstanceKey
 from monitor.core.watch import Severity
-from monitor.tracks import CRITICAL, RARELY, Track, Tracks, kinds
+from monitor.tracks import CRITICAL, Track, Tracks, kinds
+from monitor.vouching import Vouching
 from tests.support import clock
 from tests.support.answers import RUNNING, a_key, a_watch
 
@@ -45,7 +46,7 @@ class Diary:
 
 def followed(*keys: InstanceKey) -> tuple[Tracks, Diary]:
     diary = Diary()
-    tracks = Tracks(diary, cap=60.0, luck=LUCK)
+    tracks = Tracks(diary)
     tracks.follow({key: Track(a_watch(key), None) for key in keys})
     return tracks, diary
 
@@ -74,10 +75,37 @@ async def test_a_hint_moves_an_instance_to_the_front_and_no_other() -> None:
 
 async def test_what_a_list_vouches_for_is_put_off_once_and_comes_back_spread() -> None:
     tracks, diary = followed(A, B)
-    tracks.vouch([A, A, ELSEWHERE])
-    tracks.unvouch([A, B])
+    vouching = Vouching(tracks, diary, agenda(early=0), cap=60.0, luck=LUCK)
+    vouching.vouch([A, A, ELSEWHERE], clock.now())
+    vouching.unvouch([A, B])
 
     assert diary.lines == [f"put off 1 {RARELY * 0.95:g}", "plan 1 30"]
+
+
+async def test_a_list_speaks_for_no_visit_that_was_asked_for() -> None:
+    tracks, diary = followed(A, B)
+    vouching = Vouching(tracks, diary, agenda(), cap=60.0, luck=LUCK)
+    vouching.hint(A, finished=True)
+    tracks[B].failures = 1
+    vouching.vouch([A, B], clock.now())
+
+    assert diary.lines == ["urge 1"]
+
+
+async def test_a_list_speaks_for_whom_was_seen_and_whose_end_is_confirmed() -> None:
+    tracks, diary = followed(A, B, a_key(3), a_key(4))
+    vouching = Vouching(tracks, diary, agenda(), cap=60.0, luck=LUCK)
+    known = structs.replace(RUNNING, created_at=clock.now())
+    for key in (A, B, a_key(4)):
+        tracks[key].learn(known)
+        tracks[key].place(known, clock.now())
+    tracks[B].finished_at = tracks[a_key(4)].finished_at = clock.now()
+    tracks[a_key(4)].confirmed = True
+
+    listed = [*vouching.tracked("prod/biz/2")]
+
+    assert [one.key.job_instance_id for one in listed] == [1, 4]
+    assert [one.interval for one in listed] == [2.0, 60.0]
 
 
 async def test_the_instances_of_a_scope_are_those_and_no_others() -> None:
