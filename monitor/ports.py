@@ -47,18 +47,6 @@ class Means(Struct, frozen=True, kw_only=True):
     tails: int = 0
 
 
-class Quota(Struct, frozen=True, gc=False):
-    """What a gateway lets through: *remaining* of *limit* for *reset* seconds more.
-
-    After that the whole *limit* is there again. *reset* is cut to whole seconds,
-    so that 0 means within this second.
-    """
-
-    limit: int
-    remaining: int
-    reset: float
-
-
 class Source(Protocol):
     """One JOB endpoint with its credentials.
 

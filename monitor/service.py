@@ -161,6 +161,7 @@ class _House:
                     self._recorder,
                     now=self._now,
                     luck=self._luck,
+                    joined=self._joined,
                 )
             )
         self._notifier = Notifier(
@@ -284,7 +285,9 @@ class _House:
         self._report(listing)
         self._listing = listing
         for one in self._stations.values():
-            await one.watch(listing.watches.values())
+            await one.watch(listing)
+
+    def _joined(self) -> None:
         self._callbacks.watches_added(anyio.current_time())
 
     def _report(self, listing: Listing) -> None:
@@ -326,6 +329,9 @@ class _House:
 
     def _committed(self, change: Change) -> None:
         self._notifier.changed(change)
+        one = self._stations.get(change.state.key.partition("/")[0])
+        if one is not None:
+            one.committed(change)
         if change.events:
             self._wake()
 

@@ -4,13 +4,18 @@ A part of the composition root: straight lines, no decisions. What is here lives
 long as one configuration.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 
 from anyio.abc import TaskGroup
+from msgspec import structs
 
 from monitor import metering, wiring
+from monitor.core import model
+from monitor.core.model import InstanceKey
+from monitor.core.state import Change, Phase
 from monitor.core.watch import Watch
+from monitor.discovery import Discovery
 from monitor.job import source as job
 from monitor.job.source import JobSource
 from monitor.metering import Histogram, Sample
@@ -22,6 +27,9 @@ from monitor.scheduler import Scheduler
 from monitor.settings.model import Settings
 from monitor.sight import Sight
 from monitor.store.sql import SqlStore
+from monitor.sweep import Sweep
+from monitor.vouching import Vouching
+from monitor.watchlist.listing import Listing
 
 
 class Station:
@@ -30,20 +38,18 @@ class Station:
         name: str,
         settings: Settings,
         source: JobSource,
+        pace: Pace,
         store: SqlStore,
-        recorder: Recorder,
         *,
+        recorder: Recorder,
         now: Now,
         luck: Luck,
+        joined: Callable[[], None],
     ) -> None:
         configured = settings.sources[name]
         self.name = name
         self.source = source
-        self.pace = Pace(
-            width=configured.max_in_flight,
-            per_second=configured.requests_per_second,
-            luck=luck,
-        )
+        self.pace = pace
         self.lateness = Histogram(metering.LATENESS)
         self.delay = Histogram(metering.DELAY)
         self.scheduler = Scheduler(
@@ -72,6 +78,22 @@ class Station:
             luck=luck,
         )
 
+        tracks, cap = self.poller.tracks, settings.polling.max_interval.total_seconds()
+        self.sweep = Sweep(
+            source,
+            self.pace,
+            Vouching(tracks, self.scheduler, self.poller.agenda, cap=cap, luck=luck),
+            mode=settings.polling.sweep,
+            limits=wiring.sweep_limits(settings),
+            now=now,
+            luck=luck,
+        )
+        self.discovery = Discovery(
+            source, self.pace, store, changed=self._join, now=now, luck=luck
+        )
+        self._listed: Mapping[InstanceKey, Watch] = {}
+        self._joined = joined
+
     def hint(self, job_instance_id: int) -> int:
         """Move who has this id to the front; say how many there are."""
         tracks = self.poller.tracks
@@ -80,6 +102,7 @@ class Station:
     def samples(self) -> Iterator[Sample]:
         """Satisfies ``metering.Meter``."""
         yield from metering.calls(self.name, self.source.calls)
+        yield from metering.saved(self.name, {"sweep": int(self.sweep.saved)})
         yield from metering.throttled(self.name, self.pace.throttled)
         yield from metering.tokens(self.name, self.pace.tokens)
         yield from metering.lateness(self.name, self.lateness)
@@ -87,15 +110,34 @@ class Station:
         yield from metering.watched(self.name, len(self.poller))
         yield from metering.source_up(self.name, up=not self.sight.lost)
 
-    async def watch(self, watches: Iterable[Watch]) -> None:
-        """Watch those of *watches* that are of this source, and no others."""
-        mine = [watch for watch in watches if watch.key.source == self.name]
-        await self.poller.watch(mine)
+    async def watch(self, listing: Listing) -> None:
+        """Watch what *listing* says of this source, and what its rules find."""
+        self._listed = {
+            key: watch
+            for key, watch in listing.watches.items()
+            if key.source == self.name
+        }
+        await self.discovery.follow(listing.rules)
+        await self._join()
+
+    async def _join(self) -> None:
+        # What somebody wrote down wins over what was found.
+        await self.poller.watch({**self.discovery.watches(), **self._listed}.values())
+        self._joined()
+
+    def committed(self, change: Change) -> None:
+        """Hear of an instance that nobody looks at any more."""
+        if change.state.phase is not Phase.WATCHED:
+            key = model.read_key(change.state.key)
+            if key is not None:
+                self.discovery.ended([key])
 
     def start(self, tasks: TaskGroup) -> None:
         tasks.start_soon(
             self.scheduler.run, self.poller.visit, name=f"scheduler {self.name}"
         )
+        tasks.start_soon(self.sweep.run, name=f"sweep {self.name}")
+        tasks.start_soon(self.discovery.run, name=f"discovery {self.name}")
 
 
 @asynccontextmanager
@@ -107,9 +149,27 @@ async def opened(
     *,
     now: Now,
     luck: Luck,
+    joined: Callable[[], None],
 ) -> AsyncIterator[Station]:
-    config = wiring.source_config(name, settings.sources[name])
-    async with job.opened(config) as source:
-        station = Station(name, settings, source, store, recorder, now=now, luck=luck)
+    """Open the way to one source; *joined* hears that watches may have come."""
+    configured = settings.sources[name]
+    pace = Pace(
+        width=configured.max_in_flight,
+        per_second=configured.requests_per_second,
+        luck=luck,
+    )
+    config = wiring.source_config(name, configured)
+    async with job.opened(structs.replace(config, heard=pace.heard)) as source:
+        station = Station(
+            name,
+            settings,
+            source,
+            pace,
+            store,
+            recorder=recorder,
+            now=now,
+            luck=luck,
+            joined=joined,
+        )
         await station.sight.remember(await store.heads(name))
         yield station

@@ -9,7 +9,7 @@ from typing import Final
 
 from monitor import errors
 from monitor.agenda import Rules
-from monitor.core import matchers, telling
+from monitor.core import matchers, sweeping, telling
 from monitor.core.cadence import Limits
 from monitor.core.message import Kind, Message
 from monitor.job.source import SourceConfig
@@ -28,6 +28,9 @@ from monitor.web.config import WebConfig
 
 STARTUP_SPREAD: Final = 10.0
 """Seconds over which first visits are spread, at most."""
+
+SWEPT: Final = timedelta(seconds=2)
+"""Between two pages of a list, while ``min_interval`` is left unset."""
 
 CONFIRMED_AND_TOLD: Final = timedelta(seconds=5)
 """Beyond ``group_wait``: what the last look and the notification take, with room."""
@@ -95,6 +98,14 @@ def rules(settings: Settings, source: SourceSettings) -> Rules:
         early=settings.polling.early_failures.total_seconds(),
         web_url=source.web_url,
         locale=settings.locale,
+    )
+
+
+def sweep_limits(settings: Settings) -> sweeping.Limits:
+    floor = settings.polling.min_interval or SWEPT
+    return sweeping.Limits(
+        floor=floor.total_seconds(),
+        cap=settings.polling.max_interval.total_seconds(),
     )
 
 

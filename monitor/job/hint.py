@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from monitor.ports import Quota
+from monitor.core.rate import Quota
 
 CEILING: Final = timedelta(hours=1)
 """No header may blind us for longer."""

@@ -11,12 +11,13 @@ from msgspec import Raw
 from monitor import errors
 from monitor.core.listing import Page, Query
 from monitor.core.model import HostId, InstanceKey, Step
+from monitor.core.rate import Quota
 from monitor.job import ask, badge, carrier, dialect, envelope, hint
 from monitor.job import digest as digests
 from monitor.job.ask import Api, Ask
 from monitor.job.badge import Badge
 from monitor.job.carrier import Answer, Carrier, Route
-from monitor.ports import Look, Means, Quota
+from monitor.ports import Look, Means
 
 Credentials = Callable[[], Mapping[str, str]]
 """Reads ``bk_app_code``, ``bk_app_secret`` and one of ``bk_username``,

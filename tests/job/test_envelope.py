@@ -7,6 +7,7 @@ import pytest
 from multidict import CIMultiDict
 
 from monitor import errors
+from monitor.core.rate import Quota
 from monitor.errors import (
     Forbidden,
     Garbled,
@@ -17,7 +18,6 @@ from monitor.errors import (
     Unavailable,
 )
 from monitor.job import envelope, hint
-from monitor.ports import Quota
 
 
 def refusal(

@@ -9,7 +9,8 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 
-from monitor import errors, ports
+from monitor import errors
+from monitor.core import rate
 from monitor.core.listing import Page, Query
 from monitor.core.model import InstanceKey, Step
 from monitor.job import source
@@ -347,7 +348,7 @@ QUOTA = {
 
 
 async def test_what_a_gateway_says_about_its_limit_is_handed_on() -> None:
-    heard: list[ports.Quota] = []
+    heard: list[rate.Quota] = []
     server = Job(recorded.read("v3_running"), b"<html>")
     server.more = QUOTA
     async with watching(server, api="gateway-v3", heard=heard.append) as job:
@@ -358,11 +359,11 @@ async def test_what_a_gateway_says_about_its_limit_is_handed_on() -> None:
         with pytest.raises(errors.SourceError):
             await job.look(V3)
 
-    assert heard == [ports.Quota(100, 7, 3.0)] * 2
+    assert heard == [rate.Quota(100, 7, 3.0)] * 2
 
 
 async def test_the_esb_is_not_listened_to_for_limits() -> None:
-    heard: list[ports.Quota] = []
+    heard: list[rate.Quota] = []
     server = Job(recorded.read("v3_running"))
     server.more = QUOTA
     async with watching(server, api="esb-v3", heard=heard.append) as job:
