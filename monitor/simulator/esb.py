@@ -39,6 +39,7 @@ def answer(world: World, question: Question, endpoint: Endpoint = STATUS_V2) -> 
     said = (
         _refused_by(striking, world, question, endpoint)
         or _stranger(world, question)
+        or _excess(world, question, endpoint)
         or backend.answer(world, question, endpoint)
     )
     return faults.spoil(said, striking)
@@ -61,9 +62,9 @@ def _refused_by(
 
 def _too_often(question: Question, endpoint: Endpoint, limit: str) -> str:
     # esb/ratelimit/validators.py
-    app = credentials.offered(question.parameters, question.authorization).app_code
     return (
-        f"Access frequency limit, Access frequency of APP [{app or ''}] to component "
+        "Access frequency limit, "
+        f"Access frequency of APP [{_app(question)}] to component "
         f"[{endpoint.component}] exceeds the limit; the frequency limit is "
         f"[{limit}], please try again later"
     )
@@ -77,6 +78,21 @@ def _stranger(world: World, question: Question) -> Answer | None:
         return None
     anybody = given.username or given.token or given.access_token
     return _refuse(world, 1306000, _BAD_TOKEN if anybody else _NO_USER)
+
+
+def _excess(world: World, question: Question, endpoint: Endpoint) -> Answer | None:
+    quota, ration = world.quota, world.ration(_app(question))
+    if quota is None or ration is None or ration.granted:
+        return None
+    minutes, rest = divmod(quota.window, 60)
+    span = f"{quota.window:g}second" if rest else f"{minutes:g}minute"
+    limit = f"{quota.limit}/{span}"
+    return _refuse(world, 1306429, _too_often(question, endpoint, limit))
+
+
+def _app(question: Question) -> str:
+    given = credentials.offered(question.parameters, question.authorization)
+    return given.app_code or ""
 
 
 def _refuse(world: World, code: int, message: str) -> Answer:

@@ -57,7 +57,7 @@ def answer(world: World, question: Question, endpoint: Endpoint) -> Answer:
     said = (
         _refused_by(striking, world, question, endpoint)
         or _stranger(world, question, endpoint)
-        or _said_by_job(world, question, endpoint)
+        or _rationed(world, question, endpoint)
     )
     mute = (fault for fault in striking if not _is_worded(fault))
     return faults.spoil(_identified(world, said), mute)
@@ -108,6 +108,19 @@ def _refused_by(
     return None
 
 
+def _rationed(world: World, question: Question, endpoint: Endpoint) -> Answer:
+    app = credentials.offered({}, question.authorization).app_code
+    ration = world.ration(app or "")
+    if ration is None:
+        return _said_by_job(world, question, endpoint)
+    if not ration.granted:
+        return _throttled(limit=ration.limit, reset=ration.reset)
+    # show_limit_quota_header is on by default, so answers of JOB have it too.
+    said = _said_by_job(world, question, endpoint)
+    told = _quota_headers(ration.limit, ration.remaining, ration.reset)
+    return replace(said, headers={**said.headers, **told})
+
+
 def _throttled(*, limit: int, reset: int) -> Answer:
     message = "API rate limit exceeded by stage strategy"
     return refuse(1642902, message, _quota_headers(limit, 0, reset))
@@ -135,7 +148,7 @@ def _stranger(world: World, question: Question, endpoint: Endpoint) -> Answer | 
     wanted = world.credentials
     if not (given.app_code or given.access_token):
         return _illegal(_NO_APP)
-    if not credentials.satisfied(_app(wanted), given):
+    if not credentials.satisfied(_of_app(wanted), given):
         return _illegal(_WRONG_APP if given.app_code else _BAD_ACCESS_TOKEN)
     # resources.yaml: userVerifiedRequired is false on /system/ paths.
     if endpoint.system or credentials.satisfied(wanted, given):
@@ -143,7 +156,7 @@ def _stranger(world: World, question: Question, endpoint: Endpoint) -> Answer | 
     return _illegal(_BAD_ACCESS_TOKEN if given.access_token else _NO_USER)
 
 
-def _app(wanted: Credentials) -> Credentials:
+def _of_app(wanted: Credentials) -> Credentials:
     return replace(wanted, username=None, token=None)
 
 

@@ -21,6 +21,7 @@ class Instance:
         story: Story | Canned,
         flavour: Flavour,
         began: float,
+        played: float | None = None,
         kind: str = "biz",
         launch: Launch = Launch(),  # noqa: B008 - frozen
     ) -> None:
@@ -30,6 +31,9 @@ class Instance:
         self.story = story
         self.flavour = flavour
         self.began = began
+        self.played = began if played is None else played
+        """When it was put here; its past is nobody's to be told."""
+
         self.launch = launch
         self.faults = Switchboard(story.faults, since=began)
         self._printed: dict[str, tuple[Moment, bytes]] = {}

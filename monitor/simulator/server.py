@@ -12,7 +12,7 @@ import anyio
 import msgspec
 from aiohttp import web
 
-from monitor.simulator import control, endpoints, esb, gateway
+from monitor.simulator import callback, control, endpoints, esb, gateway
 from monitor.simulator.answer import Answer, Ending
 from monitor.simulator.endpoints import Endpoint
 from monitor.simulator.envelope import Door
@@ -62,9 +62,20 @@ def application(world: World) -> web.Application:
         for method in endpoint.methods:
             app.router.add_route(method, endpoint.path, _handler(world, endpoint))
     control.add_routes(app, world)
+    app.cleanup_ctx.append(_calling_back(world))
     app.router.add_route("*", "/api/bk-job/{path:.*}", unpublished)
     app.router.add_route("*", "/{path:.*}", _no_page)
     return app
+
+
+def _calling_back(world: World) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def calling_back(_: web.Application) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(callback.deliver, world)
+            yield
+            tasks.cancel_scope.cancel()
+
+    return calling_back
 
 
 def _handler(world: World, endpoint: Endpoint) -> Handler:

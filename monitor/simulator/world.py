@@ -16,6 +16,7 @@ from monitor.simulator.faults import Fault, Switchboard
 from monitor.simulator.history import History
 from monitor.simulator.instance import Instance
 from monitor.simulator.question import scope
+from monitor.simulator.quota import Meter, Quota, Ration
 from monitor.simulator.record import Record
 from monitor.simulator.scenarios import Parts
 from monitor.simulator.story import Canned, Flavour, Launch, Story
@@ -41,6 +42,7 @@ class World:
         flavour: Flavour = Flavour.MODERN,
         speed: float = 1.0,
         tenant: str | None = None,
+        quota: Quota | None = None,
         language: str = "en",
         epoch: float = _MORNING_OF_2024_05_20,
         seed: int = 0,
@@ -49,6 +51,8 @@ class World:
         self.credentials = credentials
         self.flavour = flavour
         self.tenant = tenant
+        self.quota = quota
+        self.meter = Meter()
         self.language = language
         self.epoch = epoch
         self.forbidden: set[int] = set()
@@ -60,6 +64,8 @@ class World:
         """By the number of the scope and the id, which is JOB's own for all scopes."""
 
         self.history = History()
+        self.callers: list[Instance] = []
+        self.callback_wanted = anyio.Event()
         self.luck = Random(seed)  # noqa: S311 - weather, not secrets
         self._clock = clock
         self._speed = speed
@@ -101,6 +107,7 @@ class World:
             story=story,
             flavour=flavour or own or self.flavour,
             began=self.now() if created is None else created,
+            played=self.now(),
             kind=scope(biz, scope_type).kind,
             launch=launch,
         )
@@ -111,8 +118,13 @@ class World:
         key = instance.biz, instance.job_instance_id
         if old := self.instances.get(key):
             self.history.remove(old, self._created_ms(old))
+            if old in self.callers:
+                self.callers.remove(old)
         self.instances[key] = instance
         self._taken.add(instance.job_instance_id)
+        if instance.launch.callback_url is not None:
+            self.callers.append(instance)
+            self.callback_wanted.set()
         self.history.add(instance, self._created_ms(instance))
 
     def _created_ms(self, instance: Instance) -> int:
@@ -147,6 +159,17 @@ class World:
         """Replace the faults of the world, or those *on* one instance."""
         board = self.faults if on is None else on.faults
         board.switch(faults, now=self.now())
+
+    def ration(self, app: str) -> Ration | None:
+        """Take one call out of the quota of *app*; None: there is no quota.
+
+        Windows are of the client's time, whatever the speed.
+        """
+        if self.quota is None:
+            return None
+        ration = self.meter.take(self.quota, app, self._clock())
+        self.record.throttled += not ration.granted
+        return ration
 
     def striking(self, instance: Instance | None) -> tuple[Fault, ...]:
         """Draw the faults that hit one request: the world's, then the instance's."""

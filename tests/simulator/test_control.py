@@ -92,6 +92,8 @@ async def test_requests_are_counted_for_outsiders() -> None:
         "total": 1,
         "endpoints": {esb.STATUS: 1},
         "instances": {"2/20000153": 1},
+        "throttled": 0,
+        "callbacks": {},
         "in_flight": 0,
         "most_in_flight": 1,
     }
