@@ -5,7 +5,7 @@ matter of the cast; what failing looks like, of the plot. None in place of a mom
 stands for an instance that has been archived.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -127,25 +127,32 @@ def rolling_duplicates(cast: Cast) -> Moments:
 
 
 def rolling(cast: Cast) -> Moments:
-    """Two batches, in the mode that ignores errors: 2 → 6 → 15 → 2 → 6, the job 3.
+    """Three batches, in the mode that ignores errors: 2 → 15 → 2, or 2 → 6 → 15 → 2.
 
     A batch has no rows before it begins; the job stays 2 in between.
     """
-    half = (len(cast.hosts) + 1) // 2
-    ends = cast.ends(104)
-    first = tuple(replace(row, batch=1) for row in ends[:half])
-    second = tuple(replace(row, batch=2) for row in ends[half:])
-    step = Step(name="roll out", rows=first)
+    step = Step(name="roll out")
+    moments = [_at(WAITING, step)]
+    done: tuple[Row, ...] = ()
+    for batch in _batches(cast.ends(104)):
+        runs = (*done, *_all(batch, 7))
+        done = (*done, *batch)
+        moments.append(_at(RUNNING, replace(step, status=RUNNING, rows=runs)))
+        if any(row.status != 9 for row in batch):
+            moments.append(_at(RUNNING, replace(step, status=IGNORED, rows=done)))
+        moments.append(_at(RUNNING, replace(step, status=ROLLING_WAITING, rows=done)))
+    # No wait follows the last batch, and what it ends with is the end of the step.
     over = IGNORED if cast.failing else SUCCESS
-    between = IGNORED if any(row.status != 9 for row in first) else ROLLING_WAITING
-    return [
-        _at(WAITING, replace(step, rows=())),
-        _at(RUNNING, replace(step, status=RUNNING, rows=_all(first, 7))),
-        _at(RUNNING, replace(step, status=between)),
-        _at(RUNNING, replace(step, status=ROLLING_WAITING)),
-        _at(RUNNING, replace(step, status=RUNNING, rows=(*first, *_all(second, 7)))),
-        _at(SUCCESS, replace(step, status=over, rows=(*first, *second))),
-    ]
+    while moments[-1].steps[0].status != RUNNING:
+        moments.pop()
+    return [*moments, _at(SUCCESS, replace(step, status=over, rows=done))]
+
+
+def _batches(rows: Sequence[Row]) -> Iterator[tuple[Row, ...]]:
+    size = -(-len(rows) // 3)
+    for number, begin in enumerate(range(0, len(rows), size), 1):
+        batch = rows[begin : begin + size]
+        yield tuple(replace(row, batch=number) for row in batch)
 
 
 def _all(rows: Sequence[Row], status: int) -> tuple[Row, ...]:

@@ -156,7 +156,13 @@ _SCENARIOS: Final = (
         failing=(0,),
     ),
     Scenario(
-        name="rolling_batches",
+        name="rolling",
+        summary="a step in three batches: 2 → 15 → 2 → 15 → 2 → 3",
+        tell=plots.rolling,
+        failing=(),
+    ),
+    Scenario(
+        name="rolling_ignore",
         summary="2 → 6 → 15 → 2: a failed batch is ignored, the next one goes on",
         tell=plots.rolling,
         failing=(0,),

@@ -56,13 +56,14 @@ _GSE_CODES: Final[Mapping[int, int]] = {
 }
 
 
-class Container(msgspec.Struct, frozen=True, kw_only=True):
+# No cycles among these, of which there may be hundreds of thousands: gc=False.
+class Container(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     id: int
     container_id: str
     name: str
 
 
-class Host(msgspec.Struct, frozen=True, kw_only=True):
+class Host(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A target: a host, or the *container* that runs on it."""
 
     ip: str | None = None
@@ -83,7 +84,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.bk_cloud_id}:{ip}" if self.bk_cloud_id else ip
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """One line of a step's host list; a host may have several of them.
 
     Codes of None: what commonly goes with the status. A log of None: likewise.
@@ -241,7 +242,7 @@ def _row_dated(row: Row, before: Row | None, now: float) -> Row:
         return row
     started: float | None = now
     ended = None if row.status == ROW_RUNNING else now
-    if before is not None and before.host == row.host:
+    if before is not None and _are_same(before.host, row.host):
         if before.status == row.status:
             # What was carried over into a new attempt keeps its times.
             started, ended = before.started, before.ended
@@ -258,6 +259,10 @@ def _row_dated(row: Row, before: Row | None, now: float) -> Row:
         started,
         ended,
     )
+
+
+def _are_same(one: Host, other: Host) -> bool:
+    return one is other or one == other
 
 
 def _started(

@@ -127,7 +127,7 @@ async def test_each_attempt_that_ends_calls_back() -> None:
         ("hang", []),
         ("force_stop", [11]),
         ("abnormal", [9]),
-        ("rolling_batches", [3]),
+        ("rolling_ignore", [3]),
         ("retry_recovers", [4, 3]),
     ],
 )

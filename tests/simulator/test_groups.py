@@ -122,7 +122,7 @@ def test_in_the_window_of_a_retry_there_are_no_groups() -> None:
 def test_of_a_rolling_step_only_the_latest_batch_is_told_unless_asked(
     batch: dict[str, str], found: dict[int, Any] | None
 ) -> None:
-    told = sizes(step(a_world("rolling_batches", hosts=4), **batch))
+    told = sizes(step(a_world("rolling_ignore", hosts=4), **batch))
 
     if found is None:
         assert {status: size for status, (size, _) in told.items()} == {9: 3, 104: 1}

@@ -163,7 +163,7 @@ def test_between_batches_the_step_has_an_end_and_the_job_runs() -> None:
     seen = [
         (said["job_instance"]["status"], step["status"], step["end_time"])
         for said in (
-            told(at("rolling_batches", second)) for second in (5, 10, 15, 20, 25)
+            told(at("rolling_ignore", second)) for second in (5, 10, 15, 20, 25)
         )
         for step in said["step_instance_list"]
     ]
