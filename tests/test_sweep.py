@@ -321,25 +321,27 @@ async def test_an_api_without_a_list_is_never_asked() -> None:
 
 
 @pytest.mark.parametrize("stale", [True, False])
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(20))
 async def test_whatever_has_happened_a_visit_sees_it(
     seed: int,
     stale: bool,  # noqa: FBT001
 ) -> None:
     random = Random(seed)
-    listed = rows(range(1, 61), ago=random.uniform(60, 90_000))
+    listed = rows(range(1, 41), ago=random.uniform(60, 90_000))
     source = ListingSource(*listed, page=random.choice([7, 20, 200]), luck=seed)
     source.latency, source.stale = 0.7, stale
+    for number in range(1, 21):
+        source.becomes(number, 4, ended_at=clock.MORNING)
     changed: dict[int, float] = {}
     async with sweeping(source, listed, interval=random.choice([3, 8, 60])) as found:
-        for _ in range(300):
-            await anyio.sleep(random.expovariate(1.0))
-            number = random.randint(1, 60)
+        for _ in range(random.choice([5, 50, 300])):
+            await anyio.sleep(random.expovariate(2.0))
+            number = random.randint(1, 40)
             status = random.choice([2, 3, 4, 4])
             ended_at = None if status == 2 else clock.now()
             source.becomes(number, status, ended_at=ended_at)
             changed[number] = anyio.current_time()
-            source.hidden = {a_key(n) for n in range(1, 61) if random.random() < 0.01}
+            source.hidden = {a_key(n) for n in range(1, 41) if random.random() < 0.01}
         await anyio.sleep(120)
 
         seen = {key.job_instance_id: when for when, key in found.visits.visits}
