@@ -24,8 +24,9 @@ Field = str | int | bool | list[int] | list[dict[str, str | int]]
 class Ask(Struct, Generic[T], frozen=True):
     """A question, and how to *read* the ``data`` that comes back.
 
-    *name* is what calls are counted under. *posted*: it goes as a POST through
-    gateways too. *read* raises nothing but a ``SourceError``.
+    *name* is what calls are counted under. *read* raises nothing but a
+    ``SourceError``. *posted*: it goes as a POST through gateways too. *most*: of an
+    answer that is longer, the start is read as if it were whole.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Ask(Struct, Generic[T], frozen=True):
     fields: Mapping[str, Field]
     read: Callable[[Raw], T]
     posted: bool = False
+    most: int | None = None
 
 
 class Manner(Struct, frozen=True):

@@ -38,9 +38,12 @@ _JSON: Final = "application/json"
 
 
 class Answer(Struct, frozen=True):
+    """*cut*: there was more of *body* than was to be read."""
+
     status: int
     headers: Mapping[str, str]
     body: bytes
+    cut: bool = False
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -87,12 +90,18 @@ class Carrier:
             query_string=query,
             encoded=True,
         )
-        return self._ask(url, None, headers)
+        return self._ask(url, None, headers, None)
 
     def post(
-        self, path: str, body: bytes, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        most: int | None = None,
     ) -> Coroutine[Any, Any, Answer]:
-        return self._ask(self._url(path), body, headers)
+        """Post *body*, and read no more than *most* bytes of what comes back."""
+        most = most and min(most, self._max_body)
+        return self._ask(self._url(path), body, headers, most)
 
     def _url(self, path: str) -> URL:
         return self._urls.get(path) or self._urls.setdefault(
@@ -100,23 +109,31 @@ class Carrier:
         )
 
     async def _ask(
-        self, url: URL, body: bytes | None, headers: Mapping[str, str] | None
+        self,
+        url: URL,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+        most: int | None,
     ) -> Answer:
         opened = self._sockets.opened
         try:
-            return await self._exchange(url, body, headers)
+            return await self._exchange(url, body, headers, most)
         except (aiohttp.ClientError, OSError) as error:
             fresh = self._sockets.opened != opened
             if fresh or not mishap.hung_up(error):
                 raise errors.Unavailable(mishap.words(error)) from None
 
         try:
-            return await self._exchange(url, body, headers)
+            return await self._exchange(url, body, headers, most)
         except (aiohttp.ClientError, OSError) as error:
             raise errors.Unavailable(mishap.words(error)) from None
 
     async def _exchange(
-        self, url: URL, body: bytes | None, headers: Mapping[str, str] | None
+        self,
+        url: URL,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+        most: int | None,
     ) -> Answer:
         response = await self._session.request(
             "GET" if body is None else "POST",
@@ -131,20 +148,22 @@ class Carrier:
         try:
             if 300 <= response.status < 400:
                 raise _redirected(response)
-            content = await self._read(response.content)
-            return Answer(response.status, response.headers, content)
+            content = await self._read(response.content, most)
+            cut = most is not None and len(content) > most
+            return Answer(response.status, response.headers, content[:most], cut)
         finally:
             if not response.content.at_eof():
                 response.close()
 
-    async def _read(self, stream: StreamReader) -> bytes:
-        chunks, left = [], self._max_body
-        while not stream.at_eof():
+    async def _read(self, stream: StreamReader, most: int | None) -> bytes:
+        """Read until there is more than *most*, or up to the limit of all answers."""
+        chunks, left = [], self._max_body if most is None else most
+        while not stream.at_eof() and left >= 0:
             chunk = await stream.readany()
             chunks.append(chunk)
             left -= len(chunk)
-            if left < 0:
-                raise self._too_long()
+        if left < 0 and most is None:
+            raise self._too_long()
         return b"".join(chunks)
 
     def _too_long(self) -> errors.Garbled:

@@ -5,11 +5,12 @@ it has no words for it, with ``Garbled``; the envelope around the data and the w
 there are not its business.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Protocol
 
 from monitor.core.listing import Page, Query
-from monitor.core.model import InstanceKey, Snapshot, Step
+from monitor.core.model import HostId, InstanceKey, Snapshot, Step
 from monitor.job.ask import Api, Ask
 from monitor.job.v2 import V2
 from monitor.job.v3 import V3
@@ -26,6 +27,10 @@ class Dialect(Protocol):
     def groups(self, key: InstanceKey, step: Step, most: int) -> Ask[Step]: ...
 
     def page(self, query: Query, source: str) -> Ask[Page]: ...
+
+    def tails(
+        self, key: InstanceKey, step_instance_id: int, hosts: Sequence[HostId]
+    ) -> Sequence[Ask[Mapping[HostId, str]]]: ...
 
 
 def of(api: Api, timezone: tzinfo) -> Dialect:

@@ -6,7 +6,7 @@ V4JobInstanceStatusResp.java, read 2026-11.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -81,6 +81,23 @@ def about(number: int, key: InstanceKey) -> None:
     if number != key.job_instance_id:
         raise errors.Garbled(
             f"asked about {key.job_instance_id}, answered about {number}"
+        )
+
+
+class OfStep(Protocol):
+    """Data about one step, which may say whose it is."""
+
+    job_instance_id: Int | None
+    step_instance_id: Int | None
+
+
+def about_step(found: OfStep, key: InstanceKey, step_instance_id: int) -> None:
+    """Refuse an answer about another step."""
+    about(found.job_instance_id or key.job_instance_id, key)
+    if found.step_instance_id not in (None, step_instance_id):
+        raise errors.Garbled(
+            f"asked about step {step_instance_id},"
+            f" answered about step {found.step_instance_id}"
         )
 
 

@@ -6,13 +6,11 @@ from contextlib import asynccontextmanager
 from datetime import tzinfo
 from typing import Any, Final, Literal, TypeVar
 
-from msgspec import Raw
-
 from monitor import errors
 from monitor.core.listing import Page, Query
 from monitor.core.model import HostId, InstanceKey, Step
 from monitor.core.rate import Quota
-from monitor.job import ask, badge, carrier, dialect, envelope, hint
+from monitor.job import ask, badge, carrier, dialect, envelope, hint, torn
 from monitor.job import digest as digests
 from monitor.job.ask import Api, Ask
 from monitor.job.badge import Badge
@@ -91,7 +89,13 @@ class JobSource:
     async def tails(
         self, key: InstanceKey, step_instance_id: int, hosts: Sequence[HostId]
     ) -> Mapping[HostId, str]:
-        raise errors.Garbled("not built")
+        # More than one where hosts go by different names, which is rare.
+        asks = self._dialect.tails(key, step_instance_id, hosts)
+        found: dict[HostId, str] = {}
+        for question in asks:
+            ends = await self._asked(question)
+            found.update(ends)
+        return found
 
     async def _asked(self, question: Ask[T]) -> T:
         shown = self._badge = self._badge or self._read_badge()
@@ -106,7 +110,9 @@ class JobSource:
                 answer = await self._carrier.get(path, query, shown.headers)
             else:
                 body = ask.body(question, shown.fields)
-                answer = await self._carrier.post(path, body, shown.headers)
+                answer = await self._carrier.post(
+                    path, body, shown.headers, question.most
+                )
         except errors.SourceError as error:
             self._count(question, error)
             raise
@@ -119,7 +125,7 @@ class JobSource:
 
     def _read(self, question: Ask[T], shown: Badge, answer: Answer) -> T:
         try:
-            found = question.read(_data(answer, answer.body))
+            found = _understood(question, answer, answer.body)
         except errors.SourceError as error:
             self._count(question, error)
             self._judge(shown, error)
@@ -129,7 +135,7 @@ class JobSource:
 
         # Read once more without our secrets, which the other side may repeat: in
         # the error itself it is too late, a cut text may end in half a secret.
-        question.read(_data(answer, shown.hushed(answer.body)))
+        _understood(question, answer, shown.hushed(answer.body))
         raise errors.Garbled("an answer that is readable only without our secrets")
 
     def _count(self, question: Ask[Any], error: errors.SourceError) -> None:
@@ -150,8 +156,21 @@ class JobSource:
             raise errors.Refused(f"credentials cannot be read: {error}") from error
 
 
-def _data(answer: Answer, body: bytes) -> Raw:
-    return envelope.unwrap(answer.status, answer.headers, body)
+def _understood(question: Ask[T], answer: Answer, body: bytes) -> T:
+    if not answer.cut or answer.status != 200:
+        return question.read(envelope.unwrap(answer.status, answer.headers, body))
+
+    start = torn.mended(body)
+    found = (
+        question.read(envelope.unwrap(answer.status, answer.headers, start))
+        if start
+        else None
+    )
+    if not found:
+        raise errors.Garbled(
+            f"the answer is longer than {question.most} bytes, of which nothing is whole"
+        )
+    return found
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ the servers since 3.3. Whether a job is finished is not read at all: the status
 tells it, the server's ``is_finished`` was wrong up to 3.4.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
@@ -12,10 +13,10 @@ import msgspec
 from msgspec import Raw, Struct
 
 from monitor import errors
-from monitor.core import model
+from monitor.core import codes, model
 from monitor.core.listing import Page, Query
 from monitor.core.model import HostId, InstanceKey, Snapshot
-from monitor.job import ask, envelope, instance, lenient, targets
+from monitor.job import ask, envelope, instance, lenient, logs, targets
 from monitor.job.ask import Ask, Field
 from monitor.job.targets import Int, Ip
 from monitor.ports import Means
@@ -45,6 +46,22 @@ class _Block(Struct):
     step_instances: list[_Step] | None = None
 
 
+class _Log(Struct):
+    ip: Ip | None = None
+    bk_cloud_id: Int | None = None
+    log_content: Any = None
+
+
+class _Logs(Struct):
+    ip_status: Any = None
+    ip_logs: list[_Log] | None = None
+
+
+class _LoggedStep(Struct):
+    step_instance_id: Int
+    step_results: list[_Logs] | None = None
+
+
 class _Job(Struct):
     job_instance_id: Int
     status: Int
@@ -63,6 +80,7 @@ class _Data(Struct):
 
 # Not strict: old servers send numbers as strings.
 _DATA: Final = msgspec.json.Decoder(_Data, strict=False)
+_LOGS: Final = msgspec.json.Decoder(list[_LoggedStep], strict=False)
 
 
 class V2(Struct, frozen=True):
@@ -82,6 +100,19 @@ class V2(Struct, frozen=True):
             _fields(key),
             lambda data: _status(data, key, self.timezone),
         )
+
+    def tails(
+        self, key: InstanceKey, step_instance_id: int, hosts: Sequence[HostId]
+    ) -> Sequence[Ask[Mapping[HostId, str]]]:
+        wanted = logs.Wanted(hosts)
+        question = Ask(
+            "logs",
+            "get_job_instance_log",
+            _fields(key),
+            lambda data: _tails(data, step_instance_id, wanted),
+            most=logs.MOST,
+        )
+        return [question] if wanted.places else []
 
     def groups(self, key: InstanceKey, step: model.Step, most: int) -> Ask[model.Step]:
         raise errors.Garbled("v2 does not group hosts: look at the instance instead")
@@ -150,6 +181,37 @@ def _hosts(rows: list[_Row]) -> dict[HostId, int]:
     return model.rows(
         (model.host_id(row.ip, row.bk_cloud_id or 0), row.status) for row in rows
     )
+
+
+def _tails(
+    raw: Raw, step_instance_id: int, wanted: logs.Wanted
+) -> Mapping[HostId, str]:
+    try:
+        steps = _LOGS.decode(raw)
+    except envelope.UNREADABLE as error:
+        raise errors.Garbled(f"not the logs of an instance: {error}") from None
+
+    results = [
+        result
+        for step in steps
+        if step.step_instance_id == step_instance_id
+        for result in step.step_results or ()
+    ]
+    # Of a host that has several logs, that of its failure counts.
+    results.sort(key=lambda result: codes.host_failed(_status_of(result)))
+    return logs.ends(
+        (
+            (wanted.host(log.ip, log.bk_cloud_id), log.log_content)
+            for result in results
+            for log in result.ip_logs or ()
+        ),
+        # Source: bk-job EsbGetJobInstanceLogResourceImpl.java, read 2026-11.
+        escaped=True,
+    )
+
+
+def _status_of(result: _Logs) -> int:
+    return lenient.number(result.ip_status) or 0
 
 
 def _moment(value: object, timezone: tzinfo) -> datetime | None:

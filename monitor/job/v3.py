@@ -1,6 +1,6 @@
 """The v3 API, over the ESB and through the gateway: what is asked, what is said."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -10,8 +10,8 @@ from monitor import errors
 from monitor.core import model
 from monitor.core.listing import Page, Query
 from monitor.core.model import HostId, InstanceKey, Snapshot, Step
-from monitor.job import ask, envelope, instance, lists, targets
-from monitor.job.ask import Ask
+from monitor.job import ask, envelope, instance, lists, logs, targets
+from monitor.job.ask import Ask, Field
 from monitor.job.targets import Int, Ip
 from monitor.ports import Means
 
@@ -43,8 +43,24 @@ class _Groups(Struct):
     step_instance_id: Int | None = None
 
 
+class _Log(Struct):
+    ip: Ip | None = None
+    bk_cloud_id: Int | None = None
+    bk_host_id: Int | None = None
+    log_content: Any = None
+    file_logs: list[logs.File] | None = None
+
+
+class _Logs(Struct):
+    script_task_logs: list[_Log] | None = None
+    file_task_logs: list[_Log] | None = None
+    job_instance_id: Int | None = None
+    step_instance_id: Int | None = None
+
+
 # Not strict: old servers send numbers as strings.
 _STATUS: Final = msgspec.json.Decoder(instance.Data[_Row], strict=False)
+_LOGS: Final = msgspec.json.Decoder(_Logs, strict=False)
 _GROUPS: Final = msgspec.json.Decoder(_Groups, strict=False)
 
 
@@ -83,6 +99,48 @@ class V3:
     def page(self, query: Query, source: str) -> Ask[Page]:
         return lists.asked(query, source, self.means.page, start="start")
 
+    def tails(
+        self, key: InstanceKey, step_instance_id: int, hosts: Sequence[HostId]
+    ) -> Sequence[Ask[Mapping[HostId, str]]]:
+        wanted = logs.Wanted(hosts)
+        # Of both lists in one request the second would be ignored.
+        # Source: bk-job batch_get_job_instance_ip_log.md, read 2026-11.
+        lists: dict[str, Field] = {
+            "host_id_list": [*wanted.numbers],
+            "ip_list": wanted.unnumbered,
+        }
+        fields = ask.instance(key) | {"step_instance_id": step_instance_id}
+        return [
+            Ask(
+                "logs",
+                "batch_get_job_instance_ip_log",
+                fields | {name: listed},
+                lambda data: _tails(data, key, step_instance_id, wanted),
+                posted=True,
+                most=logs.MOST,
+            )
+            for name, listed in lists.items()
+            if listed
+        ]
+
+
+def _tails(
+    raw: Raw, key: InstanceKey, step_instance_id: int, wanted: logs.Wanted
+) -> Mapping[HostId, str]:
+    try:
+        found = _LOGS.decode(raw)
+    except envelope.UNREADABLE as error:
+        raise errors.Garbled(f"not the logs of a step: {error}") from None
+
+    instance.about_step(found, key, step_instance_id)
+    return logs.ends(
+        (
+            wanted.host(row.ip, row.bk_cloud_id, row.bk_host_id),
+            logs.of_files(row.file_logs) if row.file_logs else row.log_content,
+        )
+        for row in found.script_task_logs or found.file_task_logs or ()
+    )
+
 
 def _grouped(raw: Raw, key: InstanceKey, step: Step) -> Step:
     try:
@@ -90,12 +148,7 @@ def _grouped(raw: Raw, key: InstanceKey, step: Step) -> Step:
     except envelope.UNREADABLE as error:
         raise errors.Garbled(f"not the status of a step: {error}") from None
 
-    instance.about(found.job_instance_id or key.job_instance_id, key)
-    if found.step_instance_id not in (None, step.step_instance_id):
-        raise errors.Garbled(
-            f"asked about step {step.step_instance_id},"
-            f" answered about step {found.step_instance_id}"
-        )
+    instance.about_step(found, key, step.step_instance_id)
     rows = [
         row
         for group in found.step_result_group_list or ()

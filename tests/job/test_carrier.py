@@ -84,6 +84,31 @@ async def test_a_get_on_a_kept_connection_that_was_closed_is_repeated() -> None:
     assert connections == [3]
 
 
+async def test_of_a_longer_answer_no_more_than_asked_for_is_read() -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 1_000_000)
+
+    async with (
+        serving(answer, path="/x") as url,
+        opened(url, max_body=1_000_000) as ours,
+    ):
+        cut = await ours.post("/x", b"", None, 999_999)
+        whole = await ours.post("/x", b"", None, 1_000_000)
+
+    assert (len(cut.body), cut.cut) == (999_999, True)
+    assert (len(whole.body), whole.cut) == (1_000_000, False)
+
+
+async def test_the_limit_of_all_answers_holds_for_those_that_are_cut() -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 1_000_000)
+
+    async with serving(answer, path="/x") as url, opened(url, max_body=10) as ours:
+        cut = await ours.post("/x", b"", None, 999_999)
+
+    assert cut.body == b"x" * 10
+
+
 async def test_cookies_are_not_kept() -> None:
     async def answer(request: web.Request) -> web.Response:
         response = web.Response(text=str(dict(request.cookies)))

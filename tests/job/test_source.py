@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 
-from monitor import errors
+from monitor import errors, ports
 from monitor.core import rate
 from monitor.core.listing import Page, Query
 from monitor.core.model import InstanceKey, Step
