@@ -46,6 +46,8 @@ def add_routes(app: web.Application, world: World) -> None:
         ("PUT", f"{one}/faults", control.switch),
         ("POST", f"{one}/retry", control.retry),
         ("GET", "/_simulator/requests", control.requests),
+        ("GET", "/_simulator/forbidden", control.forbidden),
+        ("PUT", "/_simulator/forbidden", control.forbid),
         ("GET", "/_simulator/quota", control.quota),
         ("PUT", "/_simulator/quota", control.ration),
     ]
@@ -98,6 +100,14 @@ class _Control:
             "recent": list(record.recent),
         }
         return _json(counts)
+
+    async def forbidden(self, request: web.Request) -> web.Response:
+        return _json(sorted(self._world.forbidden))
+
+    async def forbid(self, request: web.Request) -> web.Response:
+        """Replace the scopes that the caller may not see, given by number."""
+        self._world.forbidden = msgspec.json.decode(await request.read(), type=set[int])
+        return await self.forbidden(request)
 
     async def quota(self, request: web.Request) -> web.Response:
         return _json(self._world.quota)

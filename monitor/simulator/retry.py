@@ -69,7 +69,9 @@ def _rows(step: Step, failed_become: int) -> tuple[Row, ...]:
     # Since 3.6 a host that succeeded is carried over as 9 (before: 3). Of the others
     # the tag stays, for it is not reset (bk-job, redo of a GSE task).
     return tuple(
-        row if row.status == _HOST_SUCCESS else Row(row.host, failed_become, row.tag)
+        row
+        if row.status == _HOST_SUCCESS
+        else Row(row.host, failed_become, row.tag, batch=row.batch)
         for row in step.rows
     )
 

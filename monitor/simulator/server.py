@@ -53,7 +53,9 @@ async def serving(
 
 def application(world: World) -> web.Application:
     async def unpublished(request: web.Request) -> web.StreamResponse:
-        said = gateway.no_api(world, request.method, request.path)
+        # As it was sent: it goes into a header, where a line must not break.
+        path = request.rel_url.raw_path
+        said = gateway.no_api(world, request.method, path)
         return await _deliver(said, request)
 
     # A body of a hundred thousand host ids is a legal question.
@@ -63,7 +65,7 @@ def application(world: World) -> web.Application:
             app.router.add_route(method, endpoint.path, _handler(world, endpoint))
     control.add_routes(app, world)
     app.cleanup_ctx.append(_calling_back(world))
-    app.router.add_route("*", "/api/bk-job/{path:.*}", unpublished)
+    app.router.add_route("*", "/api/bk-job/{path:(?s:.*)}", unpublished)
     app.router.add_route("*", "/{path:.*}", _no_page)
     return app
 

@@ -80,16 +80,20 @@ def _step(step: Step, identifier: int, wording: Wording) -> dict[str, Any]:
         "operator": wording.launch.operator,
         "status": step.status,
         **attempt(step, wording.flavour),
+        **_pause(wording.flavour),
         **_times(step, wording),
         "step_ip_status": wording.in_order([_row(row) for row in step.rows]),
     }
 
 
-def attempt(step: Step, flavour: Flavour) -> dict[str, int | None]:
-    if flavour is Flavour.DOCUMENT:
-        return {"retry_count": step.execute_count}
-    # EsbJobInstanceStatusDTO: pause is always null.
-    return {"execute_count": step.execute_count, "pause": None}
+def attempt(step: Step, flavour: Flavour) -> dict[str, int]:
+    documented = flavour is Flavour.DOCUMENT
+    return {"retry_count" if documented else "execute_count": step.execute_count}
+
+
+def _pause(flavour: Flavour) -> dict[str, None]:
+    # EsbJobInstanceStatusDTO: always null; the document does not know of it.
+    return {} if flavour is Flavour.DOCUMENT else {"pause": None}
 
 
 def _row(row: Row) -> dict[str, Any]:

@@ -91,6 +91,20 @@ async def test_an_instance_of_another_scope_is_named_in_full_or_by_number() -> N
     assert named[0] == 200
 
 
+async def test_scopes_are_forbidden_and_opened_from_outside() -> None:
+    world = World()
+    instance = world.play("hang")
+
+    async with calling(world) as caller:
+        put = await caller.control("PUT", "forbidden", [3, 2])
+        refused = await caller.ask(instance)
+        await caller.control("PUT", "forbidden", [])
+        seen = await caller.ask(instance)
+
+    assert put == (200, [2, 3])
+    assert (refused["code"], seen["code"]) == (9900403, 0)
+
+
 async def test_requests_are_counted_for_outsiders() -> None:
     world = World()
     instance = world.play("success")

@@ -161,6 +161,7 @@ async def test_one_server_speaks_in_all_voices_and_counts_each() -> None:
         ("POST", GATEWAY_V3),
         ("GET", "/api/bk-job/prod/api/v2/get_job_instance_status"),
         ("GET", "/api/bk-job/stag/api/v3/get_job_instance_status"),
+        ("GET", "/api/bk-job/prod/%0A"),
     ],
 )
 async def test_the_gateway_has_no_other_paths_and_methods(

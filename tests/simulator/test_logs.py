@@ -47,6 +47,7 @@ def test_v2_tells_all_logs_by_status_and_escapes_them() -> None:
     by_status = {each["ip_status"]: each["ip_logs"] for each in step["step_results"]}
     assert by_status.keys() == {9, 104, 310, 11}
     (log,) = by_status[104]
+    assert (log["execute_count"], "pause" in log) == (0, False)
     assert (log["ip"], log["exit_code"], log["total_time"]) == ("10.0.0.2", 1, 5.0)
     assert log["start_time"] == "2024-05-20 09:00:10"
     assert "tar: &lt;stdin&gt;: write error &amp; exit" in log["log_content"]

@@ -28,6 +28,13 @@ def test_successful_hosts_are_carried_over() -> None:
     assert running.steps[0].rows == (Row(GOOD, 9), Row(BAD, 5))
 
 
+def test_a_failed_host_keeps_its_tag_and_batch_and_nothing_else() -> None:
+    row = Row(BAD, 104, "disk_full", 28, 7, "no space", 2)
+    moment = Moment(status=4, steps=(Step(status=4, rows=(row,)),))
+
+    assert retried(moment)[1].steps[0].rows == (Row(BAD, 5, "disk_full", batch=2),)
+
+
 def test_steps_that_never_began_succeed_with_the_retry() -> None:
     moment = failed(4)
     longer = Moment(status=4, steps=(*moment.steps, Step(name="later")))
