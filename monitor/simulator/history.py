@@ -4,11 +4,14 @@ What JOB calls the execution history. Knows dates and scopes, and no story.
 """
 
 from bisect import bisect_left, insort
+from collections.abc import Callable, MutableSequence
+from typing import Any
 
 from monitor.simulator.instance import Instance
 from monitor.simulator.question import Scope
 
 Entry = tuple[int, int, Instance]
+Shuffle = Callable[[MutableSequence[Any]], None]
 
 
 class History:
@@ -26,12 +29,26 @@ class History:
         where = bisect_left(entries, (created_ms, instance.job_instance_id), key=_place)
         del entries[where]
 
-    def newest_first(self, scope: Scope, start_ms: int, end_ms: int) -> list[Instance]:
-        """List what was created from *start_ms* to *end_ms*, both included."""
+    def newest_first(
+        self,
+        scope: Scope,
+        start_ms: int,
+        end_ms: int,
+        shuffle: Shuffle | None = None,
+    ) -> list[Instance]:
+        """List what was created from *start_ms* to *end_ms*, both included.
+
+        ORDER BY create_time DESC says nothing of what is equally old: with
+        *shuffle* its order changes.
+        """
         entries = self._scopes.get(scope, [])
         low = bisect_left(entries, start_ms, key=_date)
         high = bisect_left(entries, end_ms + 1, key=_date)
-        return [instance for _, _, instance in reversed(entries[low:high])]
+        found = entries[low:high][::-1]
+        if shuffle is not None:
+            shuffle(found)
+            found.sort(key=_date, reverse=True)
+        return [instance for _, _, instance in found]
 
 
 def _scope(instance: Instance) -> Scope:

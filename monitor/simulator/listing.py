@@ -109,7 +109,8 @@ def _candidates(world: World, question: Question, scope: Scope) -> list[Instance
         identifier = question.number("job_instance_id") or 0
         one = world.find(scope.number, identifier, kind=scope.kind)
         return [] if one is None else [one]
-    return world.history.newest_first(scope, *_window(question))
+    shuffle = world.luck.shuffle if world.restless_ties else None
+    return world.history.newest_first(scope, *_window(question), shuffle)
 
 
 Wish = Callable[[Instance, Moment], bool]

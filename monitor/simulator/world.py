@@ -32,7 +32,9 @@ class World:
 
     *epoch* is the date of second 0, for printing alone. *credentials* of None
     lets everybody in; *tenant* of None asks for no tenant header. *language* is
-    spoken to whom asks for none (JOB's own is zh-cn). *seed* decides all luck.
+    spoken to whom asks for none (JOB's own is zh-cn). With *restless_ties* lists
+    put what was created in the same millisecond in another order each time, as JOB
+    may. *seed* decides all luck.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class World:
         credentials: Credentials | None = None,
         flavour: Flavour = Flavour.MODERN,
         speed: float = 1.0,
+        restless_ties: bool = False,
         tenant: str | None = None,
         quota: Quota | None = None,
         language: str = "en",
@@ -54,6 +57,7 @@ class World:
         self.quota = quota
         self.meter = Meter()
         self.language = language
+        self.restless_ties = restless_ties
         self.epoch = epoch
         self.forbidden: set[int] = set()
         """Numbers of the scopes that the caller may not see."""

@@ -247,6 +247,19 @@ def test_an_id_that_begins_anew_is_listed_once(path: str) -> None:
     assert ids(world, path) == [1]
 
 
+def test_ties_may_come_in_another_order_each_time() -> None:
+    world = World(clock=HandMovedClock(), restless_ties=True)
+    for number in range(20):
+        world.play("hang", job_instance_id=100 + number)
+    world.play("hang", job_instance_id=7, created=-1)
+
+    lists = [ids(world, V3, length="100") for _ in range(3)]
+
+    assert lists[0] != lists[1]
+    assert {tuple(sorted(each)) for each in lists} == {(7, *range(100, 120))}
+    assert [each[-1] for each in lists] == [7, 7, 7]
+
+
 @ALL
 def test_a_retried_instance_is_listed_as_running(path: str) -> None:
     world = a_world()
