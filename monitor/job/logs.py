@@ -6,14 +6,15 @@ EsbGetJobInstanceLogResourceImpl.java and its siblings, read 2026-11.
 """
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from monitor.core import model
-from monitor.core.model import HostId
-from monitor.job import lenient, text
+from monitor.core.model import HostId, InstanceKey
+from monitor.job import ask, lenient, text
+from monitor.job.ask import Ask, Field
 
 MOST: Final = 4 << 20
 """Bytes of an answer, after inflation."""
@@ -73,6 +74,25 @@ class Wanted:
         found = self.places.get(model.host_id(ip, bk_cloud_id or 0))
         # An ip may have gone to another host since.
         return None if found and number and "#" in found else found
+
+
+def asked(
+    api: str,
+    key: InstanceKey,
+    step_instance_id: int,
+    named: Mapping[str, Field],
+    read: Callable[[Raw], Mapping[HostId, str]],
+) -> list[Ask[Mapping[HostId, str]]]:
+    """Ask once for each way in which hosts are *named*, the empty ones left out."""
+    # Of several lists in one request all but the first would be ignored.
+    # Source: bk-job V4BatchGet…Request.java and batch_get_job_instance_ip_log.md,
+    # read 2026-11.
+    fields = ask.instance(key) | {"step_instance_id": step_instance_id}
+    return [
+        Ask("logs", api, fields | {name: hosts}, read, posted=True, most=MOST)
+        for name, hosts in named.items()
+        if hosts
+    ]
 
 
 def of_files(files: Iterable[File]) -> str:

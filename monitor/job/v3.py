@@ -11,7 +11,7 @@ from monitor.core import model
 from monitor.core.listing import Page, Query
 from monitor.core.model import HostId, InstanceKey, Snapshot, Step
 from monitor.job import ask, envelope, instance, lists, logs, targets
-from monitor.job.ask import Ask, Field
+from monitor.job.ask import Ask
 from monitor.job.targets import Int, Ip
 from monitor.ports import Means
 
@@ -103,25 +103,13 @@ class V3:
         self, key: InstanceKey, step_instance_id: int, hosts: Sequence[HostId]
     ) -> Sequence[Ask[Mapping[HostId, str]]]:
         wanted = logs.Wanted(hosts)
-        # Of both lists in one request the second would be ignored.
-        # Source: bk-job batch_get_job_instance_ip_log.md, read 2026-11.
-        lists: dict[str, Field] = {
-            "host_id_list": [*wanted.numbers],
-            "ip_list": wanted.unnumbered,
-        }
-        fields = ask.instance(key) | {"step_instance_id": step_instance_id}
-        return [
-            Ask(
-                "logs",
-                "batch_get_job_instance_ip_log",
-                fields | {name: listed},
-                lambda data: _tails(data, key, step_instance_id, wanted),
-                posted=True,
-                most=logs.MOST,
-            )
-            for name, listed in lists.items()
-            if listed
-        ]
+        return logs.asked(
+            "batch_get_job_instance_ip_log",
+            key,
+            step_instance_id,
+            {"host_id_list": [*wanted.numbers], "ip_list": wanted.unnumbered},
+            lambda data: _tails(data, key, step_instance_id, wanted),
+        )
 
 
 def _tails(

@@ -11,7 +11,7 @@ from monitor.core import model
 from monitor.core.listing import Page, Query
 from monitor.core.model import HostId, InstanceKey, Snapshot, Step
 from monitor.job import ask, envelope, instance, lenient, lists, logs, targets
-from monitor.job.ask import Ask, Field
+from monitor.job.ask import Ask
 from monitor.job.targets import Int, Ip
 from monitor.ports import Means
 
@@ -92,26 +92,17 @@ class V4:
         self, key: InstanceKey, step_instance_id: int, hosts: Sequence[HostId]
     ) -> Sequence[Ask[Mapping[HostId, str]]]:
         wanted = logs.Wanted(hosts)
-        # Of several lists in one request all but the first would be ignored.
-        # Source: bk-job V4BatchGet…Request.java, read 2026-11.
-        lists: dict[str, Field] = {
-            "host_id_list": [*wanted.numbers],
-            "ip_list": wanted.unnumbered,
-            "container_id_list": [*wanted.containers],
-        }
-        fields = ask.instance(key) | {"step_instance_id": step_instance_id}
-        return [
-            Ask(
-                "logs",
-                "batch_get_job_instance_execute_object_log",
-                fields | {name: listed},
-                lambda data: _tails(data, key, step_instance_id, wanted),
-                posted=True,
-                most=logs.MOST,
-            )
-            for name, listed in lists.items()
-            if listed
-        ]
+        return logs.asked(
+            "batch_get_job_instance_execute_object_log",
+            key,
+            step_instance_id,
+            {
+                "host_id_list": [*wanted.numbers],
+                "ip_list": wanted.unnumbered,
+                "container_id_list": [*wanted.containers],
+            },
+            lambda data: _tails(data, key, step_instance_id, wanted),
+        )
 
 
 def _tails(

@@ -4,6 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from monitor import errors
@@ -295,6 +297,26 @@ def test_a_v4_error_is_judged_by_its_name_where_its_details_say_nothing(
     error = {"code": "NOT_FOUND", "message": None, "details": details}
 
     assert isinstance(refusal(404, {"error": error, "job_request_id": "1"}), Missing)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+    ),
+    max_leaves=4,
+)
+
+
+@given(st.sampled_from(["code", "message", "data", "details"]), JSON)
+def test_any_value_in_a_v4_error_is_survived(part: str, value: object) -> None:
+    body = from_v4("NOT_FOUND", "1244006")
+    body["error"][part] = value
+
+    error = refusal(404, body)
+
+    assert str(error).isprintable()
+    assert len(str(error)) < errors.EXCERPT + 64
 
 
 @pytest.mark.parametrize(
