@@ -168,7 +168,8 @@ def _understood(question: Ask[T], answer: Answer, body: bytes) -> T:
     )
     if not found:
         raise errors.Garbled(
-            f"the answer is longer than {question.most} bytes, of which nothing is whole"
+            f"the answer is longer than {len(answer.body)} bytes,"
+            " of which nothing is whole"
         )
     return found
 
