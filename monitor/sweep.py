@@ -29,7 +29,7 @@ REST: Final = 600.0
 """Seconds for which instances whose page was poor are left to their visits."""
 
 MOST_POOR: Final = 3
-"""Poor pages that one sweep may cost."""
+"""Poor pages that a sweep may cost, until it keeps to what is known to be worth it."""
 
 ABSENT_APART: Final = 300.0
 """Seconds between two visits to an instance only because no row shows it."""
@@ -60,7 +60,8 @@ class Swept(Protocol):
         """A list of *at* says what is known of *keys*: put off their next visits.
 
         It never puts off a visit that a hint or a failure has asked for, nor one
-        that is due for the hosts' sake; and for long only until the next sweep.
+        that is due for the hosts' sake. A sweep that hangs must not blind anybody:
+        without another word a visit is put off by little more than two sweeps.
         """
         ...
 
@@ -85,6 +86,7 @@ class _Scope:
         "hinted",
         "lone",
         "name",
+        "narrow",
         "pages",
         "period",
         "poor",
@@ -120,6 +122,7 @@ class _Scope:
         self.period = period
         self.began = now
         self.pages = self.poor = 0
+        self.narrow = False
         self.seen: set[InstanceKey] = set()
         self.vouching: set[InstanceKey] = set()
         self.hinted: set[InstanceKey] = set()
@@ -155,6 +158,11 @@ class Sweep:
         self._now = now
         self._luck = luck
         self._scopes: dict[str, _Scope] = {}
+
+    @property
+    def swept(self) -> frozenset[str]:
+        """Name the scopes for which lists speak; all others are visited as ever."""
+        return frozenset(scope.name for scope in self._scopes.values() if scope.swept)
 
     async def run(
         self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
@@ -246,10 +254,28 @@ class Sweep:
         self._judge(scope, rows.values(), at)
         self._weigh(scope, rows)
         rest = sweeping.onward(scope.course, query, page, scope.seen)
-        if rest is None or scope.poor >= MOST_POOR:
-            self._finish(scope, rest)
+        if rest is not None and scope.poor >= MOST_POOR and not scope.narrow:
+            rest = self._narrow(scope, query, page, rest)
+        if rest is None:
+            self._finish(scope)
         else:
             scope.query, scope.due = rest, anyio.current_time()
+
+    def _narrow(
+        self, scope: _Scope, query: Query, page: Page, rest: Query
+    ) -> Query | None:
+        """Look on only for those whose pages were worth it the last time."""
+        self._visit_absent(scope, rest)
+        scope.narrow = True
+        way = scope.course
+        left = scope.vouched - scope.seen
+        rich = [
+            one
+            for one in way.standings
+            if one.created_at <= rest.until and one.key in left
+        ]
+        scope.course = sweeping.course(rich, way.most)
+        return sweeping.onward(scope.course, query, page, scope.seen) if rich else None
 
     def _judge(self, scope: _Scope, rows: Iterable[Row], at: datetime) -> None:
         now = anyio.current_time()
@@ -284,9 +310,9 @@ class Sweep:
             until = anyio.current_time() + REST
             scope.lone |= {one.key: until for one in found}
 
-    def _finish(self, scope: _Scope, rest: Query | None) -> None:
+    def _finish(self, scope: _Scope) -> None:
         now = anyio.current_time()
-        self._visit_absent(scope, rest, now)
+        self._visit_absent(scope, None)
         left = scope.vouched - scope.vouching - scope.hinted
         if left:
             self._swept.unvouch(left)
@@ -300,7 +326,8 @@ class Sweep:
         pause = min(self._limits.cap, pause) * (0.9 + 0.2 * self._luck())
         scope.due = max(now, scope.began + pause)
 
-    def _visit_absent(self, scope: _Scope, rest: Query | None, now: float) -> None:
+    def _visit_absent(self, scope: _Scope, rest: Query | None) -> None:
+        now = anyio.current_time()
         absent = {one.key for one in sweeping.missed(scope.course, rest, scope.seen)}
         for key in absent:
             if now - scope.absent.get(key, -inf) >= ABSENT_APART:

@@ -201,10 +201,10 @@ async def test_whom_nobody_vouches_for_any_more_is_visited_again() -> None:
 
 
 async def test_loners_among_strangers_are_left_to_their_visits() -> None:
-    crowd = rows(range(10_000, 40_000), ago=500.0)
-    loners = [a_row(n, ago=600.0 + 3_000.0 * n) for n in range(1, 8)]
+    crowd = rows(range(10_000, 12_000), ago=500.0)
+    loners = [a_row(n, ago=500.5 + 200.0 * n) for n in range(1, 8)]
     together = rows(range(100, 150))
-    source = ListingSource(*crowd, *loners, *together)
+    source = ListingSource(*crowd, *loners, *together, page=60)
     async with sweeping(source, [*together, *loners]) as found:
         await anyio.sleep(100)
         pages = found.sweep.pages
@@ -219,10 +219,29 @@ async def test_loners_among_strangers_are_left_to_their_visits() -> None:
         assert later == {row.key for row in loners}
 
 
+async def test_who_is_vouched_for_stays_so_while_loners_are_tried_again() -> None:
+    crowd = rows(range(10_000, 12_000), ago=500.0)
+    loners = [a_row(n, ago=500.5 + 100.0 * n) for n in range(1, 20)]
+    together = rows(range(100, 150), ago=3_000.0)
+    source = ListingSource(*crowd, *loners, *together, page=60)
+    async with sweeping(source, [*together, *loners]) as found:
+        await anyio.sleep(100)
+        found.visits.unvouched.clear()
+        pages = found.sweep.pages
+        await anyio.sleep(1_800)
+
+        assert {number for _, number in found.visits.unvouched} <= {*range(1, 20)}
+        assert {key.job_instance_id for key in found.visits.vouched} >= {
+            *range(100, 150)
+        }
+        # The page of those that stand together, and each loner once in ten minutes.
+        assert 1_800 / 5 - 36 <= found.sweep.pages - pages <= 1_800 / 5 + 3 * 20
+
+
 async def test_pages_full_of_strangers_are_given_up_soon() -> None:
-    crowd = rows(range(10_000, 40_000), ago=100.0)
-    few = [a_row(n, ago=100.5 + 900.0 * n) for n in range(1, 31)]
-    source = ListingSource(*crowd, *few)
+    crowd = rows(range(10_000, 14_000), ago=100.0)
+    few = [a_row(n, ago=100.5 + 100.0 * n) for n in range(1, 31)]
+    source = ListingSource(*crowd, *few, page=60)
     async with sweeping(source, few) as found:
         await anyio.sleep(300)
 

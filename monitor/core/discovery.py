@@ -34,6 +34,7 @@ OVERLAP: Final = timedelta(minutes=5)
 
 LONGEST_VALUE: Final = 256
 
+_BLANKS: Final = "\N{NO-BREAK SPACE}\N{IDEOGRAPHIC SPACE}"
 _PLACEHOLDER: Final = re.compile(r"\{([A-Za-z_]+)\}")
 _INFIX: Final = re.compile(r"\*([^*?\\]+)\*")
 
@@ -162,8 +163,8 @@ def horizon(rules: Iterable[Rule], now: datetime) -> datetime:
 
 def status(text: str) -> int | None:
     """Read a status of a job: its number, or its name in either language."""
-    if text.isascii() and text.isdigit():
-        return int(text[:9])
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return int(text)
     return STATUS_NAMES.get(_plain(text))
 
 
@@ -229,5 +230,6 @@ def _printable(text: str) -> str:
     """Make harmless what anybody may have typed as the name of a job."""
     text = text[:LONGEST_VALUE]
     return "".join(
-        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text
+        char if char.isprintable() or char in _BLANKS else "\N{REPLACEMENT CHARACTER}"
+        for char in text
     )

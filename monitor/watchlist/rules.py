@@ -99,8 +99,8 @@ def _pattern(text: str) -> str:
 
 def _word(words: dict[str, int]) -> Callable[[str], int]:
     def read_word(text: str) -> int:
-        if text.isascii() and text.isdigit():
-            return int(text[:9])
+        if text.isascii() and text.isdigit() and len(text) < 10:
+            return int(text)
         if text.lower() not in words:
             raise ValueError(_unknown(text, tuple(words)))
         return words[text.lower()]
