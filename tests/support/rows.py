@@ -99,6 +99,7 @@ class ListingSource(ScriptedSource):
 
 def _selected(rows: Iterable[Row], query: Query) -> Iterable[Row]:
     wanted = query.filter
+    exact = wanted.fields().items() - {("name", wanted.name)}
     for row in rows:
         key = row.key
         if (key.scope_type, key.scope_id) != (query.scope_type, query.scope_id):
@@ -107,6 +108,5 @@ def _selected(rows: Iterable[Row], query: Query) -> Iterable[Row]:
             continue
         if wanted.name is not None and wanted.name.lower() not in row.name.lower():
             continue
-        exact = wanted.fields().items() - {("name", wanted.name)}
         if all(getattr(row, field) == value for field, value in exact):
             yield row
