@@ -116,8 +116,10 @@ class Discovery:
     async def follow(self, rules: Iterable[Rule]) -> None:
         """Look for what *rules* say, and for nothing else, from now on.
 
-        What a rule that is no more has found is dropped, or goes to another that
-        looks for it too.
+        To be called before the poller hears for the first time what to watch: it ends
+        what is not among that, and what was found before would begin anew. What a
+        rule that is no more has found is dropped, or goes to another that looks for
+        it too.
         """
         mine: dict[str, Rule] = {}
         for rule in rules:
