@@ -6,7 +6,12 @@ enforces the order of construction, the exit stack the order of closing.
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    aclosing,
+    nullcontext,
+)
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -37,6 +42,7 @@ from monitor.sinks import catalogue
 from monitor.store import opening
 from monitor.store.group import Run
 from monitor.store.sql import SqlStore
+from monitor.tails import Tails
 from monitor.watchlist.files import Files
 from monitor.watchlist.listing import Listing, difference
 
@@ -94,6 +100,13 @@ def _files(settings: Settings) -> Files:
     return Files(settings.watch_lists, directory=Path(), sources=sources)
 
 
+class _AtOnce:
+    """A budget that knows no limit: logs are few."""
+
+    def turn(self, *, spare: bool = False) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
+
+
 class _House:
     """Everything that lives as long as one configuration."""
 
@@ -119,6 +132,7 @@ class _House:
         self._schedulers: dict[str, Scheduler] = {}
         self._sights: dict[str, Sight] = {}
         self._pollers: dict[str, Poller] = {}
+        self._tails: dict[str, Tails] = {}
         self._dispatchers: list[Dispatcher] = []
         self._notifier: Notifier
 
@@ -160,6 +174,7 @@ class _House:
             pauses=wiring.pauses(self._settings.alerts),
             frame=self._frame,
             lost=self._lost,
+            logs=self._tails.__contains__,
             posted=self._wake,
             now=self._now,
         )
@@ -204,6 +219,16 @@ class _House:
             luck=self._luck,
         )
 
+        if self._settings.polling.logs:
+            self._tails[name] = Tails(
+                opened,
+                _AtOnce(),
+                ledger=self._store,
+                memory=self._store,
+                recorder=self._recorder,
+                luck=self._luck,
+            )
+
     def _start_delivery(self, tasks: TaskGroup) -> None:
         for dispatcher in self._dispatchers:
             tasks.start_soon(dispatcher.run, name="dispatcher")
@@ -222,6 +247,8 @@ class _House:
         for name, scheduler in self._schedulers.items():
             visit = self._pollers[name].visit
             tasks.start_soon(scheduler.run, visit, name=f"scheduler {name}")
+        for name, tails in self._tails.items():
+            tasks.start_soon(tails.run, name=f"logs {name}")
 
     async def _wait(
         self, load: Load, until: Until, reloading: Until
@@ -316,6 +343,9 @@ class _House:
 
     def _committed(self, change: Change) -> None:
         self._notifier.changed(change)
+        tails = self._tails.get(change.state.key.partition("/")[0])
+        if tails is not None:
+            tails.changed(change)
         if change.events:
             self._wake()
 

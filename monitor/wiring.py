@@ -24,7 +24,8 @@ STARTUP_SPREAD: Final = 10.0
 """Seconds over which first visits are spread, at most."""
 
 CONFIRMED_AND_TOLD: Final = timedelta(seconds=5)
-"""Beyond ``group_wait``: what the last look and the notification take, with room."""
+"""Beyond ``group_wait`` and the wait for logs: what the last look and the
+notification take, with room."""
 
 
 def source_config(name: str, source: SourceSettings) -> SourceConfig:
@@ -79,10 +80,13 @@ def rules(settings: Settings, source: SourceSettings) -> Rules:
         floor=None if floor is None else floor.total_seconds(),
         cap=settings.polling.max_interval.total_seconds(),
     )
+    waits = settings.alerts.group_wait
+    if settings.polling.logs:
+        waits = max(waits, telling.Rules().log_wait)
     return Rules(
         limits=limits,
         settle=settings.polling.settle,
-        least_settle=settings.alerts.group_wait + CONFIRMED_AND_TOLD,
+        least_settle=waits + CONFIRMED_AND_TOLD,
         spread=spread(settings),
         web_url=source.web_url,
         locale=settings.locale,

@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor.core import reach, state, telling
+from monitor.core.clusters import Tail
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.state import Change
 from monitor.core.watch import Severity
@@ -24,6 +25,7 @@ from tests.support.answers import (
     KEY,
     RECOVERED,
     RUNNING,
+    STEP,
     SUCCEEDED,
     WORSE,
     a_job,
@@ -37,6 +39,7 @@ pytestmark = pytest.mark.looptime
 Wants = Callable[[Mapping[str, str]], bool]
 
 HOUR = 3600.0
+[BAD] = hosts(_2=0)
 THREE_FAILED = a_job(4, hosts(_1=104, _2=104, _3=11, _4=9))
 
 
@@ -58,6 +61,7 @@ class Desk:
         *,
         rules: telling.Rules,
         pauses: Pauses,
+        logs: bool = False,
     ) -> None:
         self.store = store
         self.lost: set[str] = set()
@@ -74,6 +78,7 @@ class Desk:
             pauses=pauses,
             frame=self._frame,
             lost=lambda source: source in self.lost,
+            logs=lambda _: logs,
             posted=self._wake,
             now=clock.now,
         )
@@ -113,9 +118,10 @@ async def telling_to(
     wants: Mapping[str, Wants] | None = None,
     rules: telling.Rules = telling.Rules(),  # noqa: B008 - frozen
     pauses: Pauses = Pauses(),  # noqa: B008 - frozen
+    logs: bool = False,
 ) -> AsyncIterator[Desk]:
     listeners = {each: (wants or {}).get(each.name, everything) for each in sinks}
-    desk = Desk(store, listeners, rules=rules, pauses=pauses)
+    desk = Desk(store, listeners, rules=rules, pauses=pauses, logs=logs)
     async with anyio.create_task_group() as tasks:
         for dispatcher in desk.dispatchers:
             tasks.start_soon(dispatcher.run)
@@ -520,6 +526,162 @@ async def test_reminders_go_on_after_a_restart(tmp_path: Path) -> None:
 
     assert oncall.said == ["first", "reminder"]
     assert [when for when, _ in oncall.tried] == pytest.approx([1, 4 * HOUR], abs=3)
+
+
+async def heard(desk: Desk, text: str = "no space left") -> None:
+    """Record what whoever reads the logs would."""
+    tails = {STEP: {BAD: Tail(0, text)}}
+    await desk.recorder.record(str(KEY), lambda known: state.heard(known, tails))
+
+
+def logs_told(sink_: RecordingSink) -> list[str]:
+    """Give the log of the first cluster of each notification."""
+    return [sink.told(m).alerts[0].clusters[0].log for m in sink_.delivered]
+
+
+async def test_the_first_message_goes_as_soon_as_the_logs_have_come(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        with capture_logs() as lines:
+            async with telling_to(store, oncall, logs=True) as desk:
+                await log.saw(desk.recorder, FAILED)
+                await anyio.sleep(3)
+                await heard(desk)
+                await anyio.sleep(60)
+
+        assert logs_told(oncall) == ["no space left"]
+        assert [when for when, _ in oncall.tried] == pytest.approx([3], abs=0.1)
+        reasons = [x["reason"] for x in lines if x["event"] == "telling.withheld"]
+        assert reasons == ["waiting_for_logs"]
+
+
+async def test_logs_that_come_within_the_group_wait_delay_nothing(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall, logs=True) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(0.5)
+            await heard(desk)
+            await anyio.sleep(60)
+
+        assert logs_told(oncall) == ["no space left"]
+        assert [when for when, _ in oncall.tried] == pytest.approx([1], abs=0.1)
+
+
+async def test_the_first_message_waits_five_seconds_for_logs_at_most(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall, logs=True) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(60)
+
+        assert logs_told(oncall) == [""]
+        assert [when for when, _ in oncall.tried] == pytest.approx([5], abs=0.1)
+
+
+async def test_a_long_group_wait_is_wait_enough_for_logs(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        pauses = Pauses(group_wait=timedelta(seconds=30))
+        async with telling_to(store, oncall, pauses=pauses, logs=True) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(60)
+
+        assert [when for when, _ in oncall.tried] == pytest.approx([30], abs=0.1)
+
+
+async def test_a_log_that_could_not_be_had_ends_the_wait(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall, logs=True) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(2)
+            await heard(desk, "")
+            await anyio.sleep(60)
+
+        assert logs_told(oncall) == [""]
+        assert [when for when, _ in oncall.tried] == pytest.approx([2], abs=0.1)
+
+
+async def test_later_logs_travel_with_the_next_message_and_cause_none(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall, logs=True) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(60)
+            await heard(desk)
+            await anyio.sleep(60)
+            before = oncall.said
+            await log.saw(desk.recorder, WORSE)
+            await anyio.sleep(60)
+
+        assert before == ["first"]
+        assert oncall.said == ["first", "more_hosts"]
+        assert logs_told(oncall) == ["", "no space left"]
+        assert [when for when, _ in oncall.tried] == pytest.approx([5, 120], abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        Snapshot(status=4, name="deploy"),
+        a_job(4, hosts(_1=9, _2=2)),
+        a_job(4, hosts(_1=9, _2=18)),
+    ],
+)
+async def test_where_no_log_can_come_nobody_waits(
+    tmp_path: Path, snapshot: Snapshot
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall, logs=True) as desk:
+            await log.saw(desk.recorder, snapshot)
+            await anyio.sleep(60)
+
+        assert [when for when, _ in oncall.tried] == pytest.approx([1], abs=0.1)
+
+
+async def test_what_recovers_while_its_logs_are_awaited_is_told_to_nobody(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall, logs=True) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(2)
+            await log.saw(desk.recorder, RECOVERED)
+            await anyio.sleep(60)
+
+        assert oncall.tried == []
+
+
+async def test_after_a_restart_nobody_waits_for_logs_once_more(
+    tmp_path: Path,
+) -> None:
+    oncall = RecordingSink()
+    async with (
+        stores.opened(tmp_path) as store,
+        telling_to(store, oncall, logs=True) as desk,
+    ):
+        await log.saw(desk.recorder, FAILED)
+        await anyio.sleep(3)
+    await anyio.sleep(60)
+    async with (
+        stores.opened(tmp_path) as store,
+        telling_to(store, oncall, logs=True),
+    ):
+        await anyio.sleep(60)
+
+    assert oncall.said == ["first"]
+    assert [when for when, _ in oncall.tried] == pytest.approx([63], abs=0.2)
 
 
 async def test_a_notification_carries_the_labels_of_its_watch(tmp_path: Path) -> None:

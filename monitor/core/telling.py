@@ -136,8 +136,10 @@ def _explained_by(
     failed = [alert for alert in worth if alert.attempt is not None]
     if not any(a.attempt and a.attempt.step_instance_id in awaited for a in failed):
         return None
-    until = min(alert.since for alert in failed) + rules.log_wait
-    return until if now < until else None
+    since = min(alert.since for alert in failed)
+    # A clock that was set back must not make anybody wait for hours.
+    waiting = timedelta(0) <= now - since < rules.log_wait
+    return since + rules.log_wait if waiting else None
 
 
 def _counts(alert: Alert, rules: Rules) -> bool:

@@ -173,6 +173,9 @@ CASES: Mapping[str, Case] = {
     "Hosts failed so long ago that their logs have had their time.": Case(
         why=Why.FIRST, holding=(hosts_failed(since=NOW - 5 * SECOND),), awaited=(7001,)
     ),
+    "The clock was set back since hosts failed.": Case(
+        why=Why.FIRST, holding=(hosts_failed(since=NOW + SECOND),), awaited=(7001,)
+    ),
     "Logs are on their way of hosts too few to be worth telling.": Case(
         why=Why.FIRST,
         holding=(job_failed(), hosts_failed()),
