@@ -9,8 +9,8 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
+from monitor import errors
 from monitor.core import reach, state, telling
-from monitor.core.clusters import Tail
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.state import Change
 from monitor.core.watch import Severity
@@ -19,19 +19,20 @@ from monitor.dispatcher import Dispatcher
 from monitor.notifier import Listener, Notifier, Pauses
 from monitor.recorder import Recorder
 from monitor.store.sql import SqlStore
+from monitor.tails import Tails
 from tests.support import clock, log, sink, stores
 from tests.support.answers import (
     FAILED,
     KEY,
     RECOVERED,
     RUNNING,
-    STEP,
     SUCCEEDED,
     WORSE,
     a_job,
     a_key,
     hosts,
 )
+from tests.support.logs import SourceWithLogs, Turns
 from tests.support.sink import RecordingSink
 
 pytestmark = pytest.mark.looptime
@@ -61,7 +62,8 @@ class Desk:
         *,
         rules: telling.Rules,
         pauses: Pauses,
-        logs: bool = False,
+        logs: SourceWithLogs | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self.store = store
         self.lost: set[str] = set()
@@ -78,9 +80,17 @@ class Desk:
             pauses=pauses,
             frame=self._frame,
             lost=lambda source: source in self.lost,
-            logs=lambda _: logs,
+            logs=lambda _: self.tails is not None,
             posted=self._wake,
             now=clock.now,
+        )
+        self.tails = logs and Tails(
+            logs,
+            turns or Turns(),
+            ledger=store,
+            memory=store,
+            recorder=self.recorder,
+            luck=clock.middling,
         )
 
     def _frame(self, key: str) -> Frame:
@@ -93,6 +103,8 @@ class Desk:
 
     def _committed(self, change: Change) -> None:
         self.notifier.changed(change)
+        if self.tails is not None:
+            self.tails.changed(change)
 
     def _wake(self) -> None:
         for dispatcher in self.dispatchers:
@@ -118,14 +130,17 @@ async def telling_to(
     wants: Mapping[str, Wants] | None = None,
     rules: telling.Rules = telling.Rules(),  # noqa: B008 - frozen
     pauses: Pauses = Pauses(),  # noqa: B008 - frozen
-    logs: bool = False,
+    logs: SourceWithLogs | None = None,
+    turns: Turns | None = None,
 ) -> AsyncIterator[Desk]:
     listeners = {each: (wants or {}).get(each.name, everything) for each in sinks}
-    desk = Desk(store, listeners, rules=rules, pauses=pauses, logs=logs)
+    desk = Desk(store, listeners, rules=rules, pauses=pauses, logs=logs, turns=turns)
     async with anyio.create_task_group() as tasks:
         for dispatcher in desk.dispatchers:
             tasks.start_soon(dispatcher.run)
         tasks.start_soon(desk.notifier.run)
+        if desk.tails is not None:
+            tasks.start_soon(desk.tails.run)
         yield desk
         tasks.cancel_scope.cancel()
 
@@ -528,10 +543,17 @@ async def test_reminders_go_on_after_a_restart(tmp_path: Path) -> None:
     assert [when for when, _ in oncall.tried] == pytest.approx([1, 4 * HOUR], abs=3)
 
 
-async def heard(desk: Desk, text: str = "no space left") -> None:
-    """Record what whoever reads the logs would."""
-    tails = {STEP: {BAD: Tail(0, text)}}
-    await desk.recorder.record(str(KEY), lambda known: state.heard(known, tails))
+def with_logs(after: float) -> SourceWithLogs:
+    """Build a source that takes *after* seconds to give a log."""
+    source = SourceWithLogs({BAD: "tar: no space left"})
+    source.tail_latency = after
+    return source
+
+
+def no_turns() -> Turns:
+    turns = Turns()
+    turns.open = anyio.Event()
+    return turns
 
 
 def logs_told(sink_: RecordingSink) -> list[str]:
@@ -545,13 +567,11 @@ async def test_the_first_message_goes_as_soon_as_the_logs_have_come(
     async with stores.opened(tmp_path) as store:
         oncall = RecordingSink()
         with capture_logs() as lines:
-            async with telling_to(store, oncall, logs=True) as desk:
+            async with telling_to(store, oncall, logs=with_logs(after=3)) as desk:
                 await log.saw(desk.recorder, FAILED)
-                await anyio.sleep(3)
-                await heard(desk)
                 await anyio.sleep(60)
 
-        assert logs_told(oncall) == ["no space left"]
+        assert logs_told(oncall) == ["tar: no space left"]
         assert [when for when, _ in oncall.tried] == pytest.approx([3], abs=0.1)
         reasons = [x["reason"] for x in lines if x["event"] == "telling.withheld"]
         assert reasons == ["waiting_for_logs"]
@@ -562,13 +582,11 @@ async def test_logs_that_come_within_the_group_wait_delay_nothing(
 ) -> None:
     async with stores.opened(tmp_path) as store:
         oncall = RecordingSink()
-        async with telling_to(store, oncall, logs=True) as desk:
+        async with telling_to(store, oncall, logs=with_logs(after=0.5)) as desk:
             await log.saw(desk.recorder, FAILED)
-            await anyio.sleep(0.5)
-            await heard(desk)
             await anyio.sleep(60)
 
-        assert logs_told(oncall) == ["no space left"]
+        assert logs_told(oncall) == ["tar: no space left"]
         assert [when for when, _ in oncall.tried] == pytest.approx([1], abs=0.1)
 
 
@@ -577,7 +595,7 @@ async def test_the_first_message_waits_five_seconds_for_logs_at_most(
 ) -> None:
     async with stores.opened(tmp_path) as store:
         oncall = RecordingSink()
-        async with telling_to(store, oncall, logs=True) as desk:
+        async with telling_to(store, oncall, logs=with_logs(after=9)) as desk:
             await log.saw(desk.recorder, FAILED)
             await anyio.sleep(60)
 
@@ -588,21 +606,24 @@ async def test_the_first_message_waits_five_seconds_for_logs_at_most(
 async def test_a_long_group_wait_is_wait_enough_for_logs(tmp_path: Path) -> None:
     async with stores.opened(tmp_path) as store:
         oncall = RecordingSink()
-        pauses = Pauses(group_wait=timedelta(seconds=30))
-        async with telling_to(store, oncall, pauses=pauses, logs=True) as desk:
+        patient = Pauses(group_wait=timedelta(seconds=30))
+        source, turns = with_logs(after=0), no_turns()
+        async with telling_to(
+            store, oncall, pauses=patient, logs=source, turns=turns
+        ) as desk:
             await log.saw(desk.recorder, FAILED)
             await anyio.sleep(60)
 
         assert [when for when, _ in oncall.tried] == pytest.approx([30], abs=0.1)
 
 
-async def test_a_log_that_could_not_be_had_ends_the_wait(tmp_path: Path) -> None:
+async def test_a_log_that_cannot_be_had_ends_the_wait(tmp_path: Path) -> None:
     async with stores.opened(tmp_path) as store:
         oncall = RecordingSink()
-        async with telling_to(store, oncall, logs=True) as desk:
+        source = with_logs(after=2)
+        source.mishaps = [errors.Garbled("no log")]
+        async with telling_to(store, oncall, logs=source) as desk:
             await log.saw(desk.recorder, FAILED)
-            await anyio.sleep(2)
-            await heard(desk, "")
             await anyio.sleep(60)
 
         assert logs_told(oncall) == [""]
@@ -614,10 +635,11 @@ async def test_later_logs_travel_with_the_next_message_and_cause_none(
 ) -> None:
     async with stores.opened(tmp_path) as store:
         oncall = RecordingSink()
-        async with telling_to(store, oncall, logs=True) as desk:
+        source, turns = with_logs(after=0), no_turns()
+        async with telling_to(store, oncall, logs=source, turns=turns) as desk:
             await log.saw(desk.recorder, FAILED)
             await anyio.sleep(60)
-            await heard(desk)
+            turns.open.set()
             await anyio.sleep(60)
             before = oncall.said
             await log.saw(desk.recorder, WORSE)
@@ -625,7 +647,7 @@ async def test_later_logs_travel_with_the_next_message_and_cause_none(
 
         assert before == ["first"]
         assert oncall.said == ["first", "more_hosts"]
-        assert logs_told(oncall) == ["", "no space left"]
+        assert logs_told(oncall) == ["", "tar: no space left"]
         assert [when for when, _ in oncall.tried] == pytest.approx([5, 120], abs=0.1)
 
 
@@ -642,7 +664,7 @@ async def test_where_no_log_can_come_nobody_waits(
 ) -> None:
     async with stores.opened(tmp_path) as store:
         oncall = RecordingSink()
-        async with telling_to(store, oncall, logs=True) as desk:
+        async with telling_to(store, oncall, logs=with_logs(after=9)) as desk:
             await log.saw(desk.recorder, snapshot)
             await anyio.sleep(60)
 
@@ -654,7 +676,7 @@ async def test_what_recovers_while_its_logs_are_awaited_is_told_to_nobody(
 ) -> None:
     async with stores.opened(tmp_path) as store:
         oncall = RecordingSink()
-        async with telling_to(store, oncall, logs=True) as desk:
+        async with telling_to(store, oncall, logs=with_logs(after=9)) as desk:
             await log.saw(desk.recorder, FAILED)
             await anyio.sleep(2)
             await log.saw(desk.recorder, RECOVERED)
@@ -663,20 +685,31 @@ async def test_what_recovers_while_its_logs_are_awaited_is_told_to_nobody(
         assert oncall.tried == []
 
 
+async def test_one_that_waits_for_logs_delays_no_other(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall, logs=with_logs(after=9)) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await log.saw(desk.recorder, Snapshot(status=4), a_key(2))
+            await anyio.sleep(60)
+
+        assert [id_ for _, id_ in oncall.tried] == [f"{a_key(2)}!1", f"{KEY}!1"]
+
+
 async def test_after_a_restart_nobody_waits_for_logs_once_more(
     tmp_path: Path,
 ) -> None:
-    oncall = RecordingSink()
+    oncall, source = RecordingSink(), with_logs(after=9)
     async with (
         stores.opened(tmp_path) as store,
-        telling_to(store, oncall, logs=True) as desk,
+        telling_to(store, oncall, logs=source) as desk,
     ):
         await log.saw(desk.recorder, FAILED)
         await anyio.sleep(3)
     await anyio.sleep(60)
     async with (
         stores.opened(tmp_path) as store,
-        telling_to(store, oncall, logs=True),
+        telling_to(store, oncall, logs=source),
     ):
         await anyio.sleep(60)
 
