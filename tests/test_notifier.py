@@ -84,14 +84,16 @@ class Desk:
             posted=self._wake,
             now=clock.now,
         )
-        self.tails = logs and Tails(
-            logs,
-            turns or Turns(),
-            ledger=store,
-            memory=store,
-            recorder=self.recorder,
-            luck=clock.middling,
-        )
+        self.tails: Tails | None = None
+        if logs is not None:
+            self.tails = Tails(
+                logs,
+                turns or Turns(),
+                ledger=store,
+                memory=store,
+                recorder=self.recorder,
+                luck=clock.middling,
+            )
 
     def _frame(self, key: str) -> Frame:
         source, _, rest = key.partition("/")
