@@ -227,6 +227,7 @@ class _House:
                 memory=self._store,
                 recorder=self._recorder,
                 luck=self._luck,
+                secrets=self._secrets,
             )
 
     def _start_delivery(self, tasks: TaskGroup) -> None:

@@ -37,6 +37,8 @@ log = structlog.get_logger()
 
 
 class Tails:
+    """*secrets* are our own, should a log repeat them."""
+
     def __init__(
         self,
         source: Source,
@@ -46,6 +48,7 @@ class Tails:
         memory: Memory,
         recorder: Recorder,
         luck: Luck,
+        secrets: Sequence[str] = (),
     ) -> None:
         self._source = source
         self._budget = budget
@@ -53,6 +56,7 @@ class Tails:
         self._memory = memory
         self._recorder = recorder
         self._luck = luck
+        self._secrets = secrets
         self._waiting: dict[str, None] = {}
         self._reading: set[str] = set()
         self._changed = anyio.Event()
@@ -125,9 +129,12 @@ class Tails:
             hosts = wanted.hosts[start : start + size]
             texts |= await self._insist(key, wanted.step_instance_id, hosts)
         return {
-            host: Tail(wanted.execute_count, redaction.redacted(texts.get(host, "")))
+            host: Tail(wanted.execute_count, self._redacted(texts.get(host, "")))
             for host in wanted.hosts
         }
+
+    def _redacted(self, text: str) -> str:
+        return redaction.redacted(text, known=self._secrets)
 
     async def _insist(
         self, key: InstanceKey, step: int, hosts: Sequence[HostId]

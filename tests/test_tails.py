@@ -50,6 +50,7 @@ class Desk:
             memory=store,
             recorder=self.recorder,
             luck=clock.middling,
+            secrets=["open sesame"],
         )
 
     def _committed(self, change: Change) -> None:
@@ -90,7 +91,7 @@ async def test_how_the_logs_of_failed_hosts_end_is_remembered(tmp_path: Path) ->
 async def test_what_a_log_says_is_remembered_without_its_secrets(
     tmp_path: Path,
 ) -> None:
-    source = SourceWithLogs({TWO: "password=hunter2\nno space"})
+    source = SourceWithLogs({TWO: "password=hunter2\nhe said open sesame"})
     async with (
         stores.opened(tmp_path) as store,
         reading_from(store, source) as desk,
@@ -98,7 +99,7 @@ async def test_what_a_log_says_is_remembered_without_its_secrets(
         await log.saw(desk.recorder, FAILED)
         await anyio.sleep(1)
 
-        assert await desk.texts() == {TWO: "password=***\nno space"}
+        assert await desk.texts() == {TWO: "password=***\nhe said ***"}
 
 
 async def test_logs_are_asked_for_in_turns_that_no_visit_needs(tmp_path: Path) -> None:

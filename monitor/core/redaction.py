@@ -6,6 +6,7 @@ takes time that grows with the text alone, whatever the text is.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 MOST: Final = 4096
@@ -83,15 +84,18 @@ _UNPRINTABLE: Final = {
 }
 
 
-def redacted(text: str, most: int = MOST) -> str:
+def redacted(text: str, most: int = MOST, known: Iterable[str] = ()) -> str:
     """Give the end of *text* that fits into *most* bytes, without its secrets.
 
-    What may be cut off at its beginning is left out up to the first blank: of half
+    *known* are secrets of our own, which need not look like any. What may be cut off at its beginning is left out up to the first blank: of half
     a secret nobody sees that it is one. Terminal escapes go first, for they could
     stand inside a name.
     """
     plain = _ESCAPES.sub("", _uncut(text.replace("\r\n", "\n"), most))
     plain = plain.translate(_UNPRINTABLE)
+    for secret in sorted(known, key=len, reverse=True):
+        # Anything shorter would blot out innocent text.
+        plain = plain.replace(secret, HIDDEN) if len(secret) >= 4 else plain
     plain = _KEY_END.sub(HIDDEN, _KEY_BLOCK.sub(HIDDEN, plain))
     for pattern in _PATTERNS:
         plain = pattern.sub(_kept, plain)

@@ -106,6 +106,14 @@ def test_a_key_is_known_by_its_shape(key: str) -> None:
     assert redacted(f"using {key}, bye") == f"using {HIDDEN}, bye"
 
 
+def test_secrets_of_our_own_are_hidden_wherever_they_stand() -> None:
+    known = ["hunter2", "hunter2000", "abc"]
+
+    assert redacted("abc says hunter2000 and hunter2", known=known) == (
+        f"abc says {HIDDEN} and {HIDDEN}"
+    )
+
+
 def test_a_secret_in_quotes_ends_with_the_quote() -> None:
     log = """{"password": "with \\"quotes\\" and blanks", "user": "me"}"""
 
@@ -145,6 +153,14 @@ def noise() -> st.SearchStrategy[str]:
 @given(noise(), st.integers(0, 5000))
 def test_no_more_is_left_than_fits(log: str, most: int) -> None:
     assert len(redacted(log * 20, most).encode()) <= most
+
+
+@laws
+@given(noise())
+def test_what_is_redacted_already_stays_hidden(log: str) -> None:
+    once = redacted(f"{log}\ntoken: {SECRET}\n")
+
+    assert SECRET not in redacted(once)
 
 
 @laws
