@@ -23,14 +23,16 @@ from pathlib import Path
 
 import aiohttp
 import anyio
+import msgspec
 
 from monitor import clock
+from monitor.agenda import Rules
 from monitor.core.cadence import Limits
 from monitor.core.model import InstanceKey
 from monitor.core.watch import Place, Watch
 from monitor.job import source as job
-from monitor.job import v2
-from monitor.poller import Poller, Rules
+from monitor.pace import Pace
+from monitor.poller import Poller
 from monitor.recorder import Recorder
 from monitor.scheduler import Scheduler
 from monitor.sight import Patience, Sight
@@ -40,6 +42,7 @@ WIDTH = 64
 WATCHES = 2000
 CREDENTIALS = {"bk_app_code": "x", "bk_app_secret": "secret", "bk_username": "admin"}
 PLACE = Place("benchmark")
+PATH = "/api/c/compapi/v2/job/get_job_instance_status/"
 
 Count = Callable[[], int]
 
@@ -52,13 +55,18 @@ def key(number: int) -> InstanceKey:
 async def bare(url: str) -> AsyncIterator[Count]:
     """The least that any aiohttp client must do: post, read, again."""
     polls = 0
-    bodies = [v2.body(key(number), CREDENTIALS) for number in range(WATCHES)]
+    bodies = [
+        msgspec.json.encode(
+            {**CREDENTIALS, "bk_biz_id": 2, "job_instance_id": key(n).job_instance_id}
+        )
+        for n in range(WATCHES)
+    ]
 
     async def loop(session: aiohttp.ClientSession, number: int) -> None:
         nonlocal polls
         while True:
             body = bodies[number % WATCHES]
-            async with session.post(url + v2.PATH, data=body) as response:
+            async with session.post(url + PATH, data=body) as response:
                 await response.read()
             polls += 1
             number += WIDTH
@@ -94,7 +102,8 @@ async def ours(url: str) -> AsyncIterator[Count]:
             job.opened(config) as source,
         ):
             recorder = Recorder(store, lambda _: None)
-            scheduler = Scheduler("prod", width=WIDTH, rate=None, luck=luck)
+            pace = Pace(width=WIDTH, per_second=None, luck=lambda: 0.5)
+            scheduler = Scheduler("prod", pace, luck=luck)
             sight = Sight(
                 "prod",
                 scheduler,
@@ -110,6 +119,7 @@ async def ours(url: str) -> AsyncIterator[Count]:
                 memory=store,
                 recorder=recorder,
                 sight=sight,
+                pace=pace,
                 rules=Rules(limits=Limits(floor=0.0, cap=0.0), spread=0.0),
                 now=clock.utc_now,
                 luck=luck,

@@ -5,25 +5,28 @@ and events together. What goes wrong with a visit moves the sight of the source
 and the cadence of the instance, never a snapshot. One poller per source.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from itertools import islice
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import anyio
 import structlog
-from msgspec import Struct
 
-from monitor import errors
-from monitor.core import backoff, cadence, model, state, wording
-from monitor.core.cadence import Limits
+from monitor import agenda, errors
+from monitor.agenda import Agenda, Learning, Rules, Untaught
+from monitor.core import backoff, model, state, wording
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.state import Phase
 from monitor.core.watch import Watch
 from monitor.core.wording import Frame
-from monitor.ports import Head, Look, Luck, Memory, Now, Source
+from monitor.looking import Looking
+from monitor.pace import Pace
+from monitor.ports import Head, Luck, Memory, Now, Source
 from monitor.recorder import Decide, Recorder
 from monitor.sight import Sight
+from monitor.tracks import Plan, Track, Tracks
 
 GONE_AFTER: Final = 3
 """Answers in a row that know no such instance, until it is believed gone."""
@@ -37,54 +40,9 @@ SPREAD_PER_WATCH: Final = 0.01
 log = structlog.get_logger()
 
 
-class Plan(Protocol):
-    """The scheduler, as far as watches come and go."""
-
-    def spread(self, keys: Iterable[InstanceKey], seconds: float) -> None: ...
-    def drop(self, key: InstanceKey) -> None: ...
-
-
-class Rules(Struct, frozen=True, kw_only=True):
-    """*gone_apart* and *spread* are seconds.
-
-    *least_settle* holds whatever a watch says: an end must be confirmed and told
-    before the instance is retired.
-    """
-
-    limits: Limits = Limits()
-    settle: timedelta = timedelta(minutes=30)
-    least_settle: timedelta = timedelta(seconds=5)
-    gone_apart: float = 60.0
-    spread: float = 10.0
-    web_url: str | None = None
-    locale: str = "en"
-
-
-class Track:
-    """What is kept in memory of a watch between two visits."""
-
-    __slots__ = (
-        "changed_at",
-        "digest",
-        "failures",
-        "finished_at",
-        "missing",
-        "missing_at",
-        "stepped_at",
-        "watch",
-    )
-
-    def __init__(self, watch: Watch, head: Head | None) -> None:
-        self.watch = watch
-        self.digest = b""
-        self.failures = 0
-        self.missing = 0
-        self.missing_at = 0.0
-        self.changed_at = self.stepped_at = head.changed_at if head else None
-        self.finished_at = head.finished_at if head else None
-
-
 class Poller:
+    """*detected* hears by how many seconds each end was seen after JOB's own time."""
+
     def __init__(
         self,
         source: Source,
@@ -93,7 +51,10 @@ class Poller:
         memory: Memory,
         recorder: Recorder,
         sight: Sight,
+        pace: Pace,
         rules: Rules,
+        learning: Learning | None = None,
+        detected: Callable[[float], None] = lambda _: None,
         now: Now,
         luck: Luck,
     ) -> None:
@@ -102,31 +63,38 @@ class Poller:
         self._memory = memory
         self._recorder = recorder
         self._sight = sight
+        self._pace = pace
         self._rules = rules
         self._now = now
         self._luck = luck
-        self._tracks: dict[InstanceKey, Track] = {}
+        self.tracks = Tracks(plan)
         self._retired: set[InstanceKey] = set()
         self._remembered = False
         self._listing = anyio.Lock()
         self._unknown: set[tuple[str, int]] = set()
+        self._detected = detected
+        # The clock of anyio.current_time, which takes ten times as long to ask.
+        self._time = asyncio.get_running_loop().time
+        self._learning = learning or Untaught()
+        self.agenda = Agenda(rules, self._learning, now=now, luck=luck)
+        self._looking = Looking(source, pace, early=rules.early, known=self._known)
 
     def __len__(self) -> int:
-        return len(self._tracks)
+        return len(self.tracks)
 
     async def watch(self, watches: Iterable[Watch]) -> None:
         """Watch exactly *watches*; what was watched before keeps its schedule."""
         now = self._now()
-        wanted = {watch.key: watch for watch in watches if not _over(watch, now)}
+        wanted = {watch.key: watch for watch in watches if not agenda.over(watch, now)}
         async with self._listing:
             heads = {} if self._remembered else await self._remember()
-            for key in wanted.keys() & self._tracks.keys():
-                _renew(self._tracks[key], wanted[key])
-            added = wanted.keys() - self._tracks.keys() - self._retired
+            for key in wanted.keys() & self.tracks.keys():
+                _renew(self.tracks[key], wanted[key])
+            added = wanted.keys() - self.tracks.keys() - self._retired
             self._follow([wanted[key] for key in added], heads)
-            known = self._tracks.keys() | self._retired | heads.keys()
+            known = self.tracks.keys() | self._retired | heads.keys()
             await self._unwatch(known - wanted.keys())
-            await self._sight.keep(self._tracks)
+            await self._sight.keep(self.tracks)
 
     async def _remember(self) -> dict[InstanceKey, Head]:
         """Take up which instances are watched or retired; once, for it may be long."""
@@ -145,14 +113,14 @@ class Poller:
         self, added: Iterable[Watch], heads: Mapping[InstanceKey, Head]
     ) -> None:
         new = {watch.key: Track(watch, heads.get(watch.key)) for watch in added}
-        self._tracks |= new
+        self.tracks.follow(new)
         self._plan.spread(new, min(self._rules.spread, len(new) * SPREAD_PER_WATCH))
 
     async def _unwatch(self, keys: Iterable[InstanceKey]) -> None:
         for some in _batched(keys, AT_ONCE):
             async with anyio.create_task_group() as tasks:
                 for key in some:
-                    track = self._tracks.pop(key, None)
+                    track = self.tracks.pop(key, None)
                     self._retired.discard(key)
                     self._plan.drop(key)
                     watch = track.watch if track else None
@@ -160,75 +128,84 @@ class Poller:
 
     async def visit(self, key: InstanceKey) -> float | None:
         """Look once; say in how many seconds to look again, None for never."""
-        track = self._tracks.get(key)
+        track = self.tracks.get(key)
         if track is None:
             return None
+        began = self._time()
         try:
-            look = await self._source.look(key, track.digest)
+            seen = await self._looking.look(key, track)
         except errors.SourceError as error:
             delay = await self._failed(track, error)
-            if _over(track.watch, self._now()):
+            if agenda.over(track.watch, self._now()):
                 delay = None
         else:
             if self._sight.troubled:
                 await self._sight.clear(key)
             track.failures = track.missing = 0
-            if look.snapshot is not None:
-                await self._compare(track, look, look.snapshot)
-            delay = self._next(track)
+            track.seen_at = began
+            if seen.snapshot is not None:
+                used = await self._compare(track, seen.snapshot)
+                seen.remember(track, used=used)
+            delay = self.agenda.next(track)
         if delay is None:
             await self._retire(track)
+        else:
+            track.pause = delay
         return delay
 
-    async def _compare(self, track: Track, look: Look, snapshot: Snapshot) -> None:
+    async def _compare(self, track: Track, snapshot: Snapshot) -> bool:
         key, now = track.watch.key, self._now()
         frame = self._frame(track.watch, key)
         severity = track.watch.options.severity
         self._report_unknown(snapshot)
-        recorded = await self._record(
+        return await self._record(
             track,
             lambda known: state.seen(known, snapshot, frame, now, severity=severity),
         )
-        track.digest = look.digest if recorded else b""
 
     async def _record(self, track: Track, decide: Decide) -> bool:
         key = track.watch.key
 
         def decide_if_watched(known: state.State) -> state.Change | None:
-            return decide(known) if self._tracks.get(key) is track else None
+            return decide(known) if self.tracks.get(key) is track else None
 
         after = await self._recorder.record(str(key), decide_if_watched)
         if after is not None:
-            track.changed_at, track.finished_at = after.changed_at, after.finished_at
-            track.stepped_at = after.stepped_at
+            self._take_note(track, after)
         return after is not None
 
-    def _next(self, track: Track) -> float | None:
-        """Say in how many seconds to look again; None: it is time to retire."""
-        now, limits = self._now(), self._rules.limits
-        finished = track.finished_at
-        if _over(track.watch, now) or (
-            finished and self._settled(track, now - finished)
-        ):
-            return None
-        if finished:
-            since = (now - finished).total_seconds()
-            return cadence.settling(since, limits, self._luck())
-        quiet = (now - (track.changed_at or now)).total_seconds()
-        age = (now - (track.stepped_at or now)).total_seconds()
-        return cadence.interval(quiet, age, limits, self._luck())
+    def _take_note(self, track: Track, after: state.State) -> None:
+        known, now = after.snapshot, self._now()
+        ended = after.finished_at is not None and track.finished_at is None
+        seen_running = track.outline is not None
+        track.changed_at, track.finished_at = after.changed_at, after.finished_at
+        track.stepped_at = after.stepped_at
+        track.learn(known)
+        if known is not None:
+            track.place(known, now)
+        if ended and seen_running and known is not None:
+            self._learn(track, known, now)
 
-    def _settled(self, track: Track, since_finished: timedelta) -> bool:
-        settle = track.watch.options.settle
-        if settle is None:
-            settle = self._rules.settle
-        return since_finished >= max(settle, self._rules.least_settle)
+    def _learn(self, track: Track, known: Snapshot, now: datetime) -> None:
+        """Learn from an end that was seen: how long it took, how late we were."""
+        if known.ended_at is None:
+            return
+        self._detected(max(0.0, (now - known.ended_at).total_seconds()))
+        if known.started_at is None:
+            return
+        # A job that was retried has run for longer than its like.
+        if not any(step.execute_count for step in known.steps):
+            seconds = (known.ended_at - known.started_at).total_seconds()
+            self._learning.saw_end(track.kinds, max(0.0, seconds))
+
+    async def _known(self, key: InstanceKey) -> Snapshot | None:
+        return (await self._memory.load(str(key))).snapshot
 
     async def _retire(self, track: Track) -> None:
         key = track.watch.key
         # A visit may outlive its watch, which has been ended by then.
-        if self._tracks.get(key) is track:
-            del self._tracks[key]
+        if self.tracks.get(key) is track:
+            del self.tracks[key]
             # Whose end date passed while it ran comes back with a later one.
             if track.finished_at:
                 self._retired.add(key)
@@ -249,6 +226,7 @@ class Poller:
         key = track.watch.key
         log.debug("visit.failed", key=str(key), reason=str(error))
         track.failures += 1
+        self._pace.failed(error)
         match error:
             case errors.Missing():
                 return await self._missing(track)
@@ -274,8 +252,8 @@ class Poller:
         frame, moment = self._frame(track.watch, track.watch.key), self._now()
         await self._record(track, lambda known: state.gone(known, frame, moment))
         # Should it be known again, that is news even if the answer is an old one.
-        track.digest = b""
-        return self._next(track)
+        track.forget()
+        return self.agenda.next(track)
 
     def _retry(self, track: Track) -> float:
         return self._within_limits(backoff.full_jitter(track.failures, self._luck()))
@@ -299,7 +277,7 @@ class Poller:
         instance = model.read_key(key)
         if instance is None:
             return wording.frame_of(key, self._rules.locale)
-        track = self._tracks.get(instance)
+        track = self.tracks.get(instance)
         return self._frame(track.watch if track else None, instance)
 
     def _frame(self, watch: Watch | None, key: InstanceKey) -> Frame:
@@ -317,12 +295,8 @@ class Poller:
 def _renew(track: Track, watch: Watch) -> None:
     if watch.options.severity is not track.watch.options.severity:
         # What holds is to be judged anew, even if the answer is an old one.
-        track.digest = b""
+        track.forget()
     track.watch = watch
-
-
-def _over(watch: Watch, now: datetime) -> bool:
-    return watch.options.until is not None and now >= watch.options.until
 
 
 T = TypeVar("T")

@@ -3,11 +3,13 @@
 One heap of due times and a fixed crew of visitors, so that a hundred thousand
 keys cost no task each. A key is never visited twice at once. The scheduler has no
 opinions: a visit returns in how many seconds its key is due again, or None for
-never; how fast the source may be asked is told to it (``throttle``, ``probe``,
-``resume``).
+never; how fast the source may be asked is the pace's business, and whose turn it
+is when not all can have theirs is told by *worth*. Scopes take turns, so that one
+with many instances does not starve the others.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from heapq import heapify, heappop, heappush
 from math import inf
@@ -19,47 +21,89 @@ from anyio.abc import TaskStatus
 
 from monitor import errors
 from monitor.core.model import InstanceKey
+from monitor.pace import Pace
 from monitor.ports import Luck
 
 Visit = Callable[[InstanceKey], Awaitable[float | None]]
+Worth = Callable[[InstanceKey, float], float]
+"""How much it is worth to visit a key that is late by so many seconds."""
 
 AFTER_A_BUG: Final = 60.0
 """Seconds until a key whose visit crashed is visited again."""
 
+AT_ONCE: Final = -1.0
+"""A due time before all others, which is no lateness."""
+
+RANKED: Final = 1.0
+"""Seconds between two rankings of what waits; longer where much waits."""
+
+_RANKING: Final = 2e-5
+
 log = structlog.get_logger()
 
 
+def _by_lateness(_: InstanceKey, late: float) -> float:
+    return late
+
+
 class Scheduler:
-    """*width*: visits at once; *rate*: visits a second, None for no limit."""
+    """*late* hears by how many seconds each visit begins after its time."""
 
     def __init__(
-        self, name: str, *, width: int, rate: float | None, luck: Luck
+        self,
+        name: str,
+        pace: Pace,
+        *,
+        luck: Luck,
+        worth: Worth = _by_lateness,
+        late: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._name = name
-        self._width = width
-        self._gap = 1 / rate if rate else 0.0
+        self._pace = pace
         self._luck = luck
+        self._worth = worth
+        self._late = late
         # The clock of anyio.current_time, which takes ten times as long to ask.
         self._time = asyncio.get_running_loop().time
         self._due: dict[InstanceKey, float] = {}
         self._heap: list[tuple[float, InstanceKey]] = []
+        # What is due, by scope, and the scopes in the order of their turns. A key
+        # that was dropped or put off meanwhile is passed over when it is taken.
+        self._ready: dict[str, deque[InstanceKey]] = {}
+        self._turns: deque[str] = deque()
+        self._ranked_at = 0.0
         # The visits under way, and when their keys were planned anew meanwhile.
         self._flying: dict[InstanceKey, float] = {}
         self._dropped: set[InstanceKey] = set()
-        self._not_before = 0.0
         self._probe_at = 0.0
-        self._next_slot = 0.0
         self._probing = False
         self._turn = anyio.Lock(fast_acquire=True)
         self._changed = anyio.Event()
         self._awake_at = 0.0
+        pace.attend(self._freed, self.busy)
 
     def __len__(self) -> int:
         return len(self._due) + len(self._flying)
 
+    def busy(self) -> bool:
+        """Tell whether a visit is due that has not begun."""
+        self._ripen(self._time())
+        return bool(self._turns)
+
     def plan(self, key: InstanceKey, delay: float = 0.0) -> None:
         """Visit *key* in *delay* seconds, or sooner if that was planned."""
-        due = self._time() + delay
+        self._bring_forward(key, self._time() + delay)
+
+    def urge(self, key: InstanceKey) -> None:
+        """Visit *key* next, before all of its scope."""
+        self._bring_forward(key, AT_ONCE)
+
+    def put_off(self, key: InstanceKey, delay: float) -> None:
+        """Visit *key* in *delay* seconds, and not sooner; not one being visited."""
+        if key in self._due:
+            self._push(key, self._time() + delay)
+
+    def _bring_forward(self, key: InstanceKey, due: float) -> None:
         if key in self._flying:
             self._flying[key] = min(due, self._flying[key])
         elif due < self._due.get(key, inf):
@@ -77,10 +121,6 @@ class Scheduler:
             self._flying[key] = inf
         self._due.pop(key, None)
 
-    def throttle(self, delay: float) -> None:
-        """Start no visit for *delay* seconds."""
-        self._not_before = max(self._not_before, self._time() + delay)
-
     def probe(self, delay: float) -> None:
         """Visit a single key in *delay* seconds and hold back all others."""
         self._probing = True
@@ -93,6 +133,8 @@ class Scheduler:
         for key, due in self._due.items():
             if due < now:
                 self._due[key] = now + self._luck() * spread
+        self._ready.clear()
+        self._turns.clear()
         self._heap = [(due, key) for key, due in self._due.items()]
         heapify(self._heap)
         self._wake()
@@ -105,7 +147,7 @@ class Scheduler:
     ) -> None:
         """Visit what is due until cancelled."""
         async with anyio.create_task_group() as crew:
-            for n in range(self._width):
+            for n in range(self._pace.most):
                 crew.start_soon(self._visitor, visit, name=f"visitor {self._name}/{n}")
             task_status.started()
 
@@ -122,6 +164,7 @@ class Scheduler:
             self._landed(key, delay)
 
     def _landed(self, key: InstanceKey, delay: float | None) -> None:
+        self._pace.end()
         due = self._flying.pop(key)
         if key in self._dropped:
             self._dropped.discard(key)
@@ -129,7 +172,10 @@ class Scheduler:
             due = min(due, self._time() + delay)
         if due < inf:
             self._push(key, due)
-        if self._awake_at and self._ready_at() < self._awake_at:
+        self._freed()
+
+    def _freed(self) -> None:
+        if self._awake_at and self._ready_at(self._time()) < self._awake_at:
             self._wake()
 
     def _push(self, key: InstanceKey, due: float) -> None:
@@ -143,35 +189,96 @@ class Scheduler:
         async with self._turn:
             while (key := self._take(self._time())) is None:
                 self._changed = anyio.Event()
-                self._awake_at = self._ready_at()
+                self._awake_at = self._ready_at(self._time())
                 with anyio.CancelScope(deadline=self._awake_at):
                     await self._changed.wait()
             self._awake_at = 0.0
             return key
 
     def _take(self, now: float) -> InstanceKey | None:
-        if self._ready_at() > now:
+        if self._ready_at(now) > now:
             return None
-        _, key = heappop(self._heap)
-        del self._due[key]
-        self._flying[key] = inf
-        if self._gap:
-            # Unused slots are saved up for a tenth of a second: no burst after a rest.
-            self._next_slot = max(self._next_slot, now - 0.1) + self._gap
+        if now >= self._ranked_at:
+            self._rank(now)
+        key = self._next(now)
+        if key is None and self._probing:
+            key = self._first()
+        if key is not None:
+            self._pace.begin(now)
+            self._flying[key] = inf
         return key
 
-    def _ready_at(self) -> float:
-        while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
-            heappop(self._heap)
-        if not self._heap or (self._probing and self._flying):
+    def _next(self, now: float) -> InstanceKey | None:
+        while self._turns:
+            waiting = self._ready[self._turns[0]]
+            while waiting:
+                key = waiting.popleft()
+                due = self._due.get(key, inf)
+                if due <= now:
+                    self._turns.rotate(-1)
+                    del self._due[key]
+                    if due > AT_ONCE:
+                        self._late(now - due)
+                    return key
+            del self._ready[self._turns.popleft()]
+        return None
+
+    def _first(self) -> InstanceKey | None:
+        """Take who is due first, be it in the future: a probe takes anybody."""
+        while self._heap:
+            due, key = heappop(self._heap)
+            if self._due.get(key) == due:
+                del self._due[key]
+                return key
+        return None
+
+    def _ripen(self, now: float) -> None:
+        """Move what is due from the heap to where it waits for its scope's turn."""
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            due, key = heappop(heap)
+            if self._due.get(key) != due:
+                continue
+            waiting = self._ready.get(key.scope_id)
+            if waiting is None:
+                waiting = self._ready[key.scope_id] = deque()
+                self._turns.append(key.scope_id)
+            if due > AT_ONCE:
+                waiting.append(key)
+            else:
+                waiting.appendleft(key)
+
+    def _rank(self, now: float) -> None:
+        """Put what is worth most first; only where more waits than can be visited."""
+        many = sum(map(len, self._ready.values()))
+        self._ranked_at = now + max(RANKED, many * _RANKING)
+        if many <= self._pace.most:
+            return
+
+        def worth(key: InstanceKey) -> float:
+            due = self._due.get(key, inf)
+            return self._worth(key, now - due) if due > AT_ONCE else inf
+
+        for scope, waiting in self._ready.items():
+            self._ready[scope] = deque(sorted(waiting, key=worth, reverse=True))
+
+    def _ready_at(self, now: float) -> float:
+        self._ripen(now)
+        if self._pace.full or (self._probing and self._flying):
             return inf
+        slot = self._pace.slots.ready_at
         if self._probing:
-            return max(self._probe_at, self._not_before)
-        due = self._heap[0][0]
+            return max(self._probe_at, slot) if self._due else inf
+        if self._turns:
+            return slot
+        heap = self._heap
+        while heap and self._due.get(heap[0][1]) != heap[0][0]:
+            heappop(heap)
+        if not heap:
+            return inf
         # Asked twice a visit: comparing costs a third of calling max.
-        if due < self._not_before:
-            due = self._not_before
-        return due if due > self._next_slot else self._next_slot
+        due = heap[0][0]
+        return due if due > slot else slot
 
     def _wake(self) -> None:
         self._changed.set()

@@ -5,15 +5,11 @@ enforces the order of construction, the exit stack the order of closing.
 """
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import (
-    AbstractAsyncContextManager,
-    AsyncExitStack,
-    aclosing,
-    nullcontext,
-)
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, aclosing
 from datetime import timedelta
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Never
 
@@ -23,28 +19,26 @@ import anyio.to_thread
 import structlog
 from anyio.abc import TaskGroup
 
-from monitor import clock, errors, logs, wiring
+from monitor import clock, errors, logs, metering, station, wiring
 from monitor.core import state, wording
 from monitor.core.message import Message
 from monitor.core.state import Change, Phase
 from monitor.core.wording import Frame
 from monitor.dispatcher import Dispatcher
-from monitor.job import source as job
+from monitor.metering import Sample
 from monitor.notifier import Listener, Notifier
-from monitor.poller import Poller
 from monitor.ports import Luck, Now, Sink
 from monitor.recorder import Recorder
-from monitor.scheduler import Scheduler
 from monitor.settings import secret
-from monitor.settings.model import Settings
-from monitor.sight import Sight
+from monitor.settings.model import Settings, WebSettings
 from monitor.sinks import catalogue
+from monitor.station import Station
 from monitor.store import opening
 from monitor.store.group import Run
 from monitor.store.sql import SqlStore
-from monitor.tails import Tails
 from monitor.watchlist.files import Files
 from monitor.watchlist.listing import Listing, difference
+from monitor.web.hints import Callbacks
 
 Until = Callable[[], Awaitable[None]]
 Load = Callable[[], Settings]
@@ -100,13 +94,6 @@ def _files(settings: Settings) -> Files:
     return Files(settings.watch_lists, directory=Path(), sources=sources)
 
 
-class _AtOnce:
-    """A budget that knows no limit: logs are few."""
-
-    def turn(self, *, spare: bool = False) -> AbstractAsyncContextManager[None]:
-        return nullcontext()
-
-
 class _House:
     """Everything that lives as long as one configuration."""
 
@@ -129,18 +116,19 @@ class _House:
         self._luck = luck
         self._listing = Listing()
         self._recorder = Recorder(store, self._committed)
-        self._schedulers: dict[str, Scheduler] = {}
-        self._sights: dict[str, Sight] = {}
-        self._pollers: dict[str, Poller] = {}
-        self._tails: dict[str, Tails] = {}
+        self._stations: dict[str, Station] = {}
         self._dispatchers: list[Dispatcher] = []
         self._notifier: Notifier
+        self._callbacks = Callbacks(self._hint)
+        self._ready = False
 
     async def live(
         self, stack: AsyncExitStack, load: Load, until: Until, reloading: Until
     ) -> Settings | None:
         """Run until told to stop (None) or until other settings are to be used."""
         await self._build(stack)
+        if self._settings.web is not None:
+            await self._open_web(stack, self._settings.web)
         again: Settings | None = None
         async with anyio.create_task_group() as delivery:
             self._start_delivery(delivery)
@@ -148,7 +136,9 @@ class _House:
                 await self._start_intake(intake)
                 # Not sooner: who wants what depends on the labels of the watches.
                 delivery.start_soon(self._notifier.run, name="notifier")
+                self._ready = True
                 again = await self._wait(load, until, reloading)
+                self._ready = False
                 intake.cancel_scope.cancel()
             log.info("service.stopping")
             await self._drain()
@@ -163,7 +153,17 @@ class _House:
         for guest in self._guests:
             await self._add_sink(guest, lambda _: True)
         for name in self._settings.sources:
-            await self._add_source(stack, name)
+            self._stations[name] = await stack.enter_async_context(
+                station.opened(
+                    name,
+                    self._settings,
+                    self._store,
+                    self._recorder,
+                    now=self._now,
+                    luck=self._luck,
+                    joined=self._joined,
+                )
+            )
         self._notifier = Notifier(
             self._store,
             [
@@ -174,7 +174,7 @@ class _House:
             pauses=wiring.pauses(self._settings.alerts),
             frame=self._frame,
             lost=self._lost,
-            logs=self._tails.__contains__,
+            logs=self._reads_logs,
             posted=self._wake,
             now=self._now,
         )
@@ -189,46 +189,24 @@ class _House:
         )
         self._dispatchers.append(dispatcher)
 
-    async def _add_source(self, stack: AsyncExitStack, name: str) -> None:
-        source = self._settings.sources[name]
-        config = wiring.source_config(name, source)
-        opened = await stack.enter_async_context(job.opened(config))
-        rate, width = source.requests_per_second, source.max_in_flight
-        scheduler = Scheduler(name, width=width, rate=rate, luck=self._luck)
-        sight = Sight(
-            name,
-            scheduler,
-            memory=self._store,
-            recorder=self._recorder,
-            patience=wiring.patience(self._settings),
-            now=self._now,
-            luck=self._luck,
-            locale=self._settings.locale,
-        )
-        await sight.remember(await self._store.heads(name))
-        self._schedulers[name] = scheduler
-        self._sights[name] = sight
-        self._pollers[name] = Poller(
-            opened,
-            scheduler,
-            memory=self._store,
-            recorder=self._recorder,
-            sight=sight,
-            rules=wiring.rules(self._settings, source),
-            now=self._now,
-            luck=self._luck,
-        )
+    async def _open_web(self, stack: AsyncExitStack, web: WebSettings) -> None:
+        # Who does not listen needs no server.
+        from monitor.web import server  # noqa: PLC0415
 
-        if self._settings.polling.logs:
-            self._tails[name] = Tails(
-                opened,
-                _AtOnce(),
-                ledger=self._store,
-                memory=self._store,
-                recorder=self._recorder,
-                luck=self._luck,
-                secrets=self._secrets,
-            )
+        opened = server.serving(
+            wiring.web_config(web),
+            callbacks=self._callbacks,
+            meters=[self, self._callbacks, *self._stations.values()],
+            ready=lambda: self._ready,
+        )
+        log.info("web.listening", url=await stack.enter_async_context(opened))
+
+    def samples(self) -> Iterator[Sample]:
+        """Be the meter of what only the house knows."""
+        yield from metering.build(metadata.version("job-monitor"))
+
+    def _hint(self, job_instance_id: int) -> int:
+        return sum(one.hint(job_instance_id) for one in self._stations.values())
 
     def _start_delivery(self, tasks: TaskGroup) -> None:
         for dispatcher in self._dispatchers:
@@ -245,11 +223,8 @@ class _House:
             sinks=[sink.name for sink in self._settings.sinks],
         )
         tasks.start_soon(self._follow_files, name="watch list")
-        for name, scheduler in self._schedulers.items():
-            visit = self._pollers[name].visit
-            tasks.start_soon(scheduler.run, visit, name=f"scheduler {name}")
-        for name, tails in self._tails.items():
-            tasks.start_soon(tails.run, name=f"logs {name}")
+        for one in self._stations.values():
+            one.start(tasks)
 
     async def _wait(
         self, load: Load, until: Until, reloading: Until
@@ -275,16 +250,13 @@ class _House:
     async def _reload(self, load: Load) -> Settings | None:
         """Read everything anew; give other settings if there are any."""
         try:
-            again = load()
+            again = self._bound(load())
             secrets = _secrets(again)
         except errors.Misconfigured as refused:
             log.warning("configuration.refused", faults=refused.faults)
             return None
 
         logs.protect(secrets)
-        if again.store != self._settings.store:
-            log.warning("configuration.needs_restart", key="store")
-            again = again.model_copy(update={"store": self._settings.store})
         if again != self._settings or secrets != self._secrets:
             log.info("configuration.changed")
             return again
@@ -292,6 +264,18 @@ class _House:
         await self._watch(await anyio.to_thread.run_sync(self._files.read))
         log.info("configuration.unchanged")
         return None
+
+    def _bound(self, again: Settings) -> Settings:
+        """Keep what only a restart changes."""
+        old, new = self._settings.web, again.web
+        if again.store != self._settings.store:
+            log.warning("configuration.needs_restart", key="store")
+            again = again.model_copy(update={"store": self._settings.store})
+        if old and new and old.listen != new.listen:
+            log.warning("configuration.needs_restart", key="web.listen")
+            # All of it: the other address may be fit for having no token.
+            again = again.model_copy(update={"web": old})
+        return again
 
     async def _follow_files(self) -> None:
         async with aclosing(self._files.changes()) as listings:
@@ -301,9 +285,11 @@ class _House:
     async def _watch(self, listing: Listing) -> None:
         self._report(listing)
         self._listing = listing
-        for name, poller in self._pollers.items():
-            watches = listing.watches.values()
-            await poller.watch(watch for watch in watches if watch.key.source == name)
+        for one in self._stations.values():
+            await one.watch(listing)
+
+    def _joined(self) -> None:
+        self._callbacks.watches_added(anyio.current_time())
 
     def _report(self, listing: Listing) -> None:
         changed = difference(self._listing, listing)
@@ -334,19 +320,23 @@ class _House:
                 await self._recorder.record(key, decide)
 
     def _frame(self, key: str) -> Frame:
-        poller = self._pollers.get(key.partition("/")[0])
-        if poller is None:
+        one = self._stations.get(key.partition("/")[0])
+        if one is None:
             return wording.frame_of(key, self._settings.locale)
-        return poller.frame(key)
+        return one.poller.frame(key)
 
     def _lost(self, source: str) -> bool:
-        return source in self._sights and self._sights[source].lost
+        return source in self._stations and self._stations[source].sight.lost
+
+    def _reads_logs(self, source: str) -> bool:
+        one = self._stations.get(source)
+        return one is not None and one.tails is not None
 
     def _committed(self, change: Change) -> None:
         self._notifier.changed(change)
-        tails = self._tails.get(change.state.key.partition("/")[0])
-        if tails is not None:
-            tails.changed(change)
+        one = self._stations.get(change.state.key.partition("/")[0])
+        if one is not None:
+            one.committed(change)
         if change.events:
             self._wake()
 

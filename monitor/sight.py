@@ -27,7 +27,6 @@ Decide = Callable[[State, Frame, datetime], Change | None]
 class Brake(Protocol):
     """The scheduler, as far as it can be slowed down; seconds."""
 
-    def throttle(self, delay: float) -> None: ...
     def probe(self, delay: float) -> None: ...
     def resume(self, spread: float) -> None: ...
 
@@ -67,8 +66,6 @@ class Sight:
         # ExecuteAuthServiceImpl, authViewTaskInstance, read 2026-11.
         self._refused: dict[str, set[InstanceKey]] = {}
         self._unsure: set[str] = set()
-        self._throttles = 0
-        self._throttled_until = 0.0
         self._probes = 0
         self._probe_at = 0.0
 
@@ -106,12 +103,10 @@ class Sight:
     @property
     def troubled(self) -> bool:
         """Whether an answer is news: ask before ``clear``, which costs more."""
-        doubted = self._reach is not reach.SEEN
-        return doubted or bool(self._refused) or self._throttles > 0
+        return self._reach is not reach.SEEN or bool(self._refused)
 
     async def clear(self, key: InstanceKey) -> None:
         """An answer about *key* came: the source is seen, and *key* not refused."""
-        self._throttles = 0
         if self._reach.standing is not Standing.SEEN:
             await self.answered()
         refused = self._refused.get(key.scope, set())
@@ -134,8 +129,6 @@ class Sight:
 
     async def failed(self, error: errors.SourceError) -> None:
         """A visit failed in a way that says something about the whole source."""
-        if isinstance(error, errors.Throttled):
-            self._throttle(error)
         await self._move(self._after(_cause(error)))
         if self.lost:
             self._probe()
@@ -156,16 +149,6 @@ class Sight:
         return lambda before: reach.after_failure(
             before, cause, now=now, lost_after=lost_after
         )
-
-    def _throttle(self, error: errors.Throttled) -> None:
-        now = anyio.current_time()
-        # The visits that were under way together are throttled together, once.
-        self._throttles += now >= self._throttled_until
-        pause = backoff.doubling(self._throttles)
-        if error.retry_after is not None:
-            pause = error.retry_after.total_seconds() + self._luck()
-        self._throttled_until = max(self._throttled_until, now + pause)
-        self._brake.throttle(pause)
 
     async def _move(self, step: Callable[[Reach], Reach]) -> None:
         # Under a lock: a second visit must not decide on what this one replaces.

@@ -8,20 +8,29 @@ from datetime import timedelta
 from typing import Final
 
 from monitor import errors
-from monitor.core import matchers, telling
+from monitor.agenda import Rules
+from monitor.core import matchers, sweeping, telling
 from monitor.core.cadence import Limits
 from monitor.core.message import Kind, Message
 from monitor.job.source import SourceConfig
 from monitor.notifier import Listener, Pauses
-from monitor.poller import Rules
 from monitor.settings import secret
-from monitor.settings.model import AlertSettings, Settings, SourceSettings
+from monitor.settings.model import (
+    AlertSettings,
+    Settings,
+    SourceSettings,
+    WebSettings,
+)
 from monitor.sight import Patience
 from monitor.sinks.catalogue import SinkConfig
 from monitor.sinks.config import LogConfig
+from monitor.web.config import WebConfig
 
 STARTUP_SPREAD: Final = 10.0
 """Seconds over which first visits are spread, at most."""
+
+SWEPT: Final = timedelta(seconds=2)
+"""Between two pages of a list, while ``min_interval`` is left unset."""
 
 CONFIRMED_AND_TOLD: Final = timedelta(seconds=5)
 """Beyond ``group_wait`` and the wait for logs: what the last look and the
@@ -32,6 +41,8 @@ def source_config(name: str, source: SourceSettings) -> SourceConfig:
     return SourceConfig(
         name=name,
         url=source.url,
+        api=source.api,
+        system_api=source.system_api,
         credentials=lambda: credentials(source),
         credentials_in=source.credentials_in,
         language=source.language,
@@ -88,8 +99,17 @@ def rules(settings: Settings, source: SourceSettings) -> Rules:
         settle=settings.polling.settle,
         least_settle=waits + CONFIRMED_AND_TOLD,
         spread=spread(settings),
+        early=settings.polling.early_failures.total_seconds(),
         web_url=source.web_url,
         locale=settings.locale,
+    )
+
+
+def sweep_limits(settings: Settings) -> sweeping.Limits:
+    floor = settings.polling.min_interval or SWEPT
+    return sweeping.Limits(
+        floor=floor.total_seconds(),
+        cap=settings.polling.max_interval.total_seconds(),
     )
 
 
@@ -131,3 +151,15 @@ def listeners(settings: Settings) -> list[Listener]:
 def _listener(sink: SinkConfig) -> Listener:
     wanted = sink.matchers
     return Listener(sink.name, lambda traits: matchers.all_match(wanted, traits))
+
+
+def web_config(web: WebSettings) -> WebConfig:
+    return WebConfig(
+        host=web.listen.host,
+        port=web.listen.port,
+        token=lambda: secret.reveal(web.token, web.token_file),
+        callback_token=lambda: secret.reveal(
+            web.callback_token, web.callback_token_file
+        ),
+        allow_hosts=web.allow_hosts,
+    )

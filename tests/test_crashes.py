@@ -18,10 +18,10 @@ from msgspec import Struct
 from structlog.testing import capture_logs
 
 from monitor import errors
+from monitor.agenda import Rules
 from monitor.core.message import Message
 from monitor.core.model import InstanceKey
 from monitor.dispatcher import Dispatcher
-from monitor.poller import Rules
 from monitor.store.sql import SqlStore
 from tests.support import clock, stores
 from tests.support.answers import (

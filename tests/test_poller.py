@@ -9,10 +9,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor import errors
+from monitor.agenda import Rules
 from monitor.core.cadence import Limits
 from monitor.core.state import Phase
 from monitor.core.watch import Severity
-from monitor.poller import Rules
 from monitor.store.sql import SqlStore
 from tests.support import clock, stores
 from tests.support.answers import (

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from monitor import errors
 from monitor.core.model import InstanceKey
+from monitor.pace import Pace
 from monitor.scheduler import Scheduler, Visit
 from tests.support import clock
 from tests.support.answers import a_key
@@ -56,7 +57,12 @@ def a_scheduler(
     rate: float | None = None,
     luck: Callable[[], float] = clock.middling,
 ) -> Scheduler:
-    return Scheduler("prod", width=width, rate=rate, luck=luck)
+    pace = Pace(width=width, per_second=rate, luck=luck)
+    return Scheduler("prod", pace, luck=luck)
+
+
+def throttle(scheduler: Scheduler, seconds: float) -> None:
+    scheduler._pace.slots.wait_until(anyio.current_time() + seconds)
 
 
 @asynccontextmanager
@@ -267,8 +273,8 @@ async def test_a_store_that_fails_ends_the_scheduler() -> None:
 async def test_a_throttle_holds_all_back() -> None:
     scheduler, diary = a_scheduler(), Diary()
     scheduler.spread((A, B, C), 0)
-    scheduler.throttle(30)
-    scheduler.throttle(10)
+    throttle(scheduler, 30)
+    throttle(scheduler, 10)
 
     async with running(scheduler, diary.visit):
         await anyio.sleep(60)
@@ -307,7 +313,7 @@ async def test_a_probe_does_not_wait_until_something_is_due() -> None:
 async def test_a_probe_comes_no_sooner_than_a_throttle_allows() -> None:
     scheduler, diary = a_scheduler(), Diary()
     scheduler.plan(A)
-    scheduler.throttle(300)
+    throttle(scheduler, 300)
     scheduler.probe(5)
 
     async with running(scheduler, diary.visit):
@@ -338,7 +344,7 @@ async def test_a_return_does_not_lift_a_throttle() -> None:
     scheduler, diary = a_scheduler(), Diary()
     scheduler.plan(A)
     scheduler.probe(1)
-    scheduler.throttle(60)
+    throttle(scheduler, 60)
     scheduler.resume(0)
 
     async with running(scheduler, diary.visit):

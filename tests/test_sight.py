@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from monitor import errors
+from monitor.agenda import Rules
 from monitor.core.cadence import Limits
-from monitor.poller import Rules
 from tests.support import stores
 from tests.support.answers import (
     FAILED,

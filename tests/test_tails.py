@@ -253,7 +253,8 @@ async def test_an_answer_that_does_not_come_is_not_waited_for(tmp_path: Path) ->
         await log.saw(desk.recorder, FAILED)
         await anyio.sleep(60)
 
-        assert [type(error) for error in turns.noted] == [errors.Unavailable] * 3
+        assert len(source.calls) == 3
+        assert turns.noted == []
         assert await desk.texts() == {TWO: ""}
 
 

@@ -5,6 +5,7 @@ effective values, secrets masked, go to stdout.
 """
 
 import os
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,7 @@ from monitor.sinks import plugin
 from monitor.sinks.config import PluginConfig
 from monitor.watchlist.files import Files
 from monitor.watchlist.listing import Listing
+from monitor.watchlist.reading import Fault
 
 
 class Output(StrEnum):
@@ -46,11 +48,12 @@ def check(
         sources=tuple(settings.sources),
     )
     listing = files.read()
-    for fault in listing.faults:
+    faults = (*listing.faults, *_in_vain(settings, listing))
+    for fault in faults:
         typer.echo(str(fault), err=True)
     typer.echo(_rendered(settings, output), nl=False)
-    typer.echo(f"watch lists: {_summary(listing)}", err=True)
-    if listing.faults:
+    typer.echo(f"watch lists: {_summary(listing, faults)}", err=True)
+    if faults:
         raise typer.Exit(1)
 
 
@@ -61,13 +64,25 @@ def _rendered(settings: Settings, output: Output) -> str:
     return msgspec.json.format(encoded).decode() + "\n"
 
 
-def _summary(listing: Listing) -> str:
+def _in_vain(settings: Settings, listing: Listing) -> list[Fault]:
+    """Find the rules that nobody can ever follow: v2 of the API has no list."""
+    return [
+        Fault(rule.place, f"source {rule.source} is {api}, which has no list to search")
+        for rule in listing.rules
+        if (api := settings.sources[rule.source].api) == "esb-v2"
+    ]
+
+
+def _summary(listing: Listing, faults: Sequence[Fault]) -> str:
     paths = {watch.place.path for watch in listing.watches.values()}
-    paths |= {fault.place.path for fault in listing.faults}
-    watches = _count(len(listing.watches), "watch", "watches")
+    paths |= {rule.place.path for rule in listing.rules}
+    paths |= {fault.place.path for fault in faults}
+    wanted = _count(len(listing.watches), "watch", "watches")
+    if listing.rules:
+        wanted += f" and {_count(len(listing.rules), 'rule', 'rules')}"
     parts = [
-        f"{watches} in {_count(len(paths), 'file', 'files')}",
-        f"{_count(len(listing.faults), 'entry', 'entries')} quarantined",
+        f"{wanted} in {_count(len(paths), 'file', 'files')}",
+        f"{_count(len(faults), 'entry', 'entries')} quarantined",
     ]
     if listing.repeats:
         parts.append(f"{_count(len(listing.repeats), 'repeat', 'repeats')} ignored")

@@ -19,6 +19,7 @@ from monitor import clock
 from monitor.simulator import scenarios, script
 from monitor.simulator.faults import Fault, Name
 from monitor.simulator.instance import Instance
+from monitor.simulator.quota import Quota
 from monitor.simulator.scenarios import Parts
 from monitor.simulator.script import Script
 from monitor.simulator.story import Flavour
@@ -46,6 +47,7 @@ class Programme(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[Fault, ...] = ()
     parts: Parts = Parts()
     flavour: Flavour = Flavour.MODERN
+    quota: Quota | None = None
     speed: float = 1.0
     watch_list: Path | None = None
 
@@ -87,6 +89,13 @@ def simulate(
         Flavour,
         typer.Option(help="Whose words: today's servers, the document's, ≤ 3.4."),
     ] = Flavour.MODERN,
+    quota: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N/SECONDS",
+            help="How often each app may ask; beyond that, 429 or 1306429.",
+        ),
+    ] = None,
     watch_list: Annotated[
         Path | None,
         typer.Option(metavar="PATH", help="Write what is played as a .txt watch list."),
@@ -95,17 +104,20 @@ def simulate(
         bool, typer.Option("--list", help="Name the scenarios, and end.")
     ] = False,
 ) -> None:
-    """Play JOB: answer the v2 status API with scripted instances.
+    """Play JOB: answer every generation of its API with scripted instances.
 
-    Prints the base URL and serves until it is interrupted. Try:
+    Prints the base URL and serves until it is interrupted; stderr says what url:
+    to give a source for each api:. Try:
 
       job-monitor simulate --scenario retry_recovers --speed 5
 
       job-monitor simulate --scenario success:1000 --fault 5xx=503@0.05
 
+      job-monitor simulate --scenario hang:5000 --quota 20/1
+
       job-monitor simulate --list
 
-    While it runs, faults, retries and counts are at URL/_simulator/.
+    While it runs, faults, quota, retries and counts are at URL/_simulator/.
     """
     if list_scenarios:
         typer.echo(listing())
@@ -117,6 +129,7 @@ def simulate(
         faults=tuple(fault_named(each) for each in fault or ()),
         parts=Parts(hosts=hosts),
         flavour=flavour,
+        quota=None if quota is None else quota_of(quota),
         speed=speed,
         watch_list=watch_list,
     )
@@ -184,6 +197,18 @@ def fault_named(text: str) -> Fault:
         ) from error
 
 
+def quota_of(text: str) -> Quota:
+    """Read N/SECONDS; N alone is for one second."""
+    limit, _, window = text.partition("/")
+    written = {"limit": limit, "window": window or 1.0}
+    try:
+        return msgspec.convert(written, Quota, strict=False)
+    except msgspec.ValidationError as error:
+        raise typer.BadParameter(
+            f"{text!r}: {error}; try 20/1", param_hint="--quota"
+        ) from error
+
+
 def _script(path: Path | None) -> Script:
     if path is None:
         return Script()
@@ -201,6 +226,7 @@ async def _perform(programme: Programme) -> None:
 
     world = World(
         flavour=programme.flavour,
+        quota=programme.quota,
         speed=programme.speed,
         epoch=clock.utc_now().timestamp(),
     )
@@ -209,6 +235,7 @@ async def _perform(programme: Programme) -> None:
     with anyio.open_signal_receiver(SIGINT, SIGTERM) as signals:
         async with serving(world, host=where.host, port=where.port) as url:
             typer.echo(url)
+            _direct(url)
             typer.echo("Serving until interrupted (Ctrl-C).", err=True)
             async for _ in signals:
                 return
@@ -235,6 +262,14 @@ def _write(path: Path, played: Iterable[Instance]) -> None:
         raise typer.BadParameter(
             f"cannot write {path}: {error.strerror}", param_hint="--watch-list"
         ) from error
+
+
+def _direct(url: str) -> None:
+    """Say what a source must be given to come here by each generation of the API."""
+    from monitor.simulator.endpoints import GATEWAY  # noqa: PLC0415 - as in _perform
+
+    typer.echo(f"api: esb-v2 | esb-v3          url: {url}", err=True)
+    typer.echo(f"api: gateway-v3 | gateway-v4  url: {url}{GATEWAY}", err=True)
 
 
 def _announce(played: Iterable[Instance]) -> None:

@@ -38,10 +38,13 @@ NO_OPTIONS = Options()
 
 
 class Watch(Struct, frozen=True, kw_only=True, gc=False):
+    """*rule*: which rule of discovery found it; empty where somebody wrote it down."""
+
     key: InstanceKey
     labels: Mapping[str, str] = {}
     options: Options = NO_OPTIONS
     place: Place
+    rule: str = ""
 
 
 def parse_key(text: str, *, sources: tuple[str, ...]) -> InstanceKey:

@@ -7,8 +7,11 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from monitor.job import text
+
 # Anything shorter would blot out innocent text.
 _SHORTEST: Final = 4
+_NAME: Final = 256
 _PUBLIC: Final = frozenset({"bk_app_code", "bk_username"})
 
 
@@ -27,7 +30,13 @@ class Badge(Struct, frozen=True):
         return body
 
 
-def of(credentials: Mapping[str, str], place: Literal["body", "header"]) -> Badge:
+def of(
+    credentials: Mapping[str, str],
+    place: Literal["body", "header"],
+    *,
+    system: bool = False,
+) -> Badge:
+    """*system*: for the paths of applications, whose user a header of its own names."""
     secrets = _secrets(credentials)
     if place == "body":
         return Badge(fields=credentials, headers={}, secrets=secrets)
@@ -39,6 +48,9 @@ def of(credentials: Mapping[str, str], place: Literal["body", "header"]) -> Badg
         for name, value in credentials.items()
     }
     headers = {"X-Bkapi-Authorization": json.dumps(renamed)}
+    if system and "bk_username" in credentials:
+        # Source: bk-job CheckOpenApiJwtGatewayFilterFactory, read 2026-11.
+        headers["X-Bk-Username"] = text.plain(credentials["bk_username"], _NAME)
     return Badge(fields={}, headers=headers, secrets=secrets)
 
 

@@ -7,12 +7,12 @@ long, a redirect) is ``Garbled``.
 """
 
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from socket import socket
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 from aiohttp import (
@@ -31,16 +31,19 @@ from monitor.job import mishap
 
 # Front ends of JOB (nginx, the API gateway) keep idle connections for a minute
 # and more. Where a server is quicker to close, the race is lost within a
-# millisecond only, and then ``post`` asks once more on a new connection.
+# millisecond only, and then we ask once more on a new connection.
 KEEPALIVE: Final = timedelta(seconds=15)
 
 _JSON: Final = "application/json"
 
 
 class Answer(Struct, frozen=True):
+    """*cut*: there was more of *body* than was to be read."""
+
     status: int
     headers: Mapping[str, str]
     body: bytes
+    cut: bool = False
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -58,6 +61,12 @@ class Route(Struct, frozen=True, kw_only=True):
 
 
 class Carrier:
+    """Asks once, or twice where a kept connection turned out to be closed.
+
+    A request must be harmless to repeat. A *path* is one of few: what its URL is
+    made of is kept.
+    """
+
     def __init__(
         self, session: ClientSession, route: Route, sockets: "_Sockets"
     ) -> None:
@@ -67,37 +76,70 @@ class Carrier:
         self._urls: dict[str, URL] = {}
         self._sockets = sockets
 
-    async def post(
-        self, path: str, body: bytes, headers: Mapping[str, str] | None = None
-    ) -> Answer:
-        """Post once, or twice where a kept connection turned out to be closed.
+    # Neither is ``async``: one coroutine less at every poll.
 
-        *path* is one of few: its URL is kept. The request must be harmless to
-        repeat.
-        """
-        url = self._urls.get(path) or self._urls.setdefault(
+    def get(
+        self, path: str, query: str, headers: Mapping[str, str] | None = None
+    ) -> Coroutine[Any, Any, Answer]:
+        """Get *path*; *query* is encoded already."""
+        kept = self._url(path)
+        url = URL.build(
+            scheme=kept.scheme,
+            authority=kept.raw_authority,
+            path=kept.raw_path,
+            query_string=query,
+            encoded=True,
+        )
+        return self._ask(url, None, headers, None)
+
+    def post(
+        self,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        most: int | None = None,
+    ) -> Coroutine[Any, Any, Answer]:
+        """Post *body*, and read no more than *most* bytes of what comes back."""
+        most = most and min(most, self._max_body)
+        return self._ask(self._url(path), body, headers, most)
+
+    def _url(self, path: str) -> URL:
+        return self._urls.get(path) or self._urls.setdefault(
             path, URL(self._root + path)
         )
+
+    async def _ask(
+        self,
+        url: URL,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+        most: int | None,
+    ) -> Answer:
         opened = self._sockets.opened
         try:
-            return await self._exchange(url, body, headers)
+            return await self._exchange(url, body, headers, most)
         except (aiohttp.ClientError, OSError) as error:
             fresh = self._sockets.opened != opened
             if fresh or not mishap.hung_up(error):
                 raise errors.Unavailable(mishap.words(error)) from None
 
         try:
-            return await self._exchange(url, body, headers)
+            return await self._exchange(url, body, headers, most)
         except (aiohttp.ClientError, OSError) as error:
             raise errors.Unavailable(mishap.words(error)) from None
 
     async def _exchange(
-        self, url: URL, body: bytes, headers: Mapping[str, str] | None
+        self,
+        url: URL,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+        most: int | None,
     ) -> Answer:
-        response = await self._session.post(
-            # As a payload, since aiohttp would have to find out what bytes are.
+        response = await self._session.request(
+            "GET" if body is None else "POST",
             url,
-            data=BytesPayload(body, content_type=_JSON),
+            # As a payload, since aiohttp would have to find out what bytes are.
+            data=body if body is None else BytesPayload(body, content_type=_JSON),
             headers=headers,
             allow_redirects=False,
         )
@@ -106,20 +148,22 @@ class Carrier:
         try:
             if 300 <= response.status < 400:
                 raise _redirected(response)
-            content = await self._read(response.content)
-            return Answer(response.status, response.headers, content)
+            content = await self._read(response.content, most)
+            cut = most is not None and len(content) > most
+            return Answer(response.status, response.headers, content[:most], cut)
         finally:
             if not response.content.at_eof():
                 response.close()
 
-    async def _read(self, stream: StreamReader) -> bytes:
-        chunks, left = [], self._max_body
-        while not stream.at_eof():
+    async def _read(self, stream: StreamReader, most: int | None) -> bytes:
+        """Read until there is more than *most*, or up to the limit of all answers."""
+        chunks, left = [], self._max_body if most is None else most
+        while not stream.at_eof() and left >= 0:
             chunk = await stream.readany()
             chunks.append(chunk)
             left -= len(chunk)
-            if left < 0:
-                raise self._too_long()
+        if left < 0 and most is None:
+            raise self._too_long()
         return b"".join(chunks)
 
     def _too_long(self) -> errors.Garbled:

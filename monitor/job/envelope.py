@@ -31,20 +31,16 @@ _START: Final = re.compile(
 )
 
 
-class _Detail(Struct):
-    code: Any = None
-
-
 class _Fault(Struct):
     """The ``error`` of a v4 answer; its numeric code comes as a string.
 
     Source: bk-job EsbV4RespError.java, read 2026-11.
     """
 
-    code: str = ""
-    message: str = ""
+    code: Any = ""
+    message: Any = ""
     data: Raw = _NULL
-    details: list[_Detail] = []
+    details: Any = None
 
 
 class _Action(Struct):
@@ -125,9 +121,9 @@ def _declared(
     status: int, headers: Headers, envelope: _Envelope, fault: _Fault
 ) -> errors.SourceError:
     code = _number(envelope.code) or _number(headers.get("X-Bkapi-Error-Code"))
-    code = code or next((_number(detail.code) for detail in fault.details), None)
+    code = code or _detail(fault.details)
     words = _words(envelope.message or fault.message)
-    found = verdict.judge(status, code, name=fault.code, text=words)
+    found = verdict.judge(status, code, name=str(fault.code), text=words)
     if code is None and status == 404 and not fault.code:
         # The 404 page of the ESB's web framework looks like JOB's envelope.
         # Source: legacy-bk-paas esb/channel/base.py, read 2026-11.
@@ -143,17 +139,25 @@ def _declared(
     )
 
 
+def _detail(details: object) -> int | None:
+    first = details[0] if isinstance(details, list) and details else None
+    return _number(first.get("code")) if isinstance(first, dict) else None
+
+
 def _unreadable(
     status: int, headers: Headers, body: bytes, *, torn: bool
 ) -> errors.SourceError:
     excerpt = _words(body[:1024].decode("utf-8", "replace")) or "(empty)"
-    found = verdict.by_status(status)
+    # The gateway repeats its code in a header, which an empty body cannot hide.
+    code = _number(headers.get("X-Bkapi-Error-Code"))
+    found = verdict.judge(status, code) if code else verdict.by_status(status)
     if status >= 500:
         found = Verdict.UNAVAILABLE
 
     ids = _ids(headers, _Envelope())
     if found:
-        return _error(found, f"HTTP {status}: {excerpt}", headers, ids)
+        label = " ".join(filter(None, ("gateway" if code else "", _label(code))))
+        return _error(found, f"{label} HTTP {status}: {excerpt}".strip(), headers, ids)
 
     return errors.Garbled(
         f"HTTP {status}, {'a torn' if torn else 'not a JOB'} answer: {excerpt}",

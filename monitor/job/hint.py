@@ -1,9 +1,11 @@
-"""How long a source that throttles us wants to be left alone."""
+"""How long a source that throttles us wants to be left alone, and what is left us."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
+
+from monitor.core.rate import Quota
 
 CEILING: Final = timedelta(hours=1)
 """No header may blind us for longer."""
@@ -13,6 +15,22 @@ def retry_after(headers: Mapping[str, str]) -> timedelta | None:
     """Read ``Retry-After`` and ``X-Bkapi-RateLimit-Reset``; the longer one counts."""
     hints = [_asked(headers), _reset(headers)]
     return max((hint for hint in hints if hint is not None), default=None)
+
+
+def quota(headers: Mapping[str, str]) -> Quota | None:
+    """Read what a gateway says about its limit, on good answers as on bad ones."""
+    # Source: blueking-apigateway-apisix bk-rate-limit/init.lua, read 2026-11: sent
+    # wherever a limit is configured (show_limit_quota_header).
+    if "X-Bkapi-RateLimit-Limit" not in headers:
+        return None
+
+    limit = _count(headers["X-Bkapi-RateLimit-Limit"])
+    remaining = _count(headers.get("X-Bkapi-RateLimit-Remaining", ""))
+    left = _seconds(headers.get("X-Bkapi-RateLimit-Reset", ""))
+    if limit is None or remaining is None or left is None:
+        return None
+
+    return Quota(limit, remaining, left.total_seconds())
 
 
 def _reset(headers: Mapping[str, str]) -> timedelta | None:
@@ -30,11 +48,14 @@ def _asked(headers: Mapping[str, str]) -> timedelta | None:
 
 
 def _seconds(value: str) -> timedelta | None:
-    digits = value.strip()
-    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 9):
-        return None
+    count = _count(value)
+    return None if count is None else min(timedelta(seconds=count), CEILING)
 
-    return min(timedelta(seconds=int(digits)), CEILING)
+
+def _count(value: str) -> int | None:
+    digits = value.strip()
+    fit = digits.isascii() and digits.isdecimal() and len(digits) <= 9
+    return int(digits) if fit else None
 
 
 def _until(moment: str, sent: str) -> timedelta | None:

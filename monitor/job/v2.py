@@ -1,32 +1,30 @@
-"""``get_job_instance_status`` of the v2 API: the request and the decoder.
+"""The v2 API of the ESB: what is asked, what is said.
 
-No sockets here. Both spellings are read, that of the API document and that of
+Both spellings are read, that of the API document and that of
 the servers since 3.3. Whether a job is finished is not read at all: the status
 tells it, the server's ``is_finished`` was wrong up to 3.4.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Raw, Struct
 
 from monitor import errors
-from monitor.core import model
+from monitor.core import codes, model
+from monitor.core.listing import Page, Query
 from monitor.core.model import HostId, InstanceKey, Snapshot
-from monitor.job import envelope, text
-
-PATH: Final = "/api/c/compapi/v2/job/get_job_instance_status/"
-
-NAME: Final = 256
-
-Int = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+from monitor.job import ask, envelope, instance, lenient, logs, targets
+from monitor.job.ask import Ask, Field
+from monitor.job.targets import Int, Ip
+from monitor.ports import Means
 
 
 class _Row(Struct, gc=False):
     status: Int
-    ip: Annotated[str, Meta(max_length=128)] | None = None
+    ip: Ip | None = None
     bk_cloud_id: Int | None = None
 
 
@@ -48,6 +46,22 @@ class _Block(Struct):
     step_instances: list[_Step] | None = None
 
 
+class _Log(Struct):
+    ip: Ip | None = None
+    bk_cloud_id: Int | None = None
+    log_content: Any = None
+
+
+class _Logs(Struct):
+    ip_status: Any = None
+    ip_logs: list[_Log] | None = None
+
+
+class _LoggedStep(Struct):
+    step_instance_id: Int
+    step_results: list[_Logs] | None = None
+
+
 class _Job(Struct):
     job_instance_id: Int
     status: Int
@@ -66,58 +80,73 @@ class _Data(Struct):
 
 # Not strict: old servers send numbers as strings.
 _DATA: Final = msgspec.json.Decoder(_Data, strict=False)
+_LOGS: Final = msgspec.json.Decoder(list[_LoggedStep], strict=False)
 
 
-def body(key: InstanceKey, credentials: Mapping[str, str]) -> bytes:
-    """Build the body of a POST; *credentials* is empty where a header has them."""
-    return msgspec.json.encode(
-        {**credentials, **_scope(key), "job_instance_id": key.job_instance_id}
-    )
+class V2(Struct, frozen=True):
+    """*timezone* is that of times without an offset."""
+
+    timezone: tzinfo
+
+    @property
+    def means(self) -> Means:
+        return Means()
+
+    def look(self, key: InstanceKey, *, hosts: bool) -> Ask[Snapshot]:
+        # Hosts cannot be left out.
+        return Ask(
+            "status",
+            "get_job_instance_status",
+            _fields(key),
+            lambda data: _status(data, key, self.timezone),
+        )
+
+    def tails(
+        self, key: InstanceKey, step_instance_id: int, hosts: Sequence[HostId]
+    ) -> Sequence[Ask[Mapping[HostId, str]]]:
+        wanted = logs.Wanted(hosts)
+        question = Ask(
+            "logs",
+            "get_job_instance_log",
+            _fields(key),
+            lambda data: _tails(data, step_instance_id, wanted),
+            most=logs.MOST,
+        )
+        return [question] if wanted.places else []
+
+    def groups(self, key: InstanceKey, step: model.Step, most: int) -> Ask[model.Step]:
+        raise errors.Garbled("v2 does not group hosts: look at the instance instead")
+
+    def page(self, query: Query, source: str) -> Ask[Page]:
+        raise errors.Garbled("v2 has no list: look at each instance instead")
 
 
-def _scope(key: InstanceKey) -> dict[str, str | int]:
-    # bk_scope_* is accepted since 3.5 only; bk_biz_id everywhere.
-    # Source: bk-job EsbAppScopeReq.java, read 2026-11.
-    if key.scope_type == "biz":
-        return {"bk_biz_id": int(key.scope_id)}
-
-    return {"bk_scope_type": key.scope_type, "bk_scope_id": key.scope_id}
-
-
-def decipher(
-    status: int,
-    headers: Mapping[str, str],
-    body: bytes,
-    key: InstanceKey,
-    *,
-    timezone: tzinfo,
-) -> Snapshot:
-    """Read an answer about *key*, or raise the ``SourceError`` that it amounts to.
-
-    Times without an offset are in *timezone*.
-    """
-    raw = envelope.unwrap(status, headers, body)
+def _status(raw: Raw, key: InstanceKey, timezone: tzinfo) -> Snapshot:
     try:
         data = _DATA.decode(raw)
     except envelope.UNREADABLE as error:
         raise errors.Garbled(f"not a v2 answer: {error}") from None
 
-    if data.job_instance.job_instance_id != key.job_instance_id:
-        raise errors.Garbled(
-            f"asked about {key.job_instance_id},"
-            f" answered about {data.job_instance.job_instance_id}"
-        )
-
+    instance.about(data.job_instance.job_instance_id, key)
     return _snapshot(data, timezone)
+
+
+def _fields(key: InstanceKey) -> dict[str, Field]:
+    # bk_scope_* is accepted since 3.5 only; bk_biz_id everywhere.
+    # Source: bk-job EsbAppScopeReq.java, read 2026-11.
+    if key.scope_type == "biz":
+        return {"bk_biz_id": int(key.scope_id), "job_instance_id": key.job_instance_id}
+
+    return ask.instance(key)
 
 
 def _snapshot(data: _Data, timezone: tzinfo) -> Snapshot:
     job = data.job_instance
     return Snapshot(
         status=job.status,
-        name=_words(job.name),
-        operator=_words(job.operator),
-        plan_id=_plan(job.bk_job_id),
+        name=lenient.words(job.name),
+        operator=lenient.words(job.operator),
+        plan_id=lenient.chosen(job.bk_job_id),
         created_at=_moment(job.create_time, timezone),
         started_at=_moment(job.start_time, timezone),
         ended_at=_moment(job.end_time, timezone),
@@ -134,8 +163,8 @@ def _step(step: _Step, timezone: tzinfo) -> model.Step:
         step_instance_id=step.step_instance_id,
         status=step.status,
         execute_count=_attempt(step),
-        name=_words(step.name),
-        type=_number(step.type),
+        name=lenient.words(step.name),
+        type=lenient.number(step.type),
         started_at=_moment(step.start_time, timezone),
         ended_at=_moment(step.end_time, timezone),
         hosts=_hosts(step.step_ip_status or []),
@@ -148,33 +177,41 @@ def _attempt(step: _Step) -> int:
 
 
 def _hosts(rows: list[_Row]) -> dict[HostId, int]:
-    hosts = model.rows(
+    targets.checked(row.ip for row in rows)
+    return model.rows(
         (model.host_id(row.ip, row.bk_cloud_id or 0), row.status) for row in rows
     )
-    if not "".join(hosts).isprintable():
-        raise errors.Garbled("an ip with characters that no ip has")
-
-    return hosts
 
 
-# What only decorates an answer never makes it unusable, whatever its type.
-
-
-def _words(value: object) -> str:
-    return text.plain(str(value), NAME) if isinstance(value, str | int) else ""
-
-
-def _number(value: object) -> int | None:
+def _tails(
+    raw: Raw, step_instance_id: int, wanted: logs.Wanted
+) -> Mapping[HostId, str]:
     try:
-        return int(value) if isinstance(value, str | int) else None
-    except ValueError:
-        return None
+        steps = _LOGS.decode(raw)
+    except envelope.UNREADABLE as error:
+        raise errors.Garbled(f"not the logs of an instance: {error}") from None
+
+    results = [
+        result
+        for step in steps
+        if step.step_instance_id == step_instance_id
+        for result in step.step_results or ()
+    ]
+    # Of a host that has several logs, that of its failure counts.
+    results.sort(key=lambda result: codes.host_failed(_status_of(result)))
+    return logs.ends(
+        (
+            (wanted.host(log.ip, log.bk_cloud_id), log.log_content)
+            for result in results
+            for log in result.ip_logs or ()
+        ),
+        # Source: bk-job EsbGetJobInstanceLogResourceImpl.java, read 2026-11.
+        escaped=True,
+    )
 
 
-def _plan(value: object) -> int | None:
-    # -1 where the job was started without a plan.
-    number = _number(value)
-    return None if number == -1 else number
+def _status_of(result: _Logs) -> int:
+    return lenient.number(result.ip_status) or 0
 
 
 def _moment(value: object, timezone: tzinfo) -> datetime | None:

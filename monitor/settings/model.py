@@ -52,6 +52,15 @@ SourceName = Annotated[str, AfterValidator(_source_name)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 
 
+def _token(token: SecretStr) -> SecretStr:
+    if not token.get_secret_value():
+        raise ValueError("must not be empty: it would let everybody in")
+    return token
+
+
+Token = Annotated[SecretStr, AfterValidator(_token)]
+
+
 class _Group(BaseModel):
     # An unquoted 12345 is as good a user name as any other.
     model_config = ConfigDict(
@@ -272,11 +281,18 @@ class WebSettings(_Group):
     listen: Address = Listen("127.0.0.1", 8321)
     """Beyond this machine only with a token."""
 
-    token: SecretStr | None = None
+    token: Token | None = None
     """What callers present as a bearer; or ``token_file``. None is needed on
     loopback."""
 
     token_file: Path | None = None
+
+    callback_token: Token | None = None
+    """What the address given to JOB as callback ends with; or
+    ``callback_token_file``. One of its own, since whoever starts jobs learns it;
+    null: ``token`` counts, and without that none is needed."""
+
+    callback_token_file: Path | None = None
 
     allow_hosts: tuple[Text, ...] = ()
     """More names under which browsers may reach this address; others are refused,

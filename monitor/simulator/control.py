@@ -14,6 +14,7 @@ from monitor.simulator import entry
 from monitor.simulator.entry import WrongEntryError
 from monitor.simulator.faults import Fault
 from monitor.simulator.instance import Instance
+from monitor.simulator.quota import Quota
 from monitor.simulator.retry import NotRetryableError
 from monitor.simulator.scenarios import Seconds
 from monitor.simulator.story import Canned
@@ -32,7 +33,10 @@ class UnknownInstanceError(LookupError):
 
 def add_routes(app: web.Application, world: World) -> None:
     control = _Control(world)
-    one = r"/_simulator/instances/{biz:\d+}/{id:\d+}"
+    # The type of the scope may be there, as in the name of an instance; the number
+    # is enough.
+    scope = r"{scope:(?:(?:biz|biz_set|tenant_set)/)?}"
+    one = rf"/_simulator/instances/{scope}{{biz:\d+}}/{{id:\d+}}"
     routes: list[tuple[str, str, Handler]] = [
         ("GET", "/_simulator/faults", control.faults),
         ("PUT", "/_simulator/faults", control.switch),
@@ -42,6 +46,8 @@ def add_routes(app: web.Application, world: World) -> None:
         ("PUT", f"{one}/faults", control.switch),
         ("POST", f"{one}/retry", control.retry),
         ("GET", "/_simulator/requests", control.requests),
+        ("GET", "/_simulator/quota", control.quota),
+        ("PUT", "/_simulator/quota", control.ration),
     ]
     for method, path, handler in routes:
         app.router.add_route(method, path, _explaining(handler))
@@ -85,11 +91,22 @@ class _Control:
             "total": record.total,
             "endpoints": record.endpoints,
             "instances": {f"{b}/{i}": n for (b, i), n in record.instances.items()},
+            "throttled": record.throttled,
+            "callbacks": record.callbacks,
             "in_flight": record.in_flight,
             "most_in_flight": record.most_in_flight,
             "recent": list(record.recent),
         }
         return _json(counts)
+
+    async def quota(self, request: web.Request) -> web.Response:
+        return _json(self._world.quota)
+
+    async def ration(self, request: web.Request) -> web.Response:
+        """Replace the quota; null lifts it."""
+        quota = msgspec.json.decode(await request.read(), type=Quota | None)
+        self._world.quota = quota
+        return _json(quota)
 
     def _named(self, request: web.Request) -> Instance:
         key = int(request.match_info["biz"]), int(request.match_info["id"])

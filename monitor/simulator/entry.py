@@ -4,7 +4,7 @@ Decoded strictly: an unknown key is an error with its path, never a silence.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -12,12 +12,13 @@ from monitor.simulator import scenarios, timeline
 from monitor.simulator.faults import Fault
 from monitor.simulator.instance import Instance
 from monitor.simulator.scenarios import Parts, Positive, Seconds
-from monitor.simulator.story import Canned, Flavour, Story
+from monitor.simulator.story import Canned, Flavour, Launch, Story
 from monitor.simulator.timeline import Frame, Host, Moment, Row, Step, Timeline
 from monitor.simulator.world import World
 
-Address = Annotated[str, msgspec.Meta(pattern=r"^(\d+:)?[\d.]+$")]
-Whose = Annotated[str, msgspec.Meta(pattern=r"^(\*|(\d+:)?[\d.]+)$")]
+_ADDRESS = r"(\d+:)?([\d.]+|\[[0-9a-f:.]+\])|container:[\w.-]+"
+Address = Annotated[str, msgspec.Meta(pattern=rf"^({_ADDRESS})$")]
+Whose = Annotated[str, msgspec.Meta(pattern=rf"^(\*|{_ADDRESS})$")]
 
 Label = Annotated[str, msgspec.Meta(pattern=r"^[\w.-]+$")]
 
@@ -26,17 +27,28 @@ class WrongEntryError(ValueError):
     """What was written cannot be played; the message says what to write instead."""
 
 
-class Act(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A step during one state; *hosts* maps address to status, "*" all the others.
+class Lot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a host fares; what is left out is what commonly goes with the status."""
 
-    Several statuses for one host make several rows.
+    status: int
+    tag: str = ""
+    exit: int | None = None
+    error: int | None = None
+    log: str | None = None
+    batch: int = 0
+
+
+class Act(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A step during one state; *hosts* maps address to lot, "*" all the others.
+
+    A bare status is a lot too. Several lots for one host make several rows.
     """
 
     status: int = timeline.WAITING
     name: str = "run script"
     kind: int = timeline.SCRIPT
     execute_count: int = 0
-    hosts: dict[Whose, int | list[int]] = {}
+    hosts: dict[Whose, int | Lot | list[int | Lot]] = {}
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,18 +69,24 @@ class Raw(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One of *scenario*, *timeline* and *answer*, and whose instance it is."""
+    """One of *scenario*, *timeline* and *answer*, and whose instance it is.
+
+    It was created so many seconds *ago*.
+    """
 
     scenario: str | None = None
     timeline: list[State] | None = None
     answer: Raw | None = None
     name: Label = "script"
     biz: int = 2
+    scope_type: Literal["biz", "biz_set", "tenant_set"] = "biz"
     id: int | None = None
     flavour: Flavour | None = None
     hosts: Positive | tuple[Address, ...] | None = None
     failing: tuple[int, ...] | None = None
     beat: Seconds = 5.0
+    ago: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    launch: Launch = Launch()
     faults: list[Fault] = []
 
 
@@ -92,7 +110,13 @@ def enact(world: World, entry: Entry) -> Instance:
     """
     told = story(entry)
     instance = world.play(
-        told, biz=entry.biz, job_instance_id=entry.id, flavour=entry.flavour
+        told,
+        biz=entry.biz,
+        scope_type=entry.scope_type,
+        job_instance_id=entry.id,
+        flavour=entry.flavour,
+        launch=entry.launch,
+        created=world.now() - entry.ago,
     )
     if entry.faults:
         world.switch([*told.faults, *entry.faults], on=instance)
@@ -151,13 +175,17 @@ def _step(act: Act, hosts: tuple[Host, ...]) -> Step:
 
 
 def _rows(
-    written: Mapping[str, int | list[int]], hosts: tuple[Host, ...]
+    written: Mapping[str, int | Lot | list[int | Lot]], hosts: tuple[Host, ...]
 ) -> Iterator[Row]:
     everybody = {host.address: host for host in hosts} if "*" in written else {}
     for address in written:
         if address != "*" and address not in everybody:
             everybody[address] = scenarios.host(address, len(everybody))
     for address, host in everybody.items():
-        statuses = written.get(address, written.get("*", []))
-        for status in [statuses] if isinstance(statuses, int) else statuses:
-            yield Row(host, status)
+        lots = written.get(address, written.get("*", []))
+        for lot in lots if isinstance(lots, list) else [lots]:
+            yield _row(host, Lot(status=lot) if isinstance(lot, int) else lot)
+
+
+def _row(host: Host, lot: Lot) -> Row:
+    return Row(host, lot.status, lot.tag, lot.exit, lot.error, lot.log, lot.batch)

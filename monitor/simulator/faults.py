@@ -3,7 +3,8 @@
 A `Fault` is a value that a person can write down; a `Switchboard` holds those
 that are switched on, for the world or for one instance; `spoil` does the damage
 to an `Answer`. Luck is handed in. The faults that JOB or its bus would put into
-words (throttle, expired, internal_error) are worded where the API is: in ``esb``.
+words (throttle, expired, internal_error) are worded at the doors, ``esb`` and
+``gateway``; those of callbacks strike in ``callback``.
 """
 
 import re
@@ -31,13 +32,17 @@ class Name(StrEnum):
     OVERSIZE = "oversize"
     OTHER_INSTANCE = "other_instance"
     WRONG_SHAPE = "wrong_shape"
+    CALLBACK_LOST = "callback_lost"
+    CALLBACK_REPEATED = "callback_repeated"
+    CALLBACK_EARLY = "callback_early"
 
 
 _SHAPES: Final[Mapping[str, bytes]] = {
     "data_list": b'{"result":true,"code":0,"message":"","data":[]}',
     "data_null": b'{"result":true,"code":0,"message":"","data":null}',
     "blocks_object": b'{"result":true,"code":0,"data":{"is_finished":true,'
-    b'"job_instance":{"status":"three"},"blocks":{"step_instances":7}}}',
+    b'"job_instance":{"status":"three"},"blocks":{"step_instances":7},'
+    b'"step_instance_list":{"status":7}}}',
     "list": b"[]",
     "null": b"null",
     "text": b'"ok"',
@@ -48,6 +53,7 @@ _CHOICES: Final[Mapping[Name, tuple[str, ...] | float]] = {
     Name.LATENCY: 1.0,
     Name.DRIP: 5.0,
     Name.OVERSIZE: 50.0,
+    Name.CALLBACK_EARLY: 1.0,
     Name.SERVER_ERROR: tuple(
         f"{status}{how}" for how in ("", ":empty") for status in (503, 500, 502, 504)
     ),
@@ -145,7 +151,14 @@ def _spoiled(answer: Answer, fault: Fault) -> Answer:  # noqa: PLR0911 - one arm
             return replace(answer, body=_of_another_instance(answer.body))
         case Name.WRONG_SHAPE:
             return replace(answer, status=200, body=_SHAPES[fault.choice])
-        case Name.THROTTLE | Name.EXPIRED | Name.INTERNAL_ERROR:
+        case (
+            Name.THROTTLE
+            | Name.EXPIRED
+            | Name.INTERNAL_ERROR
+            | Name.CALLBACK_LOST
+            | Name.CALLBACK_REPEATED
+            | Name.CALLBACK_EARLY
+        ):
             return answer
         case _:
             assert_never(fault.name)

@@ -5,7 +5,7 @@ matter of the cast; what failing looks like, of the plot. None in place of a mom
 stands for an instance that has been archived.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -18,6 +18,7 @@ from monitor.simulator.timeline import (
     FILE,
     IGNORED,
     REFUSED,
+    ROLLING_WAITING,
     RUNNING,
     STOPPED,
     STOPPING,
@@ -120,8 +121,42 @@ def abnormal(cast: Cast) -> Moments:
 
 def rolling_duplicates(cast: Cast) -> Moments:
     """One row per (batch, host), and no field says which batch."""
-    again = [Row(cast.hosts[position], 11) for position in cast.failing]
-    return _whole(cast, FAILED, (*cast.rows(9), *again), kind=FILE)
+    first = [replace(row, batch=1) for row in cast.rows(9)]
+    again = [Row(cast.hosts[place], 11, batch=2) for place in cast.failing]
+    return _whole(cast, FAILED, (*first, *again), kind=FILE)
+
+
+def rolling(cast: Cast) -> Moments:
+    """Three batches, in the mode that ignores errors: 2 → 15 → 2, or 2 → 6 → 15 → 2.
+
+    A batch has no rows before it begins; the job stays 2 in between.
+    """
+    step = Step(name="roll out")
+    moments = [_at(WAITING, step)]
+    done: tuple[Row, ...] = ()
+    for batch in _batches(cast.ends(104)):
+        runs = (*done, *_all(batch, 7))
+        done = (*done, *batch)
+        moments.append(_at(RUNNING, replace(step, status=RUNNING, rows=runs)))
+        if any(row.status != 9 for row in batch):
+            moments.append(_at(RUNNING, replace(step, status=IGNORED, rows=done)))
+        moments.append(_at(RUNNING, replace(step, status=ROLLING_WAITING, rows=done)))
+    # No wait follows the last batch, and what it ends with is the end of the step.
+    over = IGNORED if cast.failing else SUCCESS
+    while moments[-1].steps[0].status != RUNNING:
+        moments.pop()
+    return [*moments, _at(SUCCESS, replace(step, status=over, rows=done))]
+
+
+def _batches(rows: Sequence[Row]) -> Iterator[tuple[Row, ...]]:
+    size = -(-len(rows) // 3)
+    for number, begin in enumerate(range(0, len(rows), size), 1):
+        batch = rows[begin : begin + size]
+        yield tuple(replace(row, batch=number) for row in batch)
+
+
+def _all(rows: Sequence[Row], status: int) -> tuple[Row, ...]:
+    return tuple(replace(row, status=status) for row in rows)
 
 
 def archived(cast: Cast) -> Moments:

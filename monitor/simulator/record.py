@@ -21,6 +21,12 @@ class Record:
         self.endpoints: Counter[str] = Counter()
         self.instances: Counter[tuple[int, int]] = Counter()
         self.recent: deque[Request] = deque(maxlen=remember)
+        self.throttled = 0
+        """How many calls went beyond the quota."""
+
+        self.callbacks: Counter[str] = Counter()
+        """How many were delivered, refused (not 200 twice), failed or lost."""
+
         self.in_flight = 0
         self.most_in_flight = 0
 

@@ -66,9 +66,10 @@ def _failed_step(moment: Moment) -> int:
 
 
 def _rows(step: Step, failed_become: int) -> tuple[Row, ...]:
-    # Since 3.6 a host that succeeded is carried over as 9 (before: 3).
+    # Since 3.6 a host that succeeded is carried over as 9 (before: 3). Of the others
+    # the tag stays, for it is not reset (bk-job, redo of a GSE task).
     return tuple(
-        row if row.status == _HOST_SUCCESS else Row(row.host, failed_become)
+        row if row.status == _HOST_SUCCESS else Row(row.host, failed_become, row.tag)
         for row in step.rows
     )
 

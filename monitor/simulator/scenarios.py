@@ -14,7 +14,7 @@ from monitor.simulator import plots, timeline
 from monitor.simulator.faults import Fault, Name
 from monitor.simulator.plots import Cast, Moments
 from monitor.simulator.story import Flavour, Story
-from monitor.simulator.timeline import Host
+from monitor.simulator.timeline import Container, Host
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
@@ -25,7 +25,8 @@ _FIRST_ADDRESS = IPv4Address("10.0.0.1")
 class Parts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who plays: all a scenario leaves open.
 
-    *hosts* are a number or addresses (``10.0.0.1``, ``3:10.0.0.1`` in cloud area 3).
+    *hosts* are a number or addresses (``10.0.0.1``, ``3:10.0.0.1`` in cloud area 3,
+    ``[2001:db8::1]``, ``container:nginx``).
     *failing* are positions among them (negative: from the end); None leaves the
     choice to the scenario. Each state lasts one *beat* of seconds.
     """
@@ -40,6 +41,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     tell: Callable[[Cast], Moments]
     hosts: int = 5
+    address: Callable[[int], str] | None = None
+    """Where the hosts are if only their number is known; None: in 10.0.0.0/8."""
+
     failing: tuple[int, ...] = (-1,)
     flavour: Flavour | None = None
     shuffled: bool = False
@@ -67,7 +71,10 @@ def story(name: str, parts: Parts = Parts()) -> Story:  # noqa: B008 - frozen
 
 
 def _cast(scenario: Scenario, parts: Parts) -> Cast:
-    everybody = hosts(parts.hosts or scenario.hosts)
+    wanted_hosts = parts.hosts or scenario.hosts
+    if isinstance(wanted_hosts, int) and scenario.address is not None:
+        wanted_hosts = tuple(map(scenario.address, range(wanted_hosts)))
+    everybody = hosts(wanted_hosts)
     count = len(everybody)
     wanted = scenario.failing if parts.failing is None else parts.failing
     # Few hosts may leave no room for all who should fail: those who fit do.
@@ -84,9 +91,24 @@ def hosts(wanted: int | tuple[str, ...]) -> tuple[Host, ...]:
 
 
 def host(address: str, number: int) -> Host:
-    """Make the host at *address*, which may begin with a cloud area and a colon."""
-    cloud, _, ip = address.rpartition(":")
-    return Host(ip=ip, bk_cloud_id=int(cloud or 0), bk_host_id=101 + number)
+    """Make the target at *address*, written as in `Host.address`."""
+    identifier = 101 + number
+    kind, _, name = address.partition(":")
+    if kind == "container":
+        return Host(bk_host_id=identifier, container=_container(name, number))
+    before, bracket, ipv6 = address.partition("[")
+    cloud, _, ip = before.rpartition(":")
+    area = int(cloud or 0)
+    if bracket:
+        return Host(ipv6=ipv6.rstrip("]"), bk_cloud_id=area, bk_host_id=identifier)
+    return Host(ip=ip, bk_cloud_id=area, bk_host_id=identifier)
+
+
+def _container(name: str, number: int) -> Container:
+    identifier = 5001 + number
+    return Container(
+        id=identifier, container_id=f"docker://{identifier:064x}", name=name
+    )
 
 
 _SCENARIOS: Final = (
@@ -132,6 +154,36 @@ _SCENARIOS: Final = (
         summary="a file step with one host in two rows, 9 and 11",
         tell=plots.rolling_duplicates,
         failing=(0,),
+    ),
+    Scenario(
+        name="rolling",
+        summary="a step in three batches: 2 → 15 → 2 → 15 → 2 → 3",
+        tell=plots.rolling,
+        failing=(),
+    ),
+    Scenario(
+        name="rolling_ignore",
+        summary="2 → 6 → 15 → 2: a failed batch is ignored, the next one goes on",
+        tell=plots.rolling,
+        failing=(0,),
+    ),
+    Scenario(
+        name="containers",
+        summary="containers beside a host: 1240002 in v2, and in v3 with rows",
+        tell=plots.one_ip_fails,
+        address=lambda number: f"container:app-{number}" if number else "10.0.0.1",
+    ),
+    Scenario(
+        name="ipv6",
+        summary="hosts without an IPv4 address: ip is null, in v4 there is ipv6",
+        tell=plots.one_ip_fails,
+        address=lambda number: f"[2001:db8::{number + 1:x}]",
+    ),
+    Scenario(
+        name="throttled",
+        summary="from second 5 to 15 every answer is a 429 (1306429 on the bus)",
+        tell=plots.one_ip_fails,
+        faults=(Fault(name=Name.THROTTLE, after=5.0, until=15.0),),
     ),
     Scenario(
         name="flapping_internal_error",

@@ -1,10 +1,10 @@
-"""The simulator on a socket: parses requests, asks ``esb``, delivers the answer.
+"""The simulator on a socket: parses requests, asks a door, delivers the answer.
 
 All knowledge of aiohttp's server is here and in ``control``. An answer that hangs
 ends when the client leaves or the server closes, whichever comes first.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
@@ -12,10 +12,15 @@ import anyio
 import msgspec
 from aiohttp import web
 
-from monitor.simulator import control, esb
+from monitor.simulator import callback, control, endpoints, esb, gateway
 from monitor.simulator.answer import Answer, Ending
+from monitor.simulator.endpoints import Endpoint
+from monitor.simulator.envelope import Door
+from monitor.simulator.question import Question
 from monitor.simulator.record import Request
 from monitor.simulator.world import World
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _PIECES: Final = 20
 _CHUNK: Final = 2**16
@@ -47,15 +52,37 @@ async def serving(
 
 
 def application(world: World) -> web.Application:
-    async def status(request: web.Request) -> web.StreamResponse:
-        return await _status(world, request)
+    async def unpublished(request: web.Request) -> web.StreamResponse:
+        said = gateway.no_api(world, request.method, request.path)
+        return await _deliver(said, request)
 
-    app = web.Application()
-    app.router.add_get(esb.STATUS, status, allow_head=False)
-    app.router.add_post(esb.STATUS, status)
+    # A body of a hundred thousand host ids is a legal question.
+    app = web.Application(client_max_size=2**24)
+    for endpoint in endpoints.ALL:
+        for method in endpoint.methods:
+            app.router.add_route(method, endpoint.path, _handler(world, endpoint))
     control.add_routes(app, world)
+    app.cleanup_ctx.append(_calling_back(world))
+    app.router.add_route("*", "/api/bk-job/{path:.*}", unpublished)
     app.router.add_route("*", "/{path:.*}", _no_page)
     return app
+
+
+def _calling_back(world: World) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def calling_back(_: web.Application) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(callback.deliver, world)
+            yield
+            tasks.cancel_scope.cancel()
+
+    return calling_back
+
+
+def _handler(world: World, endpoint: Endpoint) -> Handler:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return await _answered(world, endpoint, request)
+
+    return handler
 
 
 async def _no_page(request: web.Request) -> web.StreamResponse:
@@ -68,19 +95,25 @@ def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def _status(world: World, request: web.Request) -> web.StreamResponse:
-    question = esb.Question(
+async def _answered(
+    world: World, endpoint: Endpoint, request: web.Request
+) -> web.StreamResponse:
+    question = Question(
         parameters=await _parameters(request),
         authorization=request.headers.get("X-Bkapi-Authorization"),
+        username=request.headers.get("X-Bk-Username"),
+        tenant=request.headers.get("X-Bk-Tenant-Id"),
+        language=request.headers.get("Blueking-Language"),
     )
     seen = Request(
         at=world.now(),
-        endpoint=esb.STATUS,
+        endpoint=endpoint.path,
         method=request.method,
         instance=question.key,
     )
+    answer = esb.answer if endpoint.door is Door.ESB else gateway.answer
     with world.record.answering(seen):
-        return await _deliver(esb.answer(world, question), request)
+        return await _deliver(answer(world, question, endpoint), request)
 
 
 async def _parameters(request: web.Request) -> Mapping[str, Any]:

@@ -25,6 +25,25 @@ class Flavour(StrEnum):
     """Servers up to 3.4: all but 1 and 2 is "finished", no scope fields."""
 
 
+class Launch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How an instance came to be: what the list of instances tells and filters by."""
+
+    plan_id: int = -1
+    template_id: int = -1
+    operator: str = "admin"
+    launch_mode: int = 2
+    """1 by hand, 2 by the API, 3 by cron (bk-job TaskStartupModeEnum)."""
+
+    type: int | None = None
+    """0 plan, 1 script, 2 file (bk-job TaskTypeEnum); None: as *plan_id* has it."""
+
+    cron_id: int | None = None
+    name: str | None = None
+    """None: the name of the story."""
+
+    callback_url: str | None = None
+
+
 class Story(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     timeline: Timeline

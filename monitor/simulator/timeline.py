@@ -6,7 +6,8 @@ answers: no luck and no clock.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -22,7 +23,9 @@ ABNORMAL: Final = 9
 STOPPING: Final = 10
 STOPPED: Final = 11
 REFUSED: Final = 13
+ROLLING_WAITING: Final = 15
 FINISHED: Final = frozenset({3, 4, 5, 6, 8, 9, 11, 13, 14})
+_ENDED: Final = FINISHED | {ROLLING_WAITING}
 
 # bk-job StepExecuteTypeEnum.
 SCRIPT: Final = 1
@@ -30,22 +33,85 @@ FILE: Final = 2
 CONFIRM: Final = 3
 
 
-class Host(msgspec.Struct, frozen=True, kw_only=True):
-    ip: str
+# bk-job ExecuteObjectTaskStatusEnum: all others are the end of a row.
+ROW_WAITING: Final = 5
+ROW_RUNNING: Final = 7
+ROW_SUCCESS: Final = 9
+
+# What commonly goes with the status of a row: the exit code of a script (104: not
+# zero, 101: zero and failed all the same), and the code of GSE, which is 0 when it
+# is done (bk-job GseUtils.java, Consts.java).
+_EXITS: Final[Mapping[int, int]] = {9: 0, 101: 0, 104: 1}
+_GSE_CODES: Final[Mapping[int, int]] = {
+    7: 115,
+    303: 120,
+    310: 117,
+    311: 122,
+    312: 1326,
+    320: 123,
+    321: 119,
+    329: 701,
+    399: 101,
+    403: 126,
+}
+
+
+# No cycles among these, of which there may be hundreds of thousands: gc=False.
+class Container(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    id: int
+    container_id: str
+    name: str
+
+
+class Host(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A target: a host, or the *container* that runs on it."""
+
+    ip: str | None = None
     bk_cloud_id: int = 0
     bk_host_id: int = 0
+    ipv6: str | None = None
+    container: Container | None = None
 
     @property
     def address(self) -> str:
-        """The host as people write it: 10.0.0.1, or 3:10.0.0.1 in cloud area 3."""
-        return f"{self.bk_cloud_id}:{self.ip}" if self.bk_cloud_id else self.ip
+        """The target as people write it.
+
+        10.0.0.1, or 3:10.0.0.1 in cloud area 3; [2001:db8::1]; container:nginx.
+        """
+        if self.container is not None:
+            return f"container:{self.container.name}"
+        ip = f"[{self.ipv6}]" if self.ip is None else self.ip
+        return f"{self.bk_cloud_id}:{ip}" if self.bk_cloud_id else ip
 
 
-class Row(msgspec.Struct, frozen=True):
-    """One line of a step's host list; a host may have several of them."""
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """One line of a step's host list; a host may have several of them.
+
+    Codes of None: what commonly goes with the status. A log of None: likewise.
+    Times, as of steps, are filled in by `dated`.
+    """
 
     host: Host
     status: int
+    tag: str = ""
+    exit_code: int | None = None
+    error_code: int | None = None
+    log: str | None = None
+    batch: int = 0
+    """Of a rolling step, from 1 on; no status API says it."""
+
+    started: float | None = None
+    ended: float | None = None
+
+    @property
+    def exit(self) -> int | None:
+        return _EXITS.get(self.status) if self.exit_code is None else self.exit_code
+
+    @property
+    def error(self) -> int:
+        if self.error_code is None:
+            return _GSE_CODES.get(self.status, 0)
+        return self.error_code
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +142,9 @@ class Frame(msgspec.Struct, frozen=True):
     moment: Moment | None
 
 
+_BEGINNING: Final = attrgetter("at")
+
+
 class Timeline(msgspec.Struct, frozen=True):
     """Frames in order of time. Made by `dated`, which fills in the times."""
 
@@ -89,7 +158,7 @@ class Timeline(msgspec.Struct, frozen=True):
         return self.frames[: self._position(seconds) + 1]
 
     def _position(self, seconds: float) -> int:
-        later = bisect_right(self.frames, seconds, key=lambda frame: frame.at)
+        later = bisect_right(self.frames, seconds, key=_BEGINNING)
         return max(later - 1, 0)
 
 
@@ -106,17 +175,32 @@ def dated(frames: Sequence[Frame]) -> Timeline:
     """Give jobs and steps the times that JOB would have written by each frame."""
     done: list[Frame] = []
     before: Moment | None = None
+    rows: dict[int, tuple[Row, ...]] = {}
     for frame in frames:
         if frame.moment is not None:
-            before = _moment_dated(frame.moment, before, frame.at)
+            before = _moment_dated(frame.moment, before, rows, frame.at)
         done.append(Frame(frame.at, frame.moment and before))
     return Timeline(tuple(done))
 
 
-def _moment_dated(moment: Moment, before: Moment | None, now: float) -> Moment:
+def _moment_dated(
+    moment: Moment, before: Moment | None, rows: dict[int, tuple[Row, ...]], now: float
+) -> Moment:
+    """Date *moment*; *rows* are the latest of each step, and are brought up to date.
+
+    They outlive the moment in which a retried step has none.
+    """
+    for number, step in enumerate(moment.steps):
+        if step.rows:
+            rows[number] = _rows_dated(step.rows, rows.get(number, ()), now)
     olds = before.steps if before else ()
     steps = tuple(
-        _step_dated(step, olds[number] if number < len(olds) else None, now)
+        _step_dated(
+            step,
+            olds[number] if number < len(olds) else None,
+            rows[number] if step.rows else (),
+            now,
+        )
         for number, step in enumerate(moment.steps)
     )
     return msgspec.structs.replace(
@@ -127,12 +211,58 @@ def _moment_dated(moment: Moment, before: Moment | None, now: float) -> Moment:
     )
 
 
-def _step_dated(step: Step, before: Step | None, now: float) -> Step:
+def _step_dated(
+    step: Step, before: Step | None, rows: tuple[Row, ...], now: float
+) -> Step:
+    ended = None
+    if step.status in FINISHED or _is_between_batches(step, before):
+        ended = _ended(before, now)
     return msgspec.structs.replace(
-        step,
-        started=_started(step, before, now),
-        ended=_ended(before, now) if step.status in FINISHED else None,
+        step, rows=rows, started=_started(step, before, now), ended=ended
     )
+
+
+def _is_between_batches(step: Step, before: Step | None) -> bool:
+    # A rolling step that has run has its end written, until the next batch.
+    begun = before is not None and before.started is not None
+    return begun and step.status == ROLLING_WAITING
+
+
+def _rows_dated(
+    rows: tuple[Row, ...], before: tuple[Row, ...], now: float
+) -> tuple[Row, ...]:
+    return tuple(
+        _row_dated(row, before[number] if number < len(before) else None, now)
+        for number, row in enumerate(rows)
+    )
+
+
+def _row_dated(row: Row, before: Row | None, now: float) -> Row:
+    if row.status == ROW_WAITING:
+        return row
+    started: float | None = now
+    ended = None if row.status == ROW_RUNNING else now
+    if before is not None and _are_same(before.host, row.host):
+        if before.status == row.status:
+            # What was carried over into a new attempt keeps its times.
+            started, ended = before.started, before.ended
+        elif before.status == ROW_RUNNING:
+            started = before.started
+    return Row(
+        row.host,
+        row.status,
+        row.tag,
+        row.exit_code,
+        row.error_code,
+        row.log,
+        row.batch,
+        started,
+        ended,
+    )
+
+
+def _are_same(one: Host, other: Host) -> bool:
+    return one is other or one == other
 
 
 def _started(
@@ -146,7 +276,7 @@ def _started(
 
 
 def _ended(before: Moment | Step | None, now: float) -> float | None:
-    if before is not None and before.status in FINISHED:
+    if before is not None and before.status in _ENDED:
         return before.ended
     return now
 

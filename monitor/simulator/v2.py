@@ -1,63 +1,39 @@
 """How the v2 API words an instance: the ``data`` of get_job_instance_status.
 
-Pure: a moment in, bytes out. The envelope, the errors and the checks are the
-bus's business (``esb``).
+Pure: a moment in, bytes out. The envelope, the errors and the checks are other
+modules' business (``envelope``, ``esb``).
 """
 
-from collections.abc import Callable, MutableSequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
-import msgspec
-
+from monitor.simulator.refusal import Refused
 from monitor.simulator.story import Flavour
-from monitor.simulator.timeline import FINISHED, WAITING, Moment, Row, Step
+from monitor.simulator.timeline import WAITING, Moment, Row, Step
+from monitor.simulator.wording import Wording, is_finished, numbered, step_id
+
+__all__ = ["Wording", "attempt", "data", "date", "lasted", "step_id"]
 
 # bk-job JobContextUtil#getTimeZone: +8 unless a header asks for another.
 _ZONE: Final = timezone(timedelta(hours=8))
 
-# bk-job EsbAppScopeReq: what is numbered like this is a set of businesses.
-_BUSINESS_SETS: Final = range(8_000_000, 10_000_000)
-
-Shuffle = Callable[[MutableSequence[Any]], None]
-
-
-class Wording(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose instance it is, and all that decides how a moment of it is put."""
-
-    biz: int
-    job_instance_id: int
-    name: str
-    epoch: float
-    """When the instance began, in seconds since 1970."""
-
-    flavour: Flavour = Flavour.MODERN
-    stringly: bool = False
-    shuffle: Shuffle | None = None
-
 
 def data(moment: Moment, wording: Wording) -> bytes:
+    """Word *moment*.
+
+    Raises:
+        Refused: a row is of a container.
+    """
     tree = {
-        "is_finished": _is_finished(moment.status, wording.flavour),
+        "is_finished": is_finished(moment.status, wording.flavour),
         "job_instance": _job(moment, wording),
         # One step to a block since 3.3.
         "blocks": [
-            _block(step, step_id(wording.job_instance_id, number), wording)
-            for number, step in enumerate(moment.steps)
+            _block(step, identifier, wording)
+            for step, identifier in numbered(wording.job_instance_id, moment)
         ],
     }
-    return msgspec.json.encode(_stringly(tree) if wording.stringly else tree)
-
-
-def step_id(job_instance_id: int, number: int) -> int:
-    return job_instance_id * 100 + number + 1
-
-
-def _is_finished(status: int, flavour: Flavour) -> bool:
-    if flavour is Flavour.LEGACY:
-        # EsbGetJobInstanceStatusResourceImpl up to 3.4: 7 and 10 count as finished.
-        return status not in {1, 2}
-    return status in FINISHED
+    return wording.encoded(tree)
 
 
 def _job(moment: Moment, wording: Wording) -> dict[str, Any]:
@@ -65,11 +41,11 @@ def _job(moment: Moment, wording: Wording) -> dict[str, Any]:
         "job_instance_id": wording.job_instance_id,
         "bk_biz_id": wording.biz,
         **_scope(wording),
-        "bk_job_id": -1,
+        "bk_job_id": wording.launch.plan_id,
         "name": wording.name,
-        "operator": "admin",
+        "operator": wording.launch.operator,
         "status": moment.status,
-        "start_way": 2,
+        "start_way": wording.launch.launch_mode,
         **_times(moment, wording),
         "current_step_instance_id": _current_step(moment, wording),
     }
@@ -77,10 +53,7 @@ def _job(moment: Moment, wording: Wording) -> dict[str, Any]:
 
 def _scope(wording: Wording) -> dict[str, str]:
     # bk-job EsbAppScopeDTO, since 3.5.
-    if wording.flavour is not Flavour.MODERN:
-        return {}
-    kind = "biz_set" if wording.biz in _BUSINESS_SETS else "biz"
-    return {"bk_scope_type": kind, "bk_scope_id": str(wording.biz)}
+    return wording.scope.fields if wording.flavour is Flavour.MODERN else {}
 
 
 def _current_step(moment: Moment, wording: Wording) -> int:
@@ -104,62 +77,51 @@ def _step(step: Step, identifier: int, wording: Wording) -> dict[str, Any]:
         "step_id": -1,
         "name": step.name,
         "type": step.kind,
-        "operator": "admin",
+        "operator": wording.launch.operator,
         "status": step.status,
-        **_attempt(step, wording.flavour),
+        **attempt(step, wording.flavour),
         **_times(step, wording),
-        "step_ip_status": _rows(step.rows, wording.shuffle),
+        "step_ip_status": wording.in_order([_row(row) for row in step.rows]),
     }
 
 
-def _attempt(step: Step, flavour: Flavour) -> dict[str, int | None]:
+def attempt(step: Step, flavour: Flavour) -> dict[str, int | None]:
     if flavour is Flavour.DOCUMENT:
         return {"retry_count": step.execute_count}
     # EsbJobInstanceStatusDTO: pause is always null.
     return {"execute_count": step.execute_count, "pause": None}
 
 
-def _rows(rows: tuple[Row, ...], shuffle: Shuffle | None) -> list[dict[str, Any]]:
-    said = [
-        {"ip": row.host.ip, "bk_cloud_id": row.host.bk_cloud_id, "status": row.status}
-        for row in rows
-    ]
-    if shuffle is not None:
-        # No ORDER BY: the order of rows means nothing.
-        shuffle(said)
-    return said
-
-
-def _times(thing: Moment | Step, wording: Wording) -> dict[str, Any]:
-    lasted = (
-        round(thing.ended - thing.started, 3)
-        if thing.started is not None and thing.ended is not None
-        else None
-    )
+def _row(row: Row) -> dict[str, Any]:
+    if row.host.container is not None:
+        raise Refused(1240002)  # as in v3: getHost() of a container is null
     return {
-        "create_time": _date(0.0, wording),
-        "start_time": _date(thing.started, wording),
-        "end_time": _date(thing.ended, wording),
-        "total_time": lasted,
+        "ip": row.host.ip,
+        "bk_cloud_id": row.host.bk_cloud_id,
+        "status": row.status,
     }
 
 
-def _date(seconds: float | None, wording: Wording) -> str | None:
+def _times(thing: Moment | Step, wording: Wording) -> dict[str, Any]:
+    return {
+        "create_time": date(0.0, wording),
+        "start_time": date(thing.started, wording),
+        "end_time": date(thing.ended, wording),
+        "total_time": lasted(thing),
+    }
+
+
+def lasted(thing: Moment | Step | Row) -> float | None:
+    """Say for how many seconds; v2 has them with three places."""
+    if thing.started is None or thing.ended is None:
+        return None
+    return round(thing.ended - thing.started, 3)
+
+
+def date(seconds: float | None, wording: Wording) -> str | None:
     if seconds is None:
         return None
     moment = datetime.fromtimestamp(wording.epoch + seconds, UTC).astimezone(_ZONE)
     # yyyy-MM-dd HH:mm:ss without offset since 3.3; the document's example has one.
     offset = " %z" if wording.flavour is Flavour.DOCUMENT else ""
     return moment.strftime(f"%Y-%m-%d %H:%M:%S{offset}")
-
-
-def _stringly(tree: Any) -> Any:
-    match tree:
-        case dict():
-            return {key: _stringly(value) for key, value in tree.items()}
-        case list():
-            return [_stringly(value) for value in tree]
-        case bool() | None | str():
-            return tree
-        case _:
-            return str(tree)

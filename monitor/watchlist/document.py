@@ -6,19 +6,17 @@ alert would go to the wrong people, without its source to the wrong JOB.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
-from monitor.watchlist import entry, lines, tree
+from monitor.watchlist import entry, lines, rules, tree
 from monitor.watchlist.entry import Beside, Draft
-from monitor.watchlist.reading import Entry, Reading, Unfit
-from monitor.watchlist.tree import Mapping, Node, Scalar, Sequence
+from monitor.watchlist.reading import Entry, Reading
+from monitor.watchlist.tree import Node, Scalar
 
 _TOP: Final = ("defaults", "watches", "discover")
 _DEFAULTS: Final = ("labels", *entry.OPTIONS)
 _ENTRY: Final = (*entry.IDS, *_DEFAULTS)
-_MOST_KEYS: Final = 64
-"""Of one mapping; an entry may be an alias, and there may be many of it."""
 
 _PAIR = re.compile(
     r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|.)", re.DOTALL
@@ -42,8 +40,8 @@ def _read(text: str, reading: Reading) -> None:
     if "defaults" in top:
         reading.defaults = _defaults(top["defaults"], reading)
     if "discover" in top:
-        _check_discovery(top["discover"])
-    for node in _items(top["watches"], "watches") if "watches" in top else ():
+        _discovery(top["discover"], reading)
+    for node in tree.items(top["watches"], "watches") if "watches" in top else ():
         try:
             reading.add(*_entry(node, reading), node.line, node.column)
         except ValueError as error:
@@ -52,13 +50,13 @@ def _read(text: str, reading: Reading) -> None:
 
 def _top(root: Node, reading: Reading) -> dict[str, Node]:
     top: dict[str, Node] = {}
-    for name, key, value in _fields(root, "the document"):
+    for name, key, value in tree.fields(root, "the document"):
         if name in _TOP:
             top[name] = value
         else:
             reading.fault(entry.unknown_key(name, _TOP), key.line, key.column)
     if not top:
-        raise _unfit("the document has no 'watches:'", root)
+        raise tree.unfit("the document has no 'watches:'", root)
     return top
 
 
@@ -68,13 +66,15 @@ def _defaults(node: Node, reading: Reading) -> Beside:
     try:
         return reading.beside(draft)
     except ValueError as error:
-        raise _unfit(str(error), node) from error
+        raise tree.unfit(str(error), node) from error
 
 
-def _check_discovery(node: Node) -> None:
-    for rule in _items(node, "discover"):
-        if not isinstance(rule, Mapping):
-            raise _unfit("a rule of discover is a mapping", rule)
+def _discovery(node: Node, reading: Reading) -> None:
+    for rule in tree.items(node, "discover"):
+        try:
+            reading.add_rule(rules.read(rule, reading), rule.line, rule.column)
+        except ValueError as error:
+            reading.fault(error, rule.line, rule.column)
 
 
 def _entry(node: Node, reading: Reading) -> Entry:
@@ -90,55 +90,29 @@ def _line(node: Scalar, reading: Reading) -> Entry:
         found = lines.read_line(node.text or "", reading)
     except ValueError as error:
         # Its column counts within the text; quotes and folding hide where that is.
-        raise _unfit(str(error), node) from error
+        raise tree.unfit(str(error), node) from error
     if found is None:
-        raise _unfit("the entry is empty", node)
+        raise tree.unfit("the entry is empty", node)
     return found
 
 
 def _take(draft: Draft, node: Node, known: tuple[str, ...], what: str) -> None:
-    for name, key, value in _fields(node, what):
+    for name, key, value in tree.fields(node, what):
         if name not in known:
-            raise _unfit(entry.unknown_key(name, known), key)
+            raise tree.unfit(entry.unknown_key(name, known), key)
         if name == "labels":
-            for label, _, text in _fields(value, "labels"):
+            for label, _, text in tree.fields(value, "labels"):
                 _take_scalar(draft.label, label, text)
         else:
             _take_scalar(draft.field, name, value)
 
 
 def _take_scalar(take: Callable[[str, str], None], name: str, node: Node) -> None:
-    if not isinstance(node, Scalar):
-        raise _unfit(f"{name!r} is a text or a number", node)
+    text = tree.text(node, name)
     try:
-        take(name, node.text or "")
+        take(name, text)
     except ValueError as error:
-        raise _unfit(str(error), node) from error
-
-
-def _fields(node: Node, what: str) -> Iterator[tuple[str, Node, Node]]:
-    if isinstance(node, Scalar) and node.text is None:
-        return
-    if not isinstance(node, Mapping):
-        raise _unfit(f"{what} must be a mapping: write key: value", node)
-    if len(node.pairs) > _MOST_KEYS:
-        raise _unfit(f"more than {_MOST_KEYS} keys", node)
-    seen: set[str] = set()
-    for key, value in node.pairs:
-        if not isinstance(key, Scalar) or key.text is None:
-            raise _unfit("a key is a plain word", key)
-        if key.text in seen:
-            raise _unfit(f"{key.text[:40]!r} is given twice", key)
-        seen.add(key.text)
-        yield key.text, key, value
-
-
-def _items(node: Node, what: str) -> tuple[Node, ...]:
-    if isinstance(node, Scalar) and node.text is None:
-        return ()
-    if not isinstance(node, Sequence):
-        raise _unfit(f"{what} must be a list", node)
-    return node.items
+        raise tree.unfit(str(error), node) from error
 
 
 def _joined(escaped: re.Match[str]) -> str:
@@ -146,7 +120,3 @@ def _joined(escaped: re.Match[str]) -> str:
         return escaped[0]
     pair = bytes.fromhex(escaped[1] + escaped[2])
     return pair.decode("utf-16-be")
-
-
-def _unfit(reason: str, node: Node) -> Unfit:
-    return Unfit(reason, line=node.line, column=node.column)

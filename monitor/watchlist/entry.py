@@ -80,14 +80,12 @@ class Draft:
         scope_type, scope_id = self._scope()
         if not (number := self._ids.get("job_instance_id")):
             raise ValueError("job_instance_id is missing")
-        source = self._options.get("source") or self._defaults.source
-        return watch.instance_key(
-            source or self._sources[0],
-            scope_type,
-            scope_id,
-            number,
-            sources=self._sources,
-        )
+        return self._key(scope_type, scope_id, number)
+
+    def scope(self) -> tuple[str, str, str]:
+        """Name source, scope type and scope id, where no single instance is meant."""
+        key = self._key(*self._scope(), "1")
+        return key.source, key.scope_type, key.scope_id
 
     def beside(self) -> Beside:
         labels = {**self._defaults.labels, **self._labels}
@@ -98,6 +96,16 @@ class Draft:
         source = said.pop("source", self._defaults.source)
         options = structs.replace(self._defaults.options, **said)
         return Beside(labels=labels, options=options, source=source)
+
+    def _key(self, scope_type: str, scope_id: str, number: str) -> InstanceKey:
+        source = self._options.get("source") or self._defaults.source
+        return watch.instance_key(
+            source or self._sources[0],
+            scope_type,
+            scope_id,
+            number,
+            sources=self._sources,
+        )
 
     def _scope(self) -> tuple[str, str]:
         if scope_id := self._ids.get("bk_scope_id"):

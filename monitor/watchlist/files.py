@@ -140,16 +140,17 @@ class Files:
 
 
 def _kept(found: Parsed, before: _Held | None) -> Parsed:
-    if before is None or not before.parsed.watches:
+    if before is None or not (before.parsed.watches or before.parsed.rules):
         return found
     *others, last = found.faults
     last = structs.replace(last, reason=last.reason + _KEPT)
-    return structs.replace(found, watches=before.parsed.watches, faults=(*others, last))
+    return structs.replace(before.parsed, faults=(*others, last), legible=False)
 
 
 def _of_sources(held: _Held, sources: tuple[str, ...]) -> _Held:
     watches = tuple(w for w in held.parsed.watches if w.key.source in sources)
-    return _Held(None, structs.replace(held.parsed, watches=watches))
+    rules = tuple(rule for rule in held.parsed.rules if rule.source in sources)
+    return _Held(None, structs.replace(held.parsed, watches=watches, rules=rules))
 
 
 def _content(path: Path) -> tuple[tuple[int, ...], bytes]:

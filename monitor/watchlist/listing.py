@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from monitor.core.discovery import Rule
 from monitor.core.model import InstanceKey
 from monitor.core.watch import Watch
 from monitor.watchlist.reading import Fault, Parsed
@@ -14,9 +15,10 @@ MOST_REPEATS: Final = 1000
 
 
 class Listing(Struct, frozen=True, kw_only=True):
-    """*watches* in the order of files and lines; *repeats* are no faults."""
+    """*watches*, *rules* in the order of files and lines; *repeats* are no faults."""
 
     watches: Mapping[InstanceKey, Watch] = {}
+    rules: tuple[Rule, ...] = ()
     faults: tuple[Fault, ...] = ()
     repeats: tuple[Fault, ...] = ()
 
@@ -33,8 +35,9 @@ class Difference(Struct, frozen=True, kw_only=True):
 
 
 def gather(files: Iterable[Parsed], faults: Iterable[Fault] = ()) -> Listing:
-    """Join *files*: of two entries with one key the first wins."""
+    """Join *files*: of two entries, or rules, for the same thing the first wins."""
     watches: dict[InstanceKey, Watch] = {}
+    rules: dict[str, Rule] = {}
     repeats: list[Fault] = []
     found = list(faults)
     for file in files:
@@ -44,7 +47,17 @@ def gather(files: Iterable[Parsed], faults: Iterable[Fault] = ()) -> Listing:
             if first is not watch and len(repeats) < MOST_REPEATS:
                 reason = f"{watch.key} repeats {first.place}"
                 repeats.append(Fault(watch.place, reason))
-    return Listing(watches=watches, faults=tuple(found), repeats=tuple(repeats))
+        for rule in file.rules:
+            before = rules.setdefault(rule.selection, rule)
+            if before is not rule and len(repeats) < MOST_REPEATS:
+                reason = f"the rule {rule.selection} repeats {before.place}"
+                repeats.append(Fault(rule.place, reason))
+    return Listing(
+        watches=watches,
+        rules=tuple(rules.values()),
+        faults=tuple(found),
+        repeats=tuple(repeats),
+    )
 
 
 def difference(before: Listing, after: Listing) -> Difference:

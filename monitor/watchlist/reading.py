@@ -9,8 +9,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from monitor.core.discovery import Rule
 from monitor.core.model import InstanceKey
 from monitor.core.watch import NO_OPTIONS, Options, Place, Watch
 from monitor.watchlist.entry import NOTHING, Beside, Draft
@@ -52,6 +53,7 @@ class Parsed(Struct, frozen=True, kw_only=True):
     """*legible*: False where the faults concern the file and not its entries."""
 
     watches: tuple[Watch, ...] = ()
+    rules: tuple[Rule, ...] = ()
     faults: tuple[Fault, ...] = ()
     legible: bool = True
 
@@ -63,6 +65,7 @@ class Reading:
         self.besides: dict[str, Beside] = {}
         self._path = path
         self._watches: list[Watch] = []
+        self._rules: list[Rule] = []
         self._faults: list[Fault] = []
         self._uncounted = 0
         self._labels: dict[tuple[tuple[str, str], ...], Mapping[str, str]] = {}
@@ -112,6 +115,10 @@ class Reading:
             )
         )
 
+    def add_rule(self, rule: Rule, line: int, column: int) -> None:
+        place = Place(self._path, line, column)
+        self._rules.append(structs.replace(rule, place=place))
+
     def beside(self, draft: Draft) -> Beside:
         """Finish *draft*, in objects that others hold too."""
         beside = draft.beside()
@@ -144,5 +151,8 @@ class Reading:
             more = Fault(Place(self._path), f"{self._uncounted} more faults")
             self._faults.append(more)
         return Parsed(
-            watches=tuple(self._watches), faults=tuple(self._faults), legible=legible
+            watches=tuple(self._watches),
+            rules=tuple(self._rules),
+            faults=tuple(self._faults),
+            legible=legible,
         )

@@ -15,6 +15,8 @@ from msgspec import Struct
 from monitor.watchlist.reading import Unfit
 
 DEEPEST: Final = 16
+MOST_KEYS: Final = 64
+"""Of one mapping; an entry may be an alias, and there may be many of it."""
 
 _STRING = "tag:yaml.org,2002:str"
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
@@ -48,13 +50,49 @@ def compose(text: str) -> Node | None:
     except yaml.MarkedYAMLError as error:
         problem = ", ".join(filter(None, (error.context, error.problem)))
         mark = error.problem_mark or error.context_mark
-        raise _unfit(problem, mark) from error
+        raise _marked(problem, mark) from error
     except yaml.reader.ReaderError as error:
         # libyaml counts bytes.
         before = text.encode()[: error.position].decode()
         character = chr(error.character)
         reason = f"YAML does not allow the character {character!r}"
         raise _unfit_after(before, reason) from error
+
+
+def fields(node: Node, what: str) -> Iterator[tuple[str, Node, Node]]:
+    if isinstance(node, Scalar) and node.text is None:
+        return
+    if not isinstance(node, Mapping):
+        raise unfit(f"{what} must be a mapping: write key: value", node)
+    if len(node.pairs) > MOST_KEYS:
+        raise unfit(f"more than {MOST_KEYS} keys", node)
+    seen: set[str] = set()
+    for key, value in node.pairs:
+        if not isinstance(key, Scalar) or key.text is None:
+            raise unfit("a key is a plain word", key)
+        if key.text in seen:
+            raise unfit(f"{key.text[:40]!r} is given twice", key)
+        seen.add(key.text)
+        yield key.text, key, value
+
+
+def items(node: Node, what: str) -> tuple[Node, ...]:
+    if isinstance(node, Scalar) and node.text is None:
+        return ()
+    if not isinstance(node, Sequence):
+        raise unfit(f"{what} must be a list", node)
+    return node.items
+
+
+def text(node: Node, name: str) -> str:
+    """Give what was written; nothing is the empty text."""
+    if not isinstance(node, Scalar):
+        raise unfit(f"{name!r} is a text or a number", node)
+    return node.text or ""
+
+
+def unfit(reason: str, node: Node) -> Unfit:
+    return Unfit(reason, line=node.line, column=node.column)
 
 
 def decoded(content: bytes) -> str:
@@ -79,7 +117,7 @@ class _Composer:
         root = self._node(next(self._events), DEEPEST)
         next(self._events)  # the document ends
         if not isinstance(after := next(self._events), yaml.StreamEndEvent):
-            raise _unfit("a second document begins here", after.start_mark)
+            raise _marked("a second document begins here", after.start_mark)
         return root
 
     def _node(self, event: Any, depth: int) -> Node:
@@ -87,12 +125,12 @@ class _Composer:
         if isinstance(event, yaml.AliasEvent):
             # An anchor is known once its node has ended: nothing holds itself.
             if event.anchor not in self._anchors:
-                raise _unfit("no such anchor before this alias", mark)
+                raise _marked("no such anchor before this alias", mark)
             return self._anchors[event.anchor]
         if event.tag not in (None, "!", _STRING):
-            raise _unfit("tags are not read here", mark)
+            raise _marked("tags are not read here", mark)
         if depth == 0:
-            raise _unfit(f"nested deeper than {DEEPEST}", mark)
+            raise _marked(f"nested deeper than {DEEPEST}", mark)
         node = self._fresh(event, mark.line + 1, mark.column + 1, depth)
         if event.anchor is not None:
             self._anchors[event.anchor] = node
@@ -112,7 +150,7 @@ class _Composer:
             yield self._node(event, depth - 1)
 
 
-def _unfit(problem: str, mark: Any) -> Unfit:
+def _marked(problem: str, mark: Any) -> Unfit:
     return Unfit(problem, line=mark.line + 1, column=mark.column + 1)
 
 

@@ -119,3 +119,30 @@ def test_thousands_are_counted_legibly(directory: Path) -> None:
     (directory / "a.txt").write_text("".join(f"2/{n}\n" for n in range(10, 1310)))
 
     assert "1,302 watches in 2 files" in checked(directory).stderr
+
+
+def test_rules_are_counted_beside_the_watches(directory: Path) -> None:
+    written = (directory / "monitor.yaml").read_text()
+    (directory / "monitor.yaml").write_text(
+        written.replace("esb-v2", "esb-v3").replace("b.csv", "b.yaml")
+    )
+    (directory / "b.yaml").write_text("discover: [{bk_biz_id: 2}]")
+
+    result = checked(directory)
+
+    assert result.exit_code == 0
+    assert "2 watches and 1 rule in 2 files, 0 entries quarantined" in result.stderr
+
+
+def test_a_rule_for_an_api_without_a_list_is_a_fault(directory: Path) -> None:
+    written = (directory / "monitor.yaml").read_text()
+    (directory / "monitor.yaml").write_text(written.replace("b.csv", "b.yaml"))
+    (directory / "b.yaml").write_text("discover: [{bk_biz_id: 2}]")
+
+    result = checked(directory)
+
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        f"{directory}/b.yaml:1:12: source prod is esb-v2, which has no list to search",
+        "watch lists: 2 watches and 1 rule in 2 files, 1 entry quarantined",
+    ]

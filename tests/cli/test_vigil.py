@@ -8,7 +8,7 @@ import pytest
 from looptime import LoopTimeProxy
 
 from monitor import errors
-from monitor.cli.waiting.post import Pace, Post
+from monitor.cli.waiting.post import Post, Terms
 from monitor.cli.waiting.vigil import Vigil
 from monitor.core.ending import Condition, Ending, Finding, Goal
 from monitor.core.model import InstanceKey, Snapshot, Step, host_id
@@ -50,14 +50,14 @@ async def keep(
     *sources: ScriptedSource,
     keys: Sequence[InstanceKey] = (FIRST,),
     condition: Condition = Condition(),  # noqa: B008 - frozen
-    pace: Pace = Pace(),  # noqa: B008 - frozen
+    terms: Terms = Terms(),  # noqa: B008 - frozen
 ) -> tuple[Vigil, list[str]]:
     """Wait without a limit, and as if luck were always even."""
     heard = Heard()
     vigil, posts = Vigil(keys, condition, heard), []
     for source in sources:
         theirs = [key for key in keys if key.source == source.name]
-        posts.append(Post(source, theirs, vigil, pace=pace, luck=lambda: 0.5))
+        posts.append(Post(source, theirs, vigil, terms=terms, luck=lambda: 0.5))
     await vigil.keep([post.run for post in posts], anyio.sleep_forever)
     return vigil, heard.lines
 
@@ -234,7 +234,7 @@ async def test_a_source_that_throttles_is_left_alone_for_as_long_as_it_says() ->
     source = ScriptedSource(SUCCEEDED)
     source.says(slower, SUCCEEDED, about=FIRST)
 
-    vigil, _ = await keep(source, pace=Pace(width=1), keys=(FIRST, SECOND, THIRD))
+    vigil, _ = await keep(source, terms=Terms(width=1), keys=(FIRST, SECOND, THIRD))
 
     assert min(source.times[1:]) >= 20
     assert vigil.exit_code == 0
@@ -258,7 +258,7 @@ async def test_a_thousand_instances_are_asked_for_within_the_budget(
     keys = [InstanceKey("prod", "biz", "2", n) for n in range(1, 1001)]
     source = ScriptedSource(SUCCEEDED)
 
-    vigil, _ = await keep(source, keys=keys, pace=Pace(width=8, rate=50.0))
+    vigil, _ = await keep(source, keys=keys, terms=Terms(width=8, rate=50.0))
 
     assert vigil.exit_code == 0
     assert source.counts.total() == 1000

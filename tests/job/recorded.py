@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from monitor.core.model import InstanceKey, Snapshot
-from monitor.job import v2
+from monitor.job import dialect, envelope
+from monitor.job.ask import Api
 
 CHINA = timezone(timedelta(hours=8))
 KEY = InstanceKey("prod", "biz", "2", 20000153)
@@ -24,5 +25,13 @@ def dump(tree: object) -> bytes:
     return json.dumps(tree).encode()
 
 
-def decipher(body: bytes, key: InstanceKey = KEY) -> Snapshot:
-    return v2.decipher(200, {}, body, key, timezone=CHINA)
+def decipher(
+    body: bytes,
+    key: InstanceKey = KEY,
+    *,
+    api: Api = "esb-v2",
+    status: int = 200,
+    hosts: bool = True,
+) -> Snapshot:
+    data = envelope.unwrap(status, {}, body)
+    return dialect.of(api, CHINA).look(key, hosts=hosts).read(data)

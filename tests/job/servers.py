@@ -8,14 +8,14 @@ import anyio
 from aiohttp import web
 from anyio.abc import SocketAttribute, SocketStream
 
-from monitor.job import v2
+V2 = "/api/c/compapi/v2/job/get_job_instance_status/"
 
 Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
 async def serving(
-    answer: Answering, *, path: str = v2.PATH, tls: ssl.SSLContext | None = None
+    answer: Answering, *, path: str = V2, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[str]:
     """Serve *answer* at *path* and yield the root URL."""
     app = web.Application()

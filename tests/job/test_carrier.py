@@ -65,6 +65,50 @@ async def test_the_url_may_have_a_path() -> None:
         assert (await post(f"{url}/paas/")).body == b"here"
 
 
+async def test_a_query_arrives_as_it_was_encoded_and_without_a_body() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        body = await request.read()
+        return web.Response(text=f"{request.method} {request.raw_path} {body!r}")
+
+    async with serving(answer, path="/paas/x") as url, opened(f"{url}/paas/") as ours:
+        came = await ours.get("/x", "a=%2B%26&b=1", HEADERS)
+
+    assert came.body == b"GET /paas/x?a=%2B%26&b=1 b''"
+
+
+async def test_a_get_on_a_kept_connection_that_was_closed_is_repeated() -> None:
+    async with saying(KEPT) as (url, connections), opened(url) as ours:
+        answers = [(await ours.get("/x", "a=1")).body for _ in range(3)]
+
+    assert answers == [b"{}"] * 3
+    assert connections == [3]
+
+
+async def test_of_a_longer_answer_no_more_than_asked_for_is_read() -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 1_000_000)
+
+    async with (
+        serving(answer, path="/x") as url,
+        opened(url, max_body=1_000_000) as ours,
+    ):
+        cut = await ours.post("/x", b"", None, 999_999)
+        whole = await ours.post("/x", b"", None, 1_000_000)
+
+    assert (len(cut.body), cut.cut) == (999_999, True)
+    assert (len(whole.body), whole.cut) == (1_000_000, False)
+
+
+async def test_the_limit_of_all_answers_holds_for_those_that_are_cut() -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 1_000_000)
+
+    async with serving(answer, path="/x") as url, opened(url, max_body=10) as ours:
+        cut = await ours.post("/x", b"", None, 999_999)
+
+    assert cut.body == b"x" * 10
+
+
 async def test_cookies_are_not_kept() -> None:
     async def answer(request: web.Request) -> web.Response:
         response = web.Response(text=str(dict(request.cookies)))

@@ -7,6 +7,7 @@ import pytest
 from multidict import CIMultiDict
 
 from monitor import errors
+from monitor.core.rate import Quota
 from monitor.errors import (
     Forbidden,
     Garbled,
@@ -16,7 +17,7 @@ from monitor.errors import (
     Throttled,
     Unavailable,
 )
-from monitor.job import envelope
+from monitor.job import envelope, hint
 
 
 def refusal(
@@ -272,6 +273,49 @@ def test_the_id_of_job_is_also_found_in_the_header() -> None:
     error = refusal(502, b"<html>", {"x-bk-job-request-id": "5f1c"})
 
     assert error.request_ids == "job=5f1c"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}"])
+@pytest.mark.parametrize("status", [200, 400, 401])
+def test_the_header_of_the_gateway_speaks_for_an_unreadable_body(
+    status: int, body: bytes
+) -> None:
+    error = refusal(status, body, {"X-Bkapi-Error-Code": "1640101"})
+
+    assert isinstance(error, Refused)
+    assert str(error).startswith("gateway 1640101")
+
+
+@pytest.mark.parametrize(
+    "details", [None, {}, [], [None], [{}], [{"code": None}], "1244006", [["x"]]]
+)
+def test_a_v4_error_is_judged_by_its_name_where_its_details_say_nothing(
+    details: object,
+) -> None:
+    error = {"code": "NOT_FOUND", "message": None, "details": details}
+
+    assert isinstance(refusal(404, {"error": error, "job_request_id": "1"}), Missing)
+
+
+@pytest.mark.parametrize(
+    ("headers", "quota"),
+    [
+        ({"Limit": "100", "Remaining": "0", "Reset": "1"}, Quota(100, 0, 1.0)),
+        ({"Limit": "100", "Remaining": "99", "Reset": "0"}, Quota(100, 99, 0.0)),
+        ({"Limit": "100", "Remaining": "9", "Reset": "9" * 9}, Quota(100, 9, 3600.0)),
+        ({"Limit": "100", "Remaining": "-1", "Reset": "1"}, None),
+        ({"Limit": "100", "Reset": "1"}, None),
+        ({"Limit": "100", "Remaining": "1"}, None),
+        ({"Limit": "many", "Remaining": "1", "Reset": "1"}, None),
+        ({}, None),
+    ],
+)
+def test_a_quota_is_read_whole_or_not_at_all(
+    headers: dict[str, str], quota: Quota | None
+) -> None:
+    sent = {f"x-bkapi-ratelimit-{name}": value for name, value in headers.items()}
+
+    assert hint.quota(CIMultiDict(sent)) == quota
 
 
 PERMISSION = {"system_id": "bk_job", "actions": [{"id": "view_history", "name": "…"}]}

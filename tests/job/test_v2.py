@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from monitor import errors
 from monitor.core.model import InstanceKey, Snapshot, Step, host_id
-from monitor.job import v2
+from monitor.job import ask, lenient
+from monitor.job.v2 import V2
 from tests.job import recorded
 
 
@@ -149,7 +150,7 @@ def test_a_hostile_name_is_bounded_and_made_printable() -> None:
     name = recorded.decipher(recorded.dump(tree)).name
 
     assert name.startswith("a[2J bcc")
-    assert len(name) <= v2.NAME
+    assert len(name) <= lenient.NAME
     assert name.isprintable()
 
 
@@ -175,6 +176,7 @@ def broken(change: Callable[[Any], object]) -> bytes:
         broken(lambda t: t.pop("data")),
         recorded.read("failed").replace(b"10.0.0.2", b"10.0\\n.2"),
         recorded.read("failed").replace(b"10.0.0.2", b"1" * 500),
+        recorded.read("failed").replace(b"10.0.0.2", b"10.0.0.2#5"),
         recorded.read("failed").replace(b"API Quick", b"\xff"),
         recorded.read("failed").replace(b"-1", b"[" * 100_000 + b"]" * 100_000),
     ],
@@ -200,7 +202,7 @@ def test_a_truncated_answer_is_an_error_and_no_snapshot(length: int) -> None:
 @example(b'{"error":{"code":"NOT_FOUND","details":[null]}}', 404)
 def test_no_bytes_raise_anything_but_a_source_error(body: bytes, status: int) -> None:
     with pytest.raises(errors.SourceError) as caught:
-        v2.decipher(status, {}, body, recorded.KEY, timezone=recorded.CHINA)
+        recorded.decipher(body, status=status)
 
     assert len(str(caught.value)) < 512
     assert str(caught.value).isprintable()
@@ -246,7 +248,8 @@ def test_any_value_in_the_envelope_is_survived(part: str, value: object) -> None
 
 
 def test_a_business_is_named_as_a_number_beside_the_credentials() -> None:
-    body = v2.body(recorded.KEY, {"bk_app_code": "x", "bk_username": "admin"})
+    question = V2(recorded.CHINA).look(recorded.KEY, hosts=True)
+    body = ask.body(question, {"bk_app_code": "x", "bk_username": "admin"})
 
     assert json.loads(body) == {
         "bk_app_code": "x",
@@ -257,7 +260,10 @@ def test_a_business_is_named_as_a_number_beside_the_credentials() -> None:
 
 
 def test_a_business_set_is_named_by_type_and_id() -> None:
-    body = v2.body(InstanceKey("prod", "biz_set", "9", 1), {})
+    question = V2(recorded.CHINA).look(
+        InstanceKey("prod", "biz_set", "9", 1), hosts=True
+    )
+    body = ask.body(question, {})
 
     assert json.loads(body) == {
         "bk_scope_type": "biz_set",

@@ -196,6 +196,17 @@ TABLE = {
             " token_file; without one, listen on 127.0.0.1"
         ),
     ),
+    "a token that is none": (
+        SOURCE + "web: {listen: '0.0.0.0:8321', token: ''}\n",
+        ("monitor.yaml:8:31: web.token: must not be empty: it would let everybody in"),
+    ),
+    "a callback token instead of a token": (
+        SOURCE + "web: {listen: '0.0.0.0:8321', callback_token: canary}\n",
+        (
+            "monitor.yaml:8:1: web: listening on 0.0.0.0:8321 needs a token or"
+            " token_file; without one, listen on 127.0.0.1"
+        ),
+    ),
     "listening nowhere": (
         SOURCE + "web: {listen: '8321'}\n",
         (

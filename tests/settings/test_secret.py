@@ -20,7 +20,7 @@ sources:
     app_code: x
     app_secret: canary1
     token: canary2
-web: {token: canary3}
+web: {token: canary3, callback_token: canary8}
 sinks:
   - name: a
     kind: webhook
@@ -87,6 +87,7 @@ def test_all_secrets_are_known(tmp_path: Path) -> None:
         "https://hooks.example.com/canary4",
         "canary5",
         "canary6",
+        "canary8",
     }
 
 
@@ -113,6 +114,8 @@ def test_no_secret_is_in_what_is_shown(tmp_path: Path) -> None:
         "    token_file: [canary]",
         "store: postgresql://canary@db",
         "web: {listen: '0.0.0.0:1', token: [canary]}",
+        "web: {callback_token: [canary]}",
+        "web: {callback_token: canary, callback_token_file: s}",
         "sinks: [{name: a, kind: webhook, url: 'ftp://canary'}]",
         "sinks: [{name: a, kind: webhook, url: 'http://x', secret: 'whsec_canary!'}]",
         "sinks: [{name: a, kind: webhook, url: 'http://x', headers: {A: 'canary\n'}}]",

@@ -78,6 +78,19 @@ async def test_a_failed_instance_is_retried_from_outside() -> None:
     ]
 
 
+async def test_an_instance_of_another_scope_is_named_in_full_or_by_number() -> None:
+    world = World()
+    instance = world.play("hang", biz=5, scope_type="tenant_set", job_instance_id=7)
+
+    async with calling(world) as caller:
+        named = await caller.control("GET", f"instances/{instance}")
+        short = await caller.control("GET", "instances/5/7")
+
+    assert str(instance) == "tenant_set/5/7"
+    assert named == short
+    assert named[0] == 200
+
+
 async def test_requests_are_counted_for_outsiders() -> None:
     world = World()
     instance = world.play("success")
@@ -92,6 +105,8 @@ async def test_requests_are_counted_for_outsiders() -> None:
         "total": 1,
         "endpoints": {esb.STATUS: 1},
         "instances": {"2/20000153": 1},
+        "throttled": 0,
+        "callbacks": {},
         "in_flight": 0,
         "most_in_flight": 1,
     }

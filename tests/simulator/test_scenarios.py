@@ -110,6 +110,27 @@ def test_a_rolling_file_step_names_one_host_twice() -> None:
     ]
 
 
+def test_a_rolling_step_waits_between_its_batches() -> None:
+    assert list(map(seen, moments("rolling"))) == [
+        (1, [(1, 0, [])]),
+        (2, [(2, 0, [7])]),
+        (2, [(15, 0, [9])]),
+        (2, [(2, 0, [9, 7])]),
+        (2, [(15, 0, [9, 9])]),
+        (2, [(2, 0, [9, 9, 7])]),
+        (3, [(3, 0, [9, 9, 9])]),
+    ]
+
+
+def test_a_failed_batch_is_ignored_and_the_next_one_goes_on() -> None:
+    assert list(map(seen, moments("rolling_ignore")[1:5])) == [
+        (2, [(2, 0, [7])]),
+        (2, [(6, 0, [104])]),
+        (2, [(15, 0, [104])]),
+        (2, [(2, 0, [104, 7])]),
+    ]
+
+
 def test_an_archived_instance_ends_in_nothing() -> None:
     assert jobs("archived") == [1, 2, 3, None]
 

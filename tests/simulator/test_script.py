@@ -148,6 +148,55 @@ def test_canned_answers_are_bytes_as_they_stand(world: World) -> None:
     assert binary.body == b"\x00\x01\xff"
 
 
+WORN = """
+- id: 1
+  biz: 9
+  scope_type: tenant_set
+  ago: 86400
+  launch: {plan_id: 1001, operator: amy, name: nightly}
+  hosts: ["10.0.0.1", "[2001:db8::7]", "container:nginx"]
+  timeline:
+    - job: 4
+      steps:
+        - status: 4
+          hosts:
+            "*": 9
+            "container:nginx": {status: 104, tag: disk_full, exit: 28, log: "no space"}
+            "3:[2001:db8::8]": [9, {status: 11}]
+"""
+
+
+def test_targets_fare_in_all_the_ways_that_can_be_written(
+    clock: HandMovedClock,
+) -> None:
+    world = World(clock=clock)
+
+    (instance,) = script.enact(world, script.parsed(WORN))
+
+    moment = instance.moment(0)
+    assert moment is not None
+    rows = moment.steps[0].rows
+    assert [(row.host.address, row.status, row.exit) for row in rows] == [
+        ("10.0.0.1", 9, 0),
+        ("[2001:db8::7]", 9, 0),
+        ("container:nginx", 104, 28),
+        ("3:[2001:db8::8]", 9, 0),
+        ("3:[2001:db8::8]", 11, None),
+    ]
+    assert (rows[2].tag, rows[2].log) == ("disk_full", "no space")
+
+
+def test_an_instance_has_a_scope_a_past_and_somebody_who_launched_it(
+    clock: HandMovedClock,
+) -> None:
+    world = World(clock=clock)
+
+    (instance,) = script.enact(world, script.parsed(WORN))
+
+    assert (str(instance), instance.began) == ("tenant_set/9/1", -86400)
+    assert (instance.name, instance.launch.operator) == ("nightly", "amy")
+
+
 def test_a_script_may_be_a_bare_list() -> None:
     assert script.parsed("- {scenario: hang}").instances[0].scenario == "hang"
 

@@ -238,7 +238,8 @@ async def test_every_scenario_can_be_asked_for_to_its_end(name: str) -> None:
     async with calling(world) as caller:
         for _ in range(10):
             answer = await caller.ask(instance)
-            assert answer["result"] or answer["code"] == 1244006
+            # 1240002: to v2, containers are beyond words
+            assert answer["result"] or answer["code"] in {1244006, 1240002}
             await anyio.sleep(5)
 
 

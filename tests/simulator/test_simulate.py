@@ -15,6 +15,7 @@ from monitor.cli import simulate
 from monitor.cli.simulate import Address, Cue
 from monitor.simulator import esb
 from monitor.simulator.faults import Fault, Name
+from monitor.simulator.quota import Quota
 from monitor.simulator.scenarios import CATALOGUE
 
 
@@ -74,6 +75,14 @@ def test_a_fault_is_a_name_a_value_and_a_chance(text: str, fault: Fault) -> None
 
 
 @pytest.mark.parametrize(
+    ("text", "quota"),
+    [("20/1", Quota(20, 1)), ("1000/60", Quota(1000, 60)), ("5", Quota(5, 1))],
+)
+def test_a_quota_is_a_number_of_calls_and_of_seconds(text: str, quota: Quota) -> None:
+    assert simulate.quota_of(text) == quota
+
+
+@pytest.mark.parametrize(
     ("arguments", "remedy"),
     [
         (["--listen", "8322"], "127.0.0.1:8322"),
@@ -85,6 +94,9 @@ def test_a_fault_is_a_name_a_value_and_a_chance(text: str, fault: Fault) -> None
         (["--script", "missing.yaml"], "docs/simulator.md"),
         (["--watch-list", "missing/list.txt", "--scenario", "hang"], "missing"),
         (["--speed", "0"], "0.001"),
+        (["--quota", "often"], "20/1"),
+        (["--quota", "0/1"], "20/1"),
+        (["--quota", "20/0"], "20/1"),
     ],
 )
 def test_what_is_typed_wrong_exits_2_with_a_remedy(
@@ -152,3 +164,8 @@ async def test_a_process_serves_until_it_is_told_to_stop(
     ]
     assert (process.returncode, rest) == (0, "")
     assert "2/20000153 … 2/20000154  hang" in talk
+    urls = [line.split() for line in talk.splitlines() if line.startswith("api:")]
+    assert [(*line[1:-2:2], line[-1]) for line in urls] == [
+        ("esb-v2", "esb-v3", url),
+        ("gateway-v3", "gateway-v4", f"{url}/api/bk-job/prod"),
+    ]

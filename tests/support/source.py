@@ -26,7 +26,7 @@ class ScriptedSource:
 
     def __init__(self, *script: Answer, name: str = "prod") -> None:
         self.name: Final = name
-        self.means: Final = Means()
+        self.means = Means()
         self.asked: list[tuple[float, InstanceKey]] = []
         self.latency = 0.0
         self._script = script

@@ -5,10 +5,12 @@ from contextlib import asynccontextmanager
 
 import anyio
 
+from monitor.agenda import Rules
 from monitor.core.message import Message
 from monitor.core.state import Change
 from monitor.core.watch import Watch
-from monitor.poller import Poller, Rules
+from monitor.pace import Pace
+from monitor.poller import Poller
 from monitor.ports import Luck, Source
 from monitor.recorder import Recorder
 from monitor.scheduler import Scheduler
@@ -35,7 +37,8 @@ class Watching:
         self.changes: list[Change] = []
         self.recorder = Recorder(store, self._committed)
         self._heard = heard
-        self.scheduler = Scheduler(source.name, width=width, rate=None, luck=luck)
+        self.pace = Pace(width=width, per_second=None, luck=luck)
+        self.scheduler = Scheduler(source.name, self.pace, luck=luck)
         self.sight = Sight(
             source.name,
             self.scheduler,
@@ -51,6 +54,7 @@ class Watching:
             memory=store,
             recorder=self.recorder,
             sight=self.sight,
+            pace=self.pace,
             rules=rules,
             now=clock.now,
             luck=luck,

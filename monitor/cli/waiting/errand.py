@@ -21,7 +21,7 @@ from msgspec import Struct
 from monitor import durations, logs, wiring
 from monitor.cli import options
 from monitor.cli.waiting import report
-from monitor.cli.waiting.post import Pace, Post
+from monitor.cli.waiting.post import Post, Terms
 from monitor.cli.waiting.report import Output
 from monitor.cli.waiting.talk import Talk
 from monitor.cli.waiting.vigil import Hearer, Until, Vigil
@@ -91,8 +91,8 @@ async def kept(
             config = wiring.source_config(name, source)
             opened = await stack.enter_async_context(job.opened(config))
             theirs = [key for key in keys if key.source == name]
-            terms = _pace(settings, name)
-            posts.append(Post(opened, theirs, vigil, pace=terms, luck=luck))
+            terms = _terms(settings, name)
+            posts.append(Post(opened, theirs, vigil, terms=terms, luck=luck))
         seconds = None if patience is None else patience.total_seconds()
         await vigil.keep([post.run for post in posts], until, seconds)
     return vigil
@@ -105,12 +105,13 @@ def framed(
     return [(finding, _frame(finding.key, settings)) for finding in findings]
 
 
-def _pace(settings: Settings, name: str) -> Pace:
+def _terms(settings: Settings, name: str) -> Terms:
     source = settings.sources[name]
-    return Pace(
+    return Terms(
         width=source.max_in_flight,
         rate=source.requests_per_second,
         limits=wiring.rules(settings, source).limits,
+        early=settings.polling.early_failures.total_seconds(),
         patience=wiring.patience(settings),
     )
 

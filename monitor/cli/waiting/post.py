@@ -18,8 +18,10 @@ from monitor.core.cadence import Limits
 from monitor.core.ending import Ending
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.reach import Cause, Standing
+from monitor.looking import Looking, Memo, Seen
+from monitor.pace import Pace
 from monitor.poller import GONE_AFTER, SPREAD_PER_WATCH
-from monitor.ports import Look, Luck, Source
+from monitor.ports import Luck, Source
 from monitor.scheduler import Scheduler
 from monitor.sight import Patience
 
@@ -27,12 +29,16 @@ GONE_APART: Final = 1.0
 """Seconds between two of the answers that know no such instance."""
 
 
-class Pace(Struct, frozen=True, kw_only=True):
-    """How politely a source is asked; *rate* is looks a second, None for no limit."""
+class Terms(Struct, frozen=True, kw_only=True):
+    """How politely a source is asked; *rate* is looks a second, None for no limit.
+
+    *early*: seconds between two looks at the hosts of a running step.
+    """
 
     width: int = 64
     rate: float | None = None
     limits: Limits = Limits()
+    early: float = 30.0
     patience: Patience = Patience()
 
 
@@ -62,16 +68,24 @@ class View:
         return lost
 
 
-class Track(Struct):
+class Track(Memo):
     """What is kept of an instance between two looks."""
 
-    view: View
-    changed_at: float = 0.0
-    stepped_at: float = 0.0
-    confirmed: bool = False
-    digest: bytes = b""
-    failures: int = 0
-    missing: int = 0
+    __slots__ = (
+        "asked_twice",
+        "changed_at",
+        "failures",
+        "missing",
+        "stepped_at",
+        "view",
+    )
+
+    def __init__(self, view: View) -> None:
+        super().__init__()
+        self.view = view
+        self.changed_at = self.stepped_at = 0.0
+        self.asked_twice = False
+        self.failures = self.missing = 0
 
 
 class Post:
@@ -83,27 +97,29 @@ class Post:
         keys: Iterable[InstanceKey],
         vigil: Vigil,
         *,
-        pace: Pace,
+        terms: Terms,
         luck: Luck,
     ) -> None:
         def view(who: str) -> View:
-            return View(who, vigil.hearer, pace.patience.lost_after)
+            return View(who, vigil.hearer, terms.patience.lost_after)
 
         self._source = source
         self._vigil = vigil
         self._tracks = {key: Track(view(str(key))) for key in keys}
-        self._pace = pace
+        self._terms = terms
         self._luck = luck
         self._view = view(source.name)
-        self._throttles = 0
-        self._throttled_until = 0.0
-        width = min(pace.width, len(self._tracks))
-        self._scheduler = Scheduler(source.name, width=width, rate=pace.rate, luck=luck)
+        width = min(terms.width, len(self._tracks))
+        self._pace = Pace(width=width, per_second=terms.rate, luck=luck)
+        self._looking = Looking(
+            source, self._pace, early=terms.early, known=self._known
+        )
+        self._scheduler = Scheduler(source.name, self._pace, luck=luck)
 
     async def run(self) -> None:
         """Look until cancelled."""
         widest = (len(self._tracks) - 1) * SPREAD_PER_WATCH
-        spread = min(widest, self._pace.patience.spread)
+        spread = min(widest, self._terms.patience.spread)
         self._scheduler.spread(self._tracks, spread)
         await self._scheduler.run(self._visit)
 
@@ -112,24 +128,27 @@ class Post:
         if self._vigil[key].ending is not Ending.RUNNING:
             return None
         try:
-            look = await self._look(key, track.digest)
+            seen = await self._look(key, track)
         except errors.SourceError as error:
             track.failures += 1
             return self._failed(key, track, error)
         self._answered()
         track.view.clear()
         track.failures = track.missing = 0
-        if look.snapshot is not None:
-            self._compare(key, track, look.snapshot)
-            track.digest = look.digest
+        if seen.snapshot is not None:
+            self._compare(key, track, seen.snapshot)
+            seen.remember(track, used=True)
         return self._next(key, track)
 
-    async def _look(self, key: InstanceKey, digest: bytes) -> Look:
+    async def _look(self, key: InstanceKey, track: Track) -> Seen:
         try:
-            return await self._source.look(key, digest)
+            return await self._looking.look(key, track)
         except errors.Refused:
             # A long wait may outlive a token: the source reads its file anew.
-            return await self._source.look(key, digest)
+            return await self._looking.look(key, track)
+
+    async def _known(self, key: InstanceKey) -> Snapshot | None:
+        return self._vigil[key].snapshot
 
     def _compare(self, key: InstanceKey, track: Track, seen: Snapshot) -> None:
         before = self._vigil[key].snapshot
@@ -138,18 +157,19 @@ class Post:
         now = anyio.current_time()
         track.changed_at = now if moved else track.changed_at
         track.stepped_at = now if transitions.stepped(moved) else track.stepped_at
+        track.learn(after)
         self._vigil.saw(key, after, moved)
 
     def _next(self, key: InstanceKey, track: Track) -> float | None:
-        limits, snapshot = self._pace.limits, self._vigil[key].snapshot
+        limits, snapshot = self._terms.limits, self._vigil[key].snapshot
         if snapshot is None or not snapshot.finished:
-            track.confirmed = False
+            track.asked_twice = False
             now = anyio.current_time()
             quiet, age = now - track.changed_at, now - track.stepped_at
             return cadence.interval(quiet, age, limits, self._luck())
-        if ending.unfinished_hosts(snapshot) and not track.confirmed:
+        if ending.unfinished_hosts(snapshot) and not track.asked_twice:
             # A torn read, maybe: JOB writes hosts, step and job one after the other.
-            track.confirmed = True
+            track.asked_twice = True
             return cadence.settling(0.0, limits, self._luck())
         self._vigil.end(key, ending.of(snapshot))
         return None
@@ -158,6 +178,7 @@ class Post:
         self, key: InstanceKey, track: Track, error: errors.SourceError
     ) -> float:
         reason = str(error)
+        self._pace.failed(error)
         match error:
             case errors.Missing():
                 self._answered()
@@ -177,29 +198,15 @@ class Post:
         return self._retry(track)
 
     def _source_failed(self, error: errors.SourceError, reason: str) -> None:
-        if isinstance(error, errors.Throttled):
-            self._throttle(error)
         refused = isinstance(error, errors.Refused)
         if self._view.fail(Cause.AUTH if refused else Cause.UNREACHABLE, reason):
             how = Ending.REFUSED if refused else Ending.LOST
             self._vigil.lose(self._source.name, how, reason)
 
     def _answered(self) -> None:
-        self._throttles = 0
         self._view.clear()
-
-    def _throttle(self, error: errors.Throttled) -> None:
-        now = anyio.current_time()
-        # What was under way at the first refusal says nothing new.
-        if now >= self._throttled_until:
-            self._throttles += 1
-        pause = backoff.doubling(self._throttles)
-        if error.retry_after is not None:
-            pause = error.retry_after.total_seconds() + self._luck()
-        self._throttled_until = max(self._throttled_until, now + pause)
-        self._scheduler.throttle(pause)
 
     def _retry(self, track: Track) -> float:
         pause = backoff.full_jitter(track.failures, self._luck())
-        limits = self._pace.limits
+        limits = self._terms.limits
         return min(limits.cap, max(pause, limits.floor or 1.0))

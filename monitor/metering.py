@@ -1,0 +1,203 @@
+"""What is counted: plain numbers, read only when somebody asks.
+
+Whoever counts is a ``Meter``; ``web`` writes what its samples say. Nothing here
+knows a library of metrics, so that counting costs the path of a poll an addition.
+No label names an instance or an address: their number would have no bound.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from math import inf
+from typing import Final, Literal, Protocol
+
+from msgspec import Struct
+
+
+class Metric(Struct, frozen=True):
+    """*name* is without the prefix that all share; *labels* are names."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    help: str
+
+
+class Sample(Struct, frozen=True):
+    """One number of *metric*; *labels* are values, in the order of its names.
+
+    Of a histogram, *value* is the sum and *buckets* are upper bounds, the last of
+    them infinite, each with how many values were not above it.
+    """
+
+    metric: Metric
+    labels: tuple[str, ...]
+    value: float
+    buckets: tuple[tuple[float, int], ...] = ()
+
+
+class Meter(Protocol):
+    def samples(self) -> Iterable[Sample]:
+        """Say the numbers as they are now; asked once a scrape, so it may count."""
+        ...
+
+
+class Histogram:
+    """Counts values by size, between fixed *bounds*."""
+
+    __slots__ = ("_bounds", "_counts", "_sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = (*bounds, inf)
+        self._counts = [0] * len(self._bounds)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    @property
+    def sum(self) -> float:
+        return self._sum
+
+    @property
+    def buckets(self) -> tuple[tuple[float, int], ...]:
+        """Say how many values were at most as large as each bound."""
+        return tuple(zip(self._bounds, accumulate(self._counts), strict=True))
+
+
+LATENESS: Final = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+DELAY: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
+
+ENDPOINTS: Final = ("status", "groups", "list", "logs")
+"""What JOB is asked for."""
+
+RESULTS: Final = (
+    "ok",
+    "unavailable",
+    "throttled",
+    "refused",
+    "forbidden",
+    "missing",
+    "garbled",
+)
+"""``ok``, or which ``errors.SourceError`` it was."""
+
+SAVERS: Final = ("sweep",)
+"""Pages of the list stood for visits."""
+
+TAKEN: Final = ("moved", "unknown", "held_back", "malformed", "refused")
+"""What became of a callback."""
+
+BUILD_INFO: Final = Metric(
+    "build_info", "gauge", ("version",), "1, with the version that runs."
+)
+API_REQUESTS: Final = Metric(
+    "api_requests_total",
+    "counter",
+    ("source", "endpoint", "result"),
+    "Requests to JOB, by call and by how they ended.",
+)
+API_REQUESTS_SAVED: Final = Metric(
+    "api_requests_saved_total",
+    "counter",
+    ("source", "by"),
+    "Requests to JOB that were not needed, by what replaced them.",
+)
+API_BUDGET_TOKENS: Final = Metric(
+    "api_budget_tokens",
+    "gauge",
+    ("source",),
+    "Requests that may be sent at once; +Inf without a limit.",
+)
+API_THROTTLED: Final = Metric(
+    "api_throttled_total",
+    "counter",
+    ("source",),
+    "Times that JOB or its gateway asked for fewer requests.",
+)
+POLL_LATENESS: Final = Metric(
+    "poll_lateness_seconds",
+    "histogram",
+    ("source",),
+    "How long after it was due a visit began.",
+)
+DETECTION_DELAY: Final = Metric(
+    "detection_delay_seconds",
+    "histogram",
+    ("source",),
+    "How long after JOB's own end time an end was seen.",
+)
+WATCHED_INSTANCES: Final = Metric(
+    "watched_instances", "gauge", ("source",), "Instances that are visited."
+)
+SOURCE_UP: Final = Metric(
+    "source_up", "gauge", ("source",), "0 while the source is lost, else 1."
+)
+CALLBACKS: Final = Metric(
+    "callbacks_total",
+    "counter",
+    ("result",),
+    "Callbacks of JOB, by what became of them.",
+)
+
+METRICS: Final = (
+    BUILD_INFO,
+    API_REQUESTS,
+    API_REQUESTS_SAVED,
+    API_BUDGET_TOKENS,
+    API_THROTTLED,
+    POLL_LATENESS,
+    DETECTION_DELAY,
+    WATCHED_INSTANCES,
+    SOURCE_UP,
+    CALLBACKS,
+)
+
+
+def build(version: str) -> Iterator[Sample]:
+    yield Sample(BUILD_INFO, (version,), 1)
+
+
+def calls(source: str, counts: Mapping[tuple[str, str], int]) -> Iterator[Sample]:
+    """*counts* by endpoint and result; what never happened is 0, not absent."""
+    known = [(endpoint, result) for endpoint in ENDPOINTS for result in RESULTS]
+    for both in dict.fromkeys([*known, *counts]):
+        yield Sample(API_REQUESTS, (source, *both), counts.get(both, 0))
+
+
+def saved(source: str, counts: Mapping[str, int]) -> Iterator[Sample]:
+    """*counts* by what replaced the requests."""
+    for by in dict.fromkeys([*SAVERS, *counts]):
+        yield Sample(API_REQUESTS_SAVED, (source, by), counts.get(by, 0))
+
+
+def tokens(source: str, left: float) -> Iterator[Sample]:
+    yield Sample(API_BUDGET_TOKENS, (source,), left)
+
+
+def throttled(source: str, times: int) -> Iterator[Sample]:
+    yield Sample(API_THROTTLED, (source,), times)
+
+
+def lateness(source: str, seen: Histogram) -> Iterator[Sample]:
+    """*seen* has the bounds ``LATENESS``."""
+    yield Sample(POLL_LATENESS, (source,), seen.sum, seen.buckets)
+
+
+def detection_delay(source: str, seen: Histogram) -> Iterator[Sample]:
+    """*seen* has the bounds ``DELAY``."""
+    yield Sample(DETECTION_DELAY, (source,), seen.sum, seen.buckets)
+
+
+def watched(source: str, instances: int) -> Iterator[Sample]:
+    yield Sample(WATCHED_INSTANCES, (source,), instances)
+
+
+def source_up(source: str, *, up: bool) -> Iterator[Sample]:
+    yield Sample(SOURCE_UP, (source,), int(up))
+
+
+def callbacks(counts: Mapping[str, int]) -> Iterator[Sample]:
+    for result in TAKEN:
+        yield Sample(CALLBACKS, (result,), counts.get(result, 0))

@@ -1,0 +1,192 @@
+"""All that watches one source, built and introduced to one another.
+
+A part of the composition root: straight lines, no decisions. What is here lives as
+long as one configuration.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+
+from anyio.abc import TaskGroup
+from msgspec import structs
+
+from monitor import metering, wiring
+from monitor.core import model
+from monitor.core.model import InstanceKey
+from monitor.core.state import Change, Phase
+from monitor.core.watch import Watch
+from monitor.discovery import Discovery
+from monitor.job import source as job
+from monitor.job.source import JobSource
+from monitor.metering import Histogram, Sample
+from monitor.pace import Pace
+from monitor.poller import Poller
+from monitor.ports import Luck, Now
+from monitor.recorder import Recorder
+from monitor.scheduler import Scheduler
+from monitor.settings import secret
+from monitor.settings.model import Settings
+from monitor.sight import Sight
+from monitor.store.sql import SqlStore
+from monitor.sweep import Sweep
+from monitor.tails import Tails
+from monitor.vouching import Vouching
+from monitor.watchlist.listing import Listing
+
+
+class Station:
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        source: JobSource,
+        pace: Pace,
+        store: SqlStore,
+        *,
+        recorder: Recorder,
+        now: Now,
+        luck: Luck,
+        joined: Callable[[], None],
+    ) -> None:
+        configured = settings.sources[name]
+        self.name = name
+        self.source = source
+        self.pace = pace
+        self.lateness = Histogram(metering.LATENESS)
+        self.delay = Histogram(metering.DELAY)
+        self.scheduler = Scheduler(
+            name, self.pace, luck=luck, late=self.lateness.observe
+        )
+        self.sight = Sight(
+            name,
+            self.scheduler,
+            memory=store,
+            recorder=recorder,
+            patience=wiring.patience(settings),
+            now=now,
+            luck=luck,
+            locale=settings.locale,
+        )
+        self.poller = Poller(
+            source,
+            self.scheduler,
+            memory=store,
+            recorder=recorder,
+            sight=self.sight,
+            pace=self.pace,
+            rules=wiring.rules(settings, configured),
+            detected=self.delay.observe,
+            now=now,
+            luck=luck,
+        )
+
+        tracks, cap = self.poller.tracks, settings.polling.max_interval.total_seconds()
+        self.sweep = Sweep(
+            source,
+            self.pace,
+            Vouching(tracks, self.scheduler, self.poller.agenda, cap=cap, luck=luck),
+            mode=settings.polling.sweep,
+            limits=wiring.sweep_limits(settings),
+            now=now,
+            luck=luck,
+        )
+        self.discovery = Discovery(
+            source, self.pace, store, changed=self._join, now=now, luck=luck
+        )
+        self.tails: Tails | None = None
+        if settings.polling.logs:
+            self.tails = Tails(
+                source,
+                self.pace,
+                ledger=store,
+                memory=store,
+                recorder=recorder,
+                luck=luck,
+                secrets=tuple(secret.known(settings)),
+            )
+        self._listed: Mapping[InstanceKey, Watch] = {}
+        self._joined = joined
+
+    def hint(self, job_instance_id: int) -> int:
+        """Move who has this id to the front; say how many there are."""
+        tracks = self.poller.tracks
+        return sum(map(tracks.hint, [*tracks.named(self.name, job_instance_id)]))
+
+    def samples(self) -> Iterator[Sample]:
+        """Satisfies ``metering.Meter``."""
+        yield from metering.calls(self.name, self.source.calls)
+        yield from metering.saved(self.name, {"sweep": int(self.sweep.saved)})
+        yield from metering.throttled(self.name, self.pace.throttled)
+        yield from metering.tokens(self.name, self.pace.tokens)
+        yield from metering.lateness(self.name, self.lateness)
+        yield from metering.detection_delay(self.name, self.delay)
+        yield from metering.watched(self.name, len(self.poller))
+        yield from metering.source_up(self.name, up=not self.sight.lost)
+
+    async def watch(self, listing: Listing) -> None:
+        """Watch what *listing* says of this source, and what its rules find."""
+        self._listed = {
+            key: watch
+            for key, watch in listing.watches.items()
+            if key.source == self.name
+        }
+        await self.discovery.follow(listing.rules)
+        await self._join()
+
+    async def _join(self) -> None:
+        # What somebody wrote down wins over what was found.
+        await self.poller.watch({**self.discovery.watches(), **self._listed}.values())
+        self._joined()
+
+    def committed(self, change: Change) -> None:
+        """Hear of hosts that failed, and of whom nobody looks at any more."""
+        if self.tails is not None:
+            self.tails.changed(change)
+        if change.state.phase is not Phase.WATCHED:
+            key = model.read_key(change.state.key)
+            if key is not None:
+                self.discovery.ended([key])
+
+    def start(self, tasks: TaskGroup) -> None:
+        tasks.start_soon(
+            self.scheduler.run, self.poller.visit, name=f"scheduler {self.name}"
+        )
+        tasks.start_soon(self.sweep.run, name=f"sweep {self.name}")
+        tasks.start_soon(self.discovery.run, name=f"discovery {self.name}")
+        if self.tails is not None:
+            tasks.start_soon(self.tails.run, name=f"logs {self.name}")
+
+
+@asynccontextmanager
+async def opened(
+    name: str,
+    settings: Settings,
+    store: SqlStore,
+    recorder: Recorder,
+    *,
+    now: Now,
+    luck: Luck,
+    joined: Callable[[], None],
+) -> AsyncIterator[Station]:
+    """Open the way to one source; *joined* hears that watches may have come."""
+    configured = settings.sources[name]
+    pace = Pace(
+        width=configured.max_in_flight,
+        per_second=configured.requests_per_second,
+        luck=luck,
+    )
+    config = wiring.source_config(name, configured)
+    async with job.opened(structs.replace(config, heard=pace.heard)) as source:
+        station = Station(
+            name,
+            settings,
+            source,
+            pace,
+            store,
+            recorder=recorder,
+            now=now,
+            luck=luck,
+            joined=joined,
+        )
+        await station.sight.remember(await store.heads(name))
+        yield station

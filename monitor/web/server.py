@@ -1,0 +1,171 @@
+"""The server: binds, lets in, and words every refusal the same way.
+
+Connections that dawdle, bodies that do not end and names that nobody configured
+are refused here. There is no access log, since the address of a callback holds a
+token. What people and Prometheus read is never cached.
+"""
+
+import errno
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
+
+from monitor import errors
+from monitor.metering import Meter
+from monitor.web import callback, gate, metrics
+from monitor.web.config import WebConfig
+from monitor.web.hints import Callbacks
+
+Ready = Callable[[], bool]
+
+IDLE: Final = 30.0
+"""Seconds for the headers of a request, and between two requests."""
+
+_AT_THE_END: Final = 1.0
+"""Seconds that requests under way have when the server closes."""
+
+_LINGER: Final = 2.0
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Server": "job-monitor",  # and not which versions of what
+}
+_KEPT: Final = ("Allow", "WWW-Authenticate")
+
+_WHY: Final = {
+    errno.EADDRINUSE: "is taken; stop what listens there, or choose another port",
+    errno.EADDRNOTAVAIL: "is no address of this machine; choose one of its own",
+    errno.EACCES: "needs privileges; choose a port from 1024 upwards",
+}
+
+
+@asynccontextmanager
+async def serving(
+    config: WebConfig,
+    *,
+    callbacks: Callbacks,
+    meters: Sequence[Meter],
+    ready: Ready,
+    idle: float = IDLE,
+) -> AsyncIterator[str]:
+    """Serve for as long as the block lasts; yield the base URL.
+
+    Raises ``errors.Misconfigured`` where it cannot listen.
+    """
+    runner = web.AppRunner(
+        _application(config, callbacks, meters, ready),
+        access_log=None,
+        logger=_logger(),
+        # A client that gives up must free the request that hangs for it.
+        handler_cancellation=True,
+        shutdown_timeout=_AT_THE_END,
+        keepalive_timeout=idle,
+        lingering_time=_LINGER,
+        # Nobody who should come here compresses, and bombs do.
+        auto_decompress=False,
+    )
+    await runner.setup()
+    try:
+        yield await _bound(runner, config)
+    finally:
+        await runner.cleanup()
+
+
+async def _bound(runner: web.AppRunner, config: WebConfig) -> str:
+    try:
+        await web.TCPSite(runner, config.host, config.port).start()
+    except OSError as exc:
+        why = _WHY.get(exc.errno or 0, f"cannot be listened on: {exc.strerror}")
+        raise errors.Misconfigured(
+            f"web.listen: {_at(config, config.port)} {why}"
+        ) from exc
+    return f"http://{_at(config, runner.addresses[0][1])}"
+
+
+def _at(config: WebConfig, port: int) -> str:
+    return f"[{config.host}]:{port}" if ":" in config.host else f"{config.host}:{port}"
+
+
+def _application(
+    config: WebConfig, callbacks: Callbacks, meters: Sequence[Meter], ready: Ready
+) -> web.Application:
+    token = config.token()
+    app = web.Application(
+        client_max_size=callback.BODY_MAX,
+        middlewares=[
+            _worded,
+            gate.against_rebinding(gate.names(config), exempt=callback.PATH),
+        ],
+    )
+    app.add_routes(
+        [
+            callback.route(callbacks, config.callback_token() or token),
+            _metrics(metrics.Page(meters), token),
+            web.get("/livez", _live),
+            _readiness(ready),
+        ]
+    )
+    return app
+
+
+def _metrics(page: metrics.Page, token: str | None) -> web.RouteDef:
+    async def show(request: web.Request) -> web.Response:
+        gate.check_bearer(request, token)
+        text, content_type = page.written(request.headers.get("Accept", ""))
+        return web.Response(body=text, headers={"Content-Type": content_type})
+
+    return web.get("/metrics", show)
+
+
+async def _live(_: web.Request) -> web.Response:
+    return web.Response(text="live\n")
+
+
+def _readiness(ready: Ready) -> web.RouteDef:
+    async def show(_: web.Request) -> web.Response:
+        if ready():
+            return web.Response(text="ready\n")
+        raise web.HTTPServiceUnavailable(text="the watch lists are not read yet")
+
+    return web.get("/readyz", show)
+
+
+@web.middleware
+async def _worded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Word every refusal as RFC 9457 has it."""
+    try:
+        response = await handler(request)
+    except web.HTTPException as refused:
+        response = _problem(refused)
+    response.headers.update(_HEADERS)
+    return response
+
+
+def _problem(refused: web.HTTPException) -> web.Response:
+    said = {"title": refused.reason, "status": refused.status}
+    if refused.text != f"{refused.status}: {refused.reason}":
+        said["detail"] = refused.text
+    return web.Response(
+        body=msgspec.json.encode(said),
+        status=refused.status,
+        content_type="application/problem+json",
+        headers={n: refused.headers[n] for n in _KEPT if n in refused.headers},
+    )
+
+
+def _logger() -> logging.Logger:
+    """Give a log of our own mistakes only: anybody can send rubbish."""
+    logger = logging.getLogger("monitor.web")
+    logger.addFilter(_ours)
+    return logger
+
+
+def _ours(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
