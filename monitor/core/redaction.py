@@ -21,23 +21,27 @@ _NAME: Final = (
     r"|(?:access|secret|private|account|master|encryption|signing)[_-]?key"
     r")[\w.-]{0,32}+"
 )
-_AFTER: Final = r"\\{0,3}+[\"']?\]?\s{0,8}+(?:[:=]>?|:=)\s{0,8}+"
-# To the closing quote, which may be escaped itself (JSON within JSON), or the line.
-_VALUE: Final = (
-    r"(?:(?P<quote>\\{0,3}+[\"'])(?:(?!(?P=quote))(?:\\[^\r\n]|[^\r\n]))*+|\S++)"
-)
+_SCHEME: Final = r"(?:bearer|basic|digest|negotiate)"
 _SPACE: Final = r"[ \t]{1,8}+"
+_BLANK: Final = r"[ \t]{0,8}+"
+_AFTER: Final = rf"\\{{0,3}}+[\"']?\]?{_BLANK}(?:[:=]>?|:=){_BLANK}"
+# To the closing quote, which may be escaped itself (JSON within JSON), or the line.
+# Without quotes one word, and on over words that can but lead to the secret.
+_VALUE: Final = (
+    r"(?:(?P<quote>\\{0,3}+[\"'])(?:(?!(?P=quote))(?:\\[^\r\n]|[^\r\n]))*+"
+    rf"|(?=\S)(?:(?:{_SCHEME}(?=\s)|-\S++|\S++(?<=[:=])){_SPACE})*+\S*+)"
+)
 
 _PATTERNS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         # The whole header, up to what may quote it on a command line.
-        r"((?:authorization|cookie)\"?'?\s{0,8}+[:=]\s{0,8}+[\"']?)[^\r\n\"']++",
-        rf"(\b(?:bearer|basic|digest|negotiate){_SPACE})[\w.~+/=-]{{6,}}+",
+        rf"((?:authorization|cookie)\"?'?{_BLANK}[:=]{_BLANK}[\"']?)[^\r\n\"']++",
         # Up to the last @: a password may hold one.
         r"(://)[^\s/?#]{1,512}(?=@)",
         rf"({_NAME}{_AFTER}){_VALUE}",
         rf"((?<![\w-])--?[\w-]{{0,32}}?{_NAME}{_SPACE}){_VALUE}",
+        rf"(\b{_SCHEME}{_SPACE})[\w.~+/=-]{{6,}}+",
         rf"(<{_NAME}>)[^<\r\n]++",
         rf"(\bidentified{_SPACE}by{_SPACE}){_VALUE}",
         rf"(\bsshpass{_SPACE}-p(?:{_SPACE})?){_VALUE}",

@@ -51,6 +51,11 @@ def test_what_says_why_it_failed_is_left_as_it_is() -> None:
         "mysql --password %s -u root",
         "x --api-key '%s'",
         "x -token %s",
+        "x --password --token %s",
+        "password= token: %s",
+        "password=\ntoken: %s",
+        "token: Bearer %s",
+        "Bearer password= %s",
         "sshpass -p %s ssh host",
         "sshpass -p%s ssh host",
         "curl -u me:%s https://x",
@@ -166,7 +171,12 @@ def test_what_is_redacted_already_stays_hidden(log: str) -> None:
 @laws
 @given(noise())
 def test_whatever_stands_around_it_a_named_secret_is_hidden(log: str) -> None:
-    assert SECRET not in redacted(f"{log}\nDB_PASSWORD={SECRET}\n{log}")
+    for shown in (
+        f"{log}\nDB_PASSWORD={SECRET}\n{log}",
+        f"{log} DB_PASSWORD={SECRET} {log}",
+        f"{log} Authorization: Bearer {SECRET} {log}",
+    ):
+        assert SECRET not in redacted(shown)
 
 
 HOSTILE = (
