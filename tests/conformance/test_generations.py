@@ -131,18 +131,39 @@ COURSES: Final = {
     hosts.changed step 1.0 4×9,1×11
     alert.raised job_failed
     """,
-    "rolling_batches": """
+    "rolling": """
     instance.appeared None→1
     instance.changed 1→2
     step.changed step 1.0 1→2
-    hosts.changed step 1.0 3×7
+    hosts.changed step 1.0 2×7
+    step.changed step 1.0 2→15
+    hosts.changed step 1.0 2×9
+    step.changed step 1.0 15→2
+    hosts.changed step 1.0 2×7,2×9
+    step.changed step 1.0 2→15
+    hosts.changed step 1.0 4×9
+    step.changed step 1.0 15→2
+    hosts.changed step 1.0 1×7,4×9
+    instance.finished 2→3
+    step.changed step 1.0 2→3
+    hosts.changed step 1.0 5×9
+    """,
+    "rolling_ignore": """
+    instance.appeared None→1
+    instance.changed 1→2
+    step.changed step 1.0 1→2
+    hosts.changed step 1.0 2×7
     step.changed step 1.0 2→6
     hosts.failed step 1.0 10.0.0.1=104
-    hosts.changed step 1.0 2×9,1×104
+    hosts.changed step 1.0 1×9,1×104
     alert.raised hosts_failed
     step.changed step 1.0 6→15
     step.changed step 1.0 15→2
-    hosts.changed step 1.0 2×7,2×9,1×104
+    hosts.changed step 1.0 2×7,1×9,1×104
+    step.changed step 1.0 2→15
+    hosts.changed step 1.0 3×9,1×104
+    step.changed step 1.0 15→2
+    hosts.changed step 1.0 1×7,3×9,1×104
     instance.finished 2→3
     step.changed step 1.0 2→6
     hosts.changed step 1.0 4×9,1×104
