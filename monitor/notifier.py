@@ -1,9 +1,10 @@
 """Tells sinks about alerts: what holds now against what each was last told.
 
 One group (an instance, a scope, a source) is one incident. A group is looked at a
-moment after something about it changed, so that one message names it all, and
-when a reminder is due. What is said is remembered and put on its way in one
-transaction; the dispatchers carry it.
+moment after something about it changed, so that one message names it all, when
+logs that the first message waits for have come, and when a reminder is due. What
+is said is remembered and put on its way in one transaction; the dispatchers carry
+it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ import anyio
 import structlog
 from msgspec import Struct
 
-from monitor.core import message, notifications, reach, telling, wording
+from monitor.core import message, notifications, reach, state, telling, wording
 from monitor.core.alerts import Alert
 from monitor.core.message import Message
 from monitor.core.state import Change, Phase
@@ -46,6 +47,8 @@ class Pauses(Struct, frozen=True, kw_only=True):
 
 
 class Notifier:
+    """*logs* tells of a source whether anybody reads the logs of failed hosts there."""
+
     def __init__(
         self,
         ledger: Ledger,
@@ -55,6 +58,7 @@ class Notifier:
         pauses: Pauses,
         frame: Callable[[str], Frame],
         lost: Callable[[str], bool],
+        logs: Callable[[str], bool],
         posted: Callable[[], None],
         now: Now,
     ) -> None:
@@ -64,12 +68,14 @@ class Notifier:
         self._pauses = pauses
         self._frame = frame
         self._lost = lost
+        self._logs = logs
         self._posted = posted
         self._now = now
         self._due: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
         self._spoke_at: dict[str, float] = {}
         self._inhibited: set[str] = set()
+        self._expecting: set[str] = set()
         self._changed = anyio.Event()
 
     def changed(self, change: Change) -> None:
@@ -78,6 +84,8 @@ class Notifier:
         ended = change.state.phase is not Phase.WATCHED
         if ended or any(type_.startswith("bkjob.alert.") for type_ in types):
             self._plan(change.state.key, self._pause(change.state.key))
+        if change.state.key in self._expecting and not state.wanting(change.state):
+            self._plan(change.state.key, 0.0)
         if reach.Kind.RESTORED in types:
             for key in self._inhibited:
                 self._plan(key, 0.0)
@@ -122,8 +130,11 @@ class Notifier:
 
     async def _tell(self, key: str) -> None:
         """Look at one group: gather → decide → apply."""
+        self._expecting.add(key)  # first: logs may come while the account is read
         account, now = await self._ledger.account(key), self._now()
-        post = _Post(self._frame(key), account, now)
+        self._expecting.discard(key)
+        frame = self._frame(key)
+        post = _Post(frame, account, now, logs=self._logs(frame.source))
         tellings = [
             made
             for listener in self._listeners
@@ -151,11 +162,16 @@ class Notifier:
             if alert.id in heard or post.wanted(alert, listener)
         ]
         decision = telling.decide(
-            holding, told, post.now, self._rules, inhibited=self._held_back(post.frame)
+            holding,
+            told,
+            post.now,
+            self._rules,
+            inhibited=self._held_back(post.frame),
+            awaited=post.awaited,
         )
         if isinstance(decision, Speak):
             return post.speak(listener, decision)
-        self._keep_silent(listener, post.frame, decision)
+        self._keep_silent(listener, post, decision)
         trimmed = telling.still_held(told, holding)
         if decision.reason is WhyNot.INHIBITED or trimmed == told:
             return None
@@ -164,12 +180,16 @@ class Notifier:
     def _held_back(self, frame: Frame) -> bool:
         return frame.key != frame.source and self._lost(frame.source)
 
-    def _keep_silent(self, listener: Listener, frame: Frame, decision: Silent) -> None:
+    def _keep_silent(self, listener: Listener, post: "_Post", decision: Silent) -> None:
+        key = post.frame.key
         if decision.reason is WhyNot.INHIBITED:
-            self._inhibited.add(frame.key)
+            self._inhibited.add(key)
+        if decision.until is not None:
+            self._expecting.add(key)
+            self._plan(key, (decision.until - post.now).total_seconds())
         log.debug(
             "telling.withheld",
-            group=frame.key,
+            group=key,
             sink=listener.name,
             reason=decision.reason,
         )
@@ -195,10 +215,14 @@ class Notifier:
 class _Post:
     """The messages that one look at a group gives rise to; sinks share them."""
 
-    def __init__(self, frame: Frame, account: Account, now: datetime) -> None:
+    def __init__(
+        self, frame: Frame, account: Account, now: datetime, *, logs: bool
+    ) -> None:
         self.frame = frame
         self.account = account
         self.now = now
+        wanted = state.wanting(account.state) if logs else ()
+        self.awaited = frozenset(each.step_instance_id for each in wanted)
         self.written: dict[Speak, Message] = {}
 
     def wanted(self, alert: Alert, listener: Listener) -> bool:
@@ -226,4 +250,5 @@ class _Post:
             number=self.account.notifications + len(self.written) + 1,
             last_sequence=self.account.state.sequence,
             now=self.now,
+            tails=self.account.state.tails,
         )

@@ -1,6 +1,9 @@
 """Load, decide, commit: the one way in which anything is remembered."""
 
 from collections.abc import Callable
+from weakref import WeakValueDictionary
+
+import anyio
 
 from monitor.core.state import Change, State
 from monitor.ports import Memory
@@ -9,11 +12,16 @@ Decide = Callable[[State], Change | None]
 
 
 class Recorder:
-    """*committed* hears of each change once it is durable."""
+    """*committed* hears of each change once it is durable.
+
+    Those who record about one key take turns: a log that comes while a visit is
+    being recorded must not make that visit lose a race.
+    """
 
     def __init__(self, memory: Memory, committed: Callable[[Change], None]) -> None:
         self._memory = memory
         self._committed = committed
+        self._turns: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
 
     async def record(self, key: str, decide: Decide) -> State | None:
         """Let *decide* look at what is known of *key*; give what is known then.
@@ -21,6 +29,13 @@ class Recorder:
         None: the race was lost to somebody who recorded something newer. The
         change is dropped, and the next visit decides anew.
         """
+        turn = self._turns.get(key)
+        if turn is None:
+            turn = self._turns[key] = anyio.Lock(fast_acquire=True)
+        async with turn:
+            return await self._record(key, decide)
+
+    async def _record(self, key: str, decide: Decide) -> State | None:
         before = await self._memory.load(key)
         change = decide(before)
         if change is None:

@@ -174,6 +174,7 @@ class _House:
             pauses=wiring.pauses(self._settings.alerts),
             frame=self._frame,
             lost=self._lost,
+            logs=self._reads_logs,
             posted=self._wake,
             now=self._now,
         )
@@ -326,6 +327,10 @@ class _House:
 
     def _lost(self, source: str) -> bool:
         return source in self._stations and self._stations[source].sight.lost
+
+    def _reads_logs(self, source: str) -> bool:
+        one = self._stations.get(source)
+        return one is not None and one.tails is not None
 
     def _committed(self, change: Change) -> None:
         self._notifier.changed(change)

@@ -24,10 +24,12 @@ from monitor.poller import Poller
 from monitor.ports import Luck, Now
 from monitor.recorder import Recorder
 from monitor.scheduler import Scheduler
+from monitor.settings import secret
 from monitor.settings.model import Settings
 from monitor.sight import Sight
 from monitor.store.sql import SqlStore
 from monitor.sweep import Sweep
+from monitor.tails import Tails
 from monitor.vouching import Vouching
 from monitor.watchlist.listing import Listing
 
@@ -91,6 +93,17 @@ class Station:
         self.discovery = Discovery(
             source, self.pace, store, changed=self._join, now=now, luck=luck
         )
+        self.tails: Tails | None = None
+        if settings.polling.logs:
+            self.tails = Tails(
+                source,
+                self.pace,
+                ledger=store,
+                memory=store,
+                recorder=recorder,
+                luck=luck,
+                secrets=tuple(secret.known(settings)),
+            )
         self._listed: Mapping[InstanceKey, Watch] = {}
         self._joined = joined
 
@@ -126,7 +139,9 @@ class Station:
         self._joined()
 
     def committed(self, change: Change) -> None:
-        """Hear of an instance that nobody looks at any more."""
+        """Hear of hosts that failed, and of whom nobody looks at any more."""
+        if self.tails is not None:
+            self.tails.changed(change)
         if change.state.phase is not Phase.WATCHED:
             key = model.read_key(change.state.key)
             if key is not None:
@@ -138,6 +153,8 @@ class Station:
         )
         tasks.start_soon(self.sweep.run, name=f"sweep {self.name}")
         tasks.start_soon(self.discovery.run, name=f"discovery {self.name}")
+        if self.tails is not None:
+            tasks.start_soon(self.tails.run, name=f"logs {self.name}")
 
 
 @asynccontextmanager

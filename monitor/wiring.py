@@ -33,7 +33,8 @@ SWEPT: Final = timedelta(seconds=2)
 """Between two pages of a list, while ``min_interval`` is left unset."""
 
 CONFIRMED_AND_TOLD: Final = timedelta(seconds=5)
-"""Beyond ``group_wait``: what the last look and the notification take, with room."""
+"""Beyond ``group_wait`` and the wait for logs: what the last look and the
+notification take, with room."""
 
 
 def source_config(name: str, source: SourceSettings) -> SourceConfig:
@@ -90,10 +91,13 @@ def rules(settings: Settings, source: SourceSettings) -> Rules:
         floor=None if floor is None else floor.total_seconds(),
         cap=settings.polling.max_interval.total_seconds(),
     )
+    waits = settings.alerts.group_wait
+    if settings.polling.logs:
+        waits = max(waits, telling.Rules().log_wait)
     return Rules(
         limits=limits,
         settle=settings.polling.settle,
-        least_settle=settings.alerts.group_wait + CONFIRMED_AND_TOLD,
+        least_settle=waits + CONFIRMED_AND_TOLD,
         spread=spread(settings),
         early=settings.polling.early_failures.total_seconds(),
         web_url=source.web_url,

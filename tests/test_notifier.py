@@ -9,6 +9,7 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
+from monitor import errors
 from monitor.core import reach, state, telling
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.state import Change
@@ -18,6 +19,7 @@ from monitor.dispatcher import Dispatcher
 from monitor.notifier import Listener, Notifier, Pauses
 from monitor.recorder import Recorder
 from monitor.store.sql import SqlStore
+from monitor.tails import Tails
 from tests.support import clock, log, sink, stores
 from tests.support.answers import (
     FAILED,
@@ -30,6 +32,7 @@ from tests.support.answers import (
     a_key,
     hosts,
 )
+from tests.support.logs import SourceWithLogs, Turns
 from tests.support.sink import RecordingSink
 
 pytestmark = pytest.mark.looptime
@@ -37,6 +40,7 @@ pytestmark = pytest.mark.looptime
 Wants = Callable[[Mapping[str, str]], bool]
 
 HOUR = 3600.0
+[BAD] = hosts(_2=0)
 THREE_FAILED = a_job(4, hosts(_1=104, _2=104, _3=11, _4=9))
 
 
@@ -58,6 +62,8 @@ class Desk:
         *,
         rules: telling.Rules,
         pauses: Pauses,
+        logs: SourceWithLogs | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self.store = store
         self.lost: set[str] = set()
@@ -74,9 +80,20 @@ class Desk:
             pauses=pauses,
             frame=self._frame,
             lost=lambda source: source in self.lost,
+            logs=lambda _: self.tails is not None,
             posted=self._wake,
             now=clock.now,
         )
+        self.tails: Tails | None = None
+        if logs is not None:
+            self.tails = Tails(
+                logs,
+                turns or Turns(),
+                ledger=store,
+                memory=store,
+                recorder=self.recorder,
+                luck=clock.middling,
+            )
 
     def _frame(self, key: str) -> Frame:
         source, _, rest = key.partition("/")
@@ -88,6 +105,8 @@ class Desk:
 
     def _committed(self, change: Change) -> None:
         self.notifier.changed(change)
+        if self.tails is not None:
+            self.tails.changed(change)
 
     def _wake(self) -> None:
         for dispatcher in self.dispatchers:
@@ -113,13 +132,17 @@ async def telling_to(
     wants: Mapping[str, Wants] | None = None,
     rules: telling.Rules = telling.Rules(),  # noqa: B008 - frozen
     pauses: Pauses = Pauses(),  # noqa: B008 - frozen
+    logs: SourceWithLogs | None = None,
+    turns: Turns | None = None,
 ) -> AsyncIterator[Desk]:
     listeners = {each: (wants or {}).get(each.name, everything) for each in sinks}
-    desk = Desk(store, listeners, rules=rules, pauses=pauses)
+    desk = Desk(store, listeners, rules=rules, pauses=pauses, logs=logs, turns=turns)
     async with anyio.create_task_group() as tasks:
         for dispatcher in desk.dispatchers:
             tasks.start_soon(dispatcher.run)
         tasks.start_soon(desk.notifier.run)
+        if desk.tails is not None:
+            tasks.start_soon(desk.tails.run)
         yield desk
         tasks.cancel_scope.cancel()
 
@@ -520,6 +543,180 @@ async def test_reminders_go_on_after_a_restart(tmp_path: Path) -> None:
 
     assert oncall.said == ["first", "reminder"]
     assert [when for when, _ in oncall.tried] == pytest.approx([1, 4 * HOUR], abs=3)
+
+
+def with_logs(after: float) -> SourceWithLogs:
+    """Build a source that takes *after* seconds to give a log."""
+    source = SourceWithLogs({BAD: "tar: no space left"})
+    source.tail_latency = after
+    return source
+
+
+def no_turns() -> Turns:
+    turns = Turns()
+    turns.open = anyio.Event()
+    return turns
+
+
+def logs_told(sink_: RecordingSink) -> list[str]:
+    """Give the log of the first cluster of each notification."""
+    return [sink.told(m).alerts[0].clusters[0].log for m in sink_.delivered]
+
+
+async def test_the_first_message_goes_as_soon_as_the_logs_have_come(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        with capture_logs() as lines:
+            async with telling_to(store, oncall, logs=with_logs(after=3)) as desk:
+                await log.saw(desk.recorder, FAILED)
+                await anyio.sleep(60)
+
+        assert logs_told(oncall) == ["tar: no space left"]
+        assert [when for when, _ in oncall.tried] == pytest.approx([3], abs=0.1)
+        reasons = [x["reason"] for x in lines if x["event"] == "telling.withheld"]
+        assert reasons == ["waiting_for_logs"]
+
+
+async def test_logs_that_come_within_the_group_wait_delay_nothing(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall, logs=with_logs(after=0.5)) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(60)
+
+        assert logs_told(oncall) == ["tar: no space left"]
+        assert [when for when, _ in oncall.tried] == pytest.approx([1], abs=0.1)
+
+
+async def test_the_first_message_waits_five_seconds_for_logs_at_most(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall, logs=with_logs(after=9)) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(60)
+
+        assert logs_told(oncall) == [""]
+        assert [when for when, _ in oncall.tried] == pytest.approx([5], abs=0.1)
+
+
+async def test_a_long_group_wait_is_wait_enough_for_logs(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        patient = Pauses(group_wait=timedelta(seconds=30))
+        source, turns = with_logs(after=0), no_turns()
+        async with telling_to(
+            store, oncall, pauses=patient, logs=source, turns=turns
+        ) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(60)
+
+        assert [when for when, _ in oncall.tried] == pytest.approx([30], abs=0.1)
+
+
+async def test_a_log_that_cannot_be_had_ends_the_wait(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        source = with_logs(after=2)
+        source.mishaps = [errors.Garbled("no log")]
+        async with telling_to(store, oncall, logs=source) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(60)
+
+        assert logs_told(oncall) == [""]
+        assert [when for when, _ in oncall.tried] == pytest.approx([2], abs=0.1)
+
+
+async def test_later_logs_travel_with_the_next_message_and_cause_none(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        source, turns = with_logs(after=0), no_turns()
+        async with telling_to(store, oncall, logs=source, turns=turns) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(60)
+            turns.open.set()
+            await anyio.sleep(60)
+            before = oncall.said
+            await log.saw(desk.recorder, WORSE)
+            await anyio.sleep(60)
+
+        assert before == ["first"]
+        assert oncall.said == ["first", "more_hosts"]
+        assert logs_told(oncall) == ["", "tar: no space left"]
+        assert [when for when, _ in oncall.tried] == pytest.approx([5, 120], abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        Snapshot(status=4, name="deploy"),
+        a_job(4, hosts(_1=9, _2=2)),
+        a_job(4, hosts(_1=9, _2=18)),
+    ],
+)
+async def test_where_no_log_can_come_nobody_waits(
+    tmp_path: Path, snapshot: Snapshot
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall, logs=with_logs(after=9)) as desk:
+            await log.saw(desk.recorder, snapshot)
+            await anyio.sleep(60)
+
+        assert [when for when, _ in oncall.tried] == pytest.approx([1], abs=0.1)
+
+
+async def test_what_recovers_while_its_logs_are_awaited_is_told_to_nobody(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall, logs=with_logs(after=9)) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(2)
+            await log.saw(desk.recorder, RECOVERED)
+            await anyio.sleep(60)
+
+        assert oncall.tried == []
+
+
+async def test_one_that_waits_for_logs_delays_no_other(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall, logs=with_logs(after=9)) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await log.saw(desk.recorder, Snapshot(status=4), a_key(2))
+            await anyio.sleep(60)
+
+        assert [id_ for _, id_ in oncall.tried] == [f"{a_key(2)}!1", f"{KEY}!1"]
+
+
+async def test_after_a_restart_nobody_waits_for_logs_once_more(
+    tmp_path: Path,
+) -> None:
+    oncall, source = RecordingSink(), with_logs(after=9)
+    async with (
+        stores.opened(tmp_path) as store,
+        telling_to(store, oncall, logs=source) as desk,
+    ):
+        await log.saw(desk.recorder, FAILED)
+        await anyio.sleep(3)
+    await anyio.sleep(60)
+    async with (
+        stores.opened(tmp_path) as store,
+        telling_to(store, oncall, logs=source),
+    ):
+        await anyio.sleep(60)
+
+    assert oncall.said == ["first"]
+    assert [when for when, _ in oncall.tried] == pytest.approx([63], abs=0.2)
 
 
 async def test_a_notification_carries_the_labels_of_its_watch(tmp_path: Path) -> None:

@@ -175,6 +175,24 @@ async def test_a_failing_job_is_told_with_its_ips_from_start_to_end(
     assert [host["ip"] for host in failed] == ["10.0.0.5"]
 
 
+@pytest.mark.parametrize("reads", [True, False])
+async def test_why_hosts_failed_is_told_unless_logs_are_not_to_be_read(
+    tmp_path: Path,
+    reads: bool,  # noqa: FBT001
+) -> None:
+    async with a_site(tmp_path) as (site, world):
+        world.play("one_ip_fails")
+        site.second = FINISHED
+        site.more["polling"] = {"logs": reads}
+        async with playing(site) as stage:
+            await eventually(lambda: stage.notifications)
+
+    [first, *_] = stage.notifications
+    [cluster] = msgspec.json.decode(first.data)["alerts"][0]["clusters"]
+    assert [host["ip"] for host in cluster["hosts"]] == ["10.0.0.5"]
+    assert ("log" in cluster) == reads
+
+
 async def test_told_to_stop_it_delivers_what_it_has_recorded(tmp_path: Path) -> None:
     async with a_site(tmp_path) as (site, world):
         world.play("one_ip_fails")

@@ -3,37 +3,54 @@
 The shapes here are public (``docs/notification.schema.json``).
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from monitor.core import alerts, codes, message, telling, wording
+from monitor.core import alerts, clusters, codes, message, telling, wording
 from monitor.core.alerts import Alert
+from monitor.core.clusters import Cluster, Tails
 from monitor.core.message import Message
-from monitor.core.model import Failure, HostId, Snapshot
+from monitor.core.model import Failure, HostId, Snapshot, Step
 from monitor.core.wording import Frame, HostData, InstanceData, StepData
 
 HOSTS_PER_ALERT: Final = 1000
-_EXAMPLES: Final = 3
-_STOPPED: Final = min(codes.FORCE_STOPPED)
+MOST: Final = 256 * 1024
+"""Bytes of the data of one notification."""
+
+# Logs go before hosts, and both bit by bit: (characters of each, hosts of each alert).
+_SIZES: Final = (
+    *((log, HOSTS_PER_ALERT) for log in (4096, 1024, 256, 0)),
+    *((0, hosts) for hosts in (500, 250, 100, 30, 10, 3, 0)),
+)
+_NO_TAILS: Final[Tails] = {}
 _ORDER: Final = list(alerts.Name)
 
 
-class ClusterData(Struct, kw_only=True):
-    """*status* is the one that most of them have; each of *hosts* has its own."""
+class ClusterData(Struct, kw_only=True, omit_defaults=True):
+    """*status* is the one that most of them have; each of *hosts* has its own.
+
+    *log* is the end of the log of the first of *hosts*; *log_cut* counts what was
+    left out of it here, for the size of the message. *kinds*: so many small
+    clusters are summed up in this one.
+    """
 
     status: int
     status_name: str
+    exit_code: int | None = None
+    tag: str = ""
     count: int
     hosts: list[HostData]
+    log: str = ""
+    log_cut: int = 0
+    kinds: int = 1
 
 
 class AlertData(Struct, kw_only=True):
-    """Hosts beyond the first 1,000 are counted in *omitted*."""
+    """Hosts beyond the first 1,000, or fewer in a large message, are *omitted*."""
 
     name: str
     severity: str
@@ -69,6 +86,7 @@ def build(
     number: int,
     last_sequence: int,
     now: datetime,
+    tails: Tails = _NO_TAILS,
 ) -> Message:
     """Put a decision to speak into words; its id is ``<group>!<number>``.
 
@@ -87,7 +105,7 @@ def build(
         link=wording.link(frame, snapshot, None),
         summary=_summary(frame, snapshot, worst_first),
         last_sequence=last_sequence,
-        alerts=[_alert(frame, snapshot, alert) for alert in worst_first],
+        alerts=[_alert(frame, snapshot, alert, tails) for alert in worst_first],
     )
     return Message(
         id=f"{frame.key}!{number}",
@@ -96,9 +114,36 @@ def build(
         source=frame.source,
         subject=frame.subject,
         time=now,
-        data=msgspec.json.encode(data),
+        data=_fitting(data),
         traits=wording.traits(frame, message.NOTIFICATION, severity),
     )
+
+
+def _fitting(data: NotificationData) -> bytes:
+    """Encode *data*, shortened until it fits, and saying what was left out."""
+    encoded = b""
+    for log, hosts in _SIZES:
+        shorter = [_shortened(alert, log, hosts) for alert in data.alerts]
+        encoded = msgspec.json.encode(structs.replace(data, alerts=shorter))
+        if len(encoded) <= MOST:
+            break
+    return encoded
+
+
+def _shortened(alert: AlertData, log: int, hosts: int) -> AlertData:
+    return structs.replace(
+        alert,
+        hosts=alert.hosts[:hosts],
+        omitted=max(0, len(alert.hosts) - hosts),
+        clusters=[_with_log(cluster, log) for cluster in alert.clusters],
+    )
+
+
+def _with_log(cluster: ClusterData, most: int) -> ClusterData:
+    cut = len(cluster.log) - most
+    if cut <= 0:
+        return cluster
+    return structs.replace(cluster, log=cluster.log[cut:], log_cut=cut)
 
 
 def _rank(alert: Alert) -> tuple[bool, int, str]:
@@ -119,9 +164,12 @@ def _summary(
     return f"{frame.key}{name}: {said}"
 
 
-def _alert(frame: Frame, snapshot: Snapshot | None, alert: Alert) -> AlertData:
-    failed = _failed(snapshot, alert)
-    hosts = wording.failed_list(failed, frame.locale)
+def _alert(
+    frame: Frame, snapshot: Snapshot | None, alert: Alert, tails: Tails
+) -> AlertData:
+    step = _step(snapshot, alert)
+    failures = step.failures if step else {}
+    known = tails.get(step.step_instance_id, {}) if step else {}
     return AlertData(
         name=alert.name,
         severity=alert.severity,
@@ -130,36 +178,38 @@ def _alert(frame: Frame, snapshot: Snapshot | None, alert: Alert) -> AlertData:
         summary=wording.summary(alert, frame.locale),
         failed=alert.failed,
         total=alert.total,
-        hosts=hosts[:HOSTS_PER_ALERT],
-        omitted=max(0, len(hosts) - HOSTS_PER_ALERT),
-        clusters=_clusters(hosts),
+        hosts=wording.failed_list(failures, frame.locale),
+        omitted=0,
+        clusters=[
+            _cluster(cluster, failures, frame.locale)
+            for cluster in clusters.gathered(failures, known)
+        ],
         link=wording.link(frame, snapshot, alert.attempt),
     )
 
 
-def _failed(snapshot: Snapshot | None, alert: Alert) -> Mapping[HostId, Failure]:
+def _step(snapshot: Snapshot | None, alert: Alert) -> Step | None:
     if snapshot is None or alert.attempt is None:
-        return {}
+        return None
     wanted = alert.attempt.step_instance_id
-    steps = [step for step in snapshot.steps if step.step_instance_id == wanted]
-    return {host: failure for step in steps for host, failure in step.failures.items()}
+    steps = (step for step in snapshot.steps if step.step_instance_id == wanted)
+    return next(steps, None)
 
 
-def _clusters(hosts: Sequence[HostData]) -> list[ClusterData]:
-    """Gather hosts that failed alike, the largest cluster first.
-
-    Whom a stop of the job hit is one cluster, whatever came of the stop there.
-    """
-    alike: dict[int, list[HostData]] = {}
-    for host in hosts:
-        stopped = host.status in codes.FORCE_STOPPED
-        alike.setdefault(_STOPPED if stopped else host.status, []).append(host)
-    return [_cluster(some) for some in sorted(alike.values(), key=len, reverse=True)]
-
-
-def _cluster(alike: Sequence[HostData]) -> ClusterData:
-    names = Counter((host.status, host.status_name) for host in alike)
-    (status, name), _ = names.most_common(1)[0]
+def _cluster(
+    cluster: Cluster, failures: Mapping[HostId, Failure], locale: str
+) -> ClusterData:
     return ClusterData(
-        status=status, status_name=name, count=len(alike), hosts=[*alike[:_EXAMPLES]]
+        status=cluster.status,
+        status_name=codes.host(cluster.status).name(locale),
+        exit_code=cluster.exit_code,
+        tag=cluster.tag,
+        count=cluster.count,
+        hosts=[
+            host
+            for example in cluster.examples
+            for host in wording.failed_list({example: failures[example]}, locale)
+        ],
+        log=cluster.log,
+        kinds=cluster.kinds,
     )

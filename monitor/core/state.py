@@ -11,8 +11,9 @@ from enum import StrEnum
 
 from msgspec import Struct, structs
 
-from monitor.core import alerts, events, reach, transitions
+from monitor.core import alerts, clusters, events, reach, transitions
 from monitor.core.alerts import Alert
+from monitor.core.clusters import Tails, Wanted
 from monitor.core.message import Message
 from monitor.core.model import Snapshot
 from monitor.core.watch import Severity
@@ -30,7 +31,8 @@ class State(Struct, frozen=True, kw_only=True):
 
     *changed_at* is when we last saw anything change, *stepped_at* when we last saw
     more than hosts change, *finished_at* when we last saw anything change about an
-    instance that is finished: people retry after that.
+    instance that is finished: people retry after that. *tails* explain failures
+    that stand: at most 30 of at most 4 KB, redacted.
     """
 
     key: str
@@ -43,6 +45,7 @@ class State(Struct, frozen=True, kw_only=True):
     changed_at: datetime | None = None
     stepped_at: datetime | None = None
     finished_at: datetime | None = None
+    tails: Tails = {}
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -84,6 +87,7 @@ def seen(
         changed_at=now if moved else state.changed_at,
         stepped_at=now if transitions.stepped(moved) else state.stepped_at,
         finished_at=_finished_at(state, after, now, moved=bool(moved)),
+        tails=clusters.kept(after.steps, state.tails),
     )
 
 
@@ -139,7 +143,26 @@ def ended(state: State, phase: Phase, frame: Frame, now: datetime) -> Change:
     _, changes = alerts.settled(state.alerts, (), why_ended=alerts.UNWATCHED)
     happened = events.of_alerts(frame, state.snapshot, changes)
     recorded = events.recorded(frame, happened, after=state.sequence, now=now)
-    return _change(state, recorded, phase=phase, alerts={})
+    return _change(state, recorded, phase=phase, alerts={}, tails={})
+
+
+def wanting(state: State) -> tuple[Wanted, ...]:
+    """Say whose logs are still to be asked for."""
+    if state.snapshot is None or state.gone or state.phase is not Phase.WATCHED:
+        return ()
+    return clusters.wanted(state.snapshot.steps, state.tails)
+
+
+def heard(state: State, tails: Tails) -> Change | None:
+    """Take in what logs say; None where nobody asks any more.
+
+    It is no event: nothing happened to the instance.
+    """
+    if state.snapshot is None or state.phase is not Phase.WATCHED:
+        return None
+    steps = state.snapshot.steps
+    after = clusters.joined(state.tails, clusters.kept(steps, tails))
+    return None if after == state.tails else _change(state, (), tails=after)
 
 
 def reached(

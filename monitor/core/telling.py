@@ -5,7 +5,7 @@ answers with a reason, never with a bare bool. The reasons are public: they stan
 in notifications, logs and, later, in metrics.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -29,6 +29,7 @@ class WhyNot(StrEnum):
     IMPROVING = "improving"
     INHIBITED = "inhibited"
     BELOW_THRESHOLD = "below_threshold"
+    WAITING_FOR_LOGS = "waiting_for_logs"
 
 
 class Heard(Struct, frozen=True):
@@ -51,6 +52,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     at_least: int = 1
     percent: float = 0.0
     repeat_interval: timedelta = timedelta(hours=4)
+    log_wait: timedelta = timedelta(seconds=5)
 
 
 class Speak(Struct, frozen=True):
@@ -59,7 +61,10 @@ class Speak(Struct, frozen=True):
 
 
 class Silent(Struct, frozen=True):
+    """*until*: when to decide anew, even if nothing changes."""
+
     reason: WhyNot
+    until: datetime | None = None
 
 
 NEVER_TOLD: Mapping[str, Heard] = {}
@@ -72,10 +77,13 @@ def decide(
     rules: Rules,
     *,
     inhibited: bool = False,
+    awaited: Collection[int] = (),
 ) -> Speak | Silent:
     """Decide for one sink and one group.
 
-    *inhibited*: the source is lost, so what holds may be out of date. An alert
+    *inhibited*: the source is lost, so what holds may be out of date. *awaited* are
+    the steps of whose failed hosts logs are on their way: the first message waits
+    for them a while, no later one does, and they are no reason to speak. An alert
     that was told stays worth telling when it falls below the threshold, until it
     is over; once all that were told are over, what was never worth telling does
     not delay the good news.
@@ -90,6 +98,15 @@ def decide(
     if not worth:
         return Speak(Why.RESOLVED, ()) if heard else Silent(WhyNot.BELOW_THRESHOLD)
 
+    if until := None if heard else _explained_by(worth, rules, awaited, now):
+        return Silent(WhyNot.WAITING_FOR_LOGS, until)
+    return _judged(worth, told, now, rules)
+
+
+def _judged(
+    worth: tuple[Alert, ...], told: Told | None, now: datetime, rules: Rules
+) -> Speak | Silent:
+    heard = told.alerts if told else NEVER_TOLD
     if reason := _reason(worth, heard):
         return Speak(reason, worth)
     if told and now - told.at >= rules.repeat_interval:
@@ -110,6 +127,19 @@ def _reason(worth: Sequence[Alert], heard: Mapping[str, Heard]) -> Why | None:
     if again or any(_worse(alert, heard[alert.id]) for alert in worth):
         return Why.WORSE
     return None
+
+
+def _explained_by(
+    worth: Sequence[Alert], rules: Rules, awaited: Collection[int], now: datetime
+) -> datetime | None:
+    """Say how long to wait for logs: since the first hosts failed, not the last."""
+    failed = [alert for alert in worth if alert.attempt is not None]
+    if not any(a.attempt and a.attempt.step_instance_id in awaited for a in failed):
+        return None
+    since = min(alert.since for alert in failed)
+    # A clock that was set back must not make anybody wait for hours.
+    waiting = timedelta(0) <= now - since < rules.log_wait
+    return since + rules.log_wait if waiting else None
 
 
 def _counts(alert: Alert, rules: Rules) -> bool:

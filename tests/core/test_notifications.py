@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from msgspec import structs
 
 from monitor.core import notifications, reach, state, telling, wording
-from monitor.core.model import Snapshot, host_id
+from monitor.core.clusters import Tail, Tails
+from monitor.core.model import HostId, Outcome, Snapshot, host_id
 from monitor.core.state import State
 from monitor.core.telling import Rules, Speak, Why
 from tests.core import lives, plain
@@ -136,6 +137,71 @@ def test_whom_a_stop_of_the_job_hit_is_one_cluster_under_the_commonest_status() 
     )
     assert [host["status"] for host in stopped["hosts"]] == [403, 500, 404]
     assert (failed["status"], failed["count"]) == (104, 2)
+
+
+def told(rows: dict[HostId, int], tails: Tails, steps: int = 1) -> Any:
+    """Say what is said first of *steps* steps that failed alike, in this order."""
+    failing = [step(4, rows, number=number) for number in range(1, steps + 1)]
+    known = [*lived([job(4, *failing)])][-1].after
+    message = notifications.build(
+        FRAME,
+        known.snapshot,
+        Speak(Why.FIRST, tuple(known.alerts.values())),
+        number=1,
+        last_sequence=known.sequence,
+        now=NOW,
+        tails=tails,
+    )
+    assert len(message.data) <= notifications.MOST
+    return plain.data(message)
+
+
+def test_a_cluster_tells_exit_code_tag_and_the_end_of_a_log() -> None:
+    rows = hosts(_1=104, _2=104)
+    one, two = rows
+    outcomes = dict.fromkeys(rows, Outcome(1, "disk"))
+    failing = structs.replace(step(4, rows), outcomes=outcomes)
+    known = [*lived([job(4, failing)])][-1].after
+    message = notifications.build(
+        FRAME,
+        known.snapshot,
+        Speak(Why.FIRST, tuple(known.alerts.values())),
+        number=1,
+        last_sequence=known.sequence,
+        now=NOW,
+        tails={STEPS[0]: {two: Tail(0, "no space left"), one: Tail(0)}},
+    )
+
+    [cluster] = plain.data(message)["alerts"][0]["clusters"]
+    assert (cluster["exit_code"], cluster["tag"], cluster["log"], cluster["count"]) == (
+        1,
+        "disk",
+        "no space left",
+        2,
+    )
+    assert [host["ip"] for host in cluster["hosts"]] == ["10.0.0.2", "10.0.0.1"]
+
+
+def test_a_message_that_is_too_large_loses_logs_first_and_says_how_much() -> None:
+    rows = hosts(_1=101, _2=102, _3=103, _4=104)
+    tails = {n: {host: Tail(0, "磁" * 1365) for host in rows} for n in range(1, 41)}
+    alerts = told(rows, tails, steps=40)["alerts"]
+
+    cut = [
+        (len(cluster["log"]), cluster["log_cut"])
+        for alert in alerts
+        for cluster in alert["clusters"]
+    ]
+    assert set(cut) == {(256, 1109)}
+    assert {alert["omitted"] for alert in alerts if alert["hosts"]} == {0}
+
+
+def test_hosts_that_do_not_fit_are_counted() -> None:
+    rows = {host_id(f"10.0.{n // 250}.{n % 250}", 0): 104 for n in range(1000)}
+    alerts = told(rows, {}, steps=10)["alerts"][:-1]
+
+    assert {(len(alert["hosts"]), alert["omitted"]) for alert in alerts} == {(250, 750)}
+    assert {alert["clusters"][0]["count"] for alert in alerts} == {1000}
 
 
 def test_hosts_beyond_a_thousand_are_counted_and_still_clustered() -> None:

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from monitor.core import alerts, notifications, reach, state, telling, transitions
+from monitor.core.clusters import Tail, Tails
 from monitor.core.message import NOTIFICATION, Message
 from monitor.core.model import SCOPE_TYPES, host_id
 from monitor.core.state import State
@@ -57,7 +58,20 @@ def spoken(life: list[Chapter]) -> Iterator[Message]:
                 number=number,
                 last_sequence=chapter.after.sequence,
                 now=chapter.now,
+                tails=explained(chapter.after),
             )
+
+
+def explained(known: State) -> Tails:
+    """Give every log that would be asked for; the text needs escaping."""
+    text = "rm: cannot remove '/data': \"磁盘\"\n\t<b>x</b>"
+    return {
+        wanted.step_instance_id: {
+            host: Tail(wanted.execute_count, f"{number % 2} {'ab'[number % 2]} {text}")
+            for number, host in enumerate(wanted.hosts)
+        }
+        for wanted in state.wanting(known)
+    }
 
 
 @pytest.mark.parametrize("schema", [EVENT, NOTIFIED])
@@ -80,6 +94,15 @@ def test_every_event_of_an_instance_has_the_published_shape(
 def test_every_notification_has_the_published_shape(life: list[Chapter]) -> None:
     for message in spoken(life):
         assert emitted(message)["id"] == message.id
+
+
+def test_clusters_with_logs_and_their_sum_have_the_published_shape() -> None:
+    rows = {host_id(f"10.0.0.{n}", 0): 100 + n for n in range(30)}
+    [message] = spoken([*lived([job(4, step(4, rows))])])
+
+    found = emitted(message)["data"]["alerts"][0]["clusters"]
+    assert "log" in found[0]
+    assert found[-1]["kinds"] == 20
 
 
 def test_events_of_many_hosts_have_the_published_shape() -> None:
@@ -179,12 +202,19 @@ def test_the_schema_of_events_refuses(fault: str) -> None:
         EVENTS.validate(event)
 
 
+def cluster(notification: Any) -> Any:
+    return notification["data"]["alerts"][0]["clusters"][0]
+
+
 NOTIFICATION_FAULTS: dict[str, Callable[[Any], object]] = {
     "data nobody promised": lambda n: n["data"].update(extra=1),
     "trouble without an alert": lambda n: n["data"].update(alerts=[]),
     "trouble that is resolved": lambda n: n["data"].update(status="resolved"),
     "trouble without a severity": lambda n: n["data"].update(severity=""),
     "a reason to be silent": lambda n: n["data"].update(reason="already_told"),
+    "a cluster with a password": lambda n: cluster(n).update(password="x"),
+    "a log longer than 4 KiB": lambda n: cluster(n).update(log="x" * 4097),
+    "a log of nothing": lambda n: cluster(n).update(log=""),
     "an id of an event": lambda n: n.update(id="prod/biz/2/5#3"),
 }
 

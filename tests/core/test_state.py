@@ -5,6 +5,7 @@ from hypothesis import given, settings
 
 from monitor.core import reach, state, transitions
 from monitor.core.alerts import Alert, Name
+from monitor.core.clusters import Tail, Tails, Wanted
 from monitor.core.message import Message
 from monitor.core.model import Snapshot
 from monitor.core.state import Phase, State
@@ -230,3 +231,92 @@ def test_a_scope_that_may_not_be_seen_is_told_once_with_the_reason() -> None:
         "alert.resolved job_refused critical (no view_history)"
     ]
     assert state.allowed(allowed.state, SCOPE, NOW) is None
+
+
+FAILED = job(4, step(4, hosts(_1=9, _2=104)))
+[BAD] = hosts(_2=104)
+
+
+def known_after(*acts: Snapshot | Turn) -> State:
+    return [*lived(acts)][-1].after
+
+
+def explained(known: State, text: str = "no space", attempt: int = 0) -> State:
+    change = state.heard(known, {STEPS[0]: {BAD: Tail(attempt, text)}})
+    assert change is not None
+    return change.state
+
+
+def test_what_a_log_says_is_remembered_without_an_event() -> None:
+    known = known_after(FAILED)
+    change = state.heard(known, {STEPS[0]: {BAD: Tail(0, "no space")}})
+
+    assert change is not None
+    assert change.events == ()
+    assert change.state.tails == {STEPS[0]: {BAD: Tail(0, "no space")}}
+    assert (change.state.version, change.state.sequence) == (
+        known.version + 1,
+        known.sequence,
+    )
+
+
+def test_a_log_is_wanted_until_it_was_asked_for() -> None:
+    known = known_after(FAILED)
+
+    assert state.wanting(known) == (Wanted(STEPS[0], 0, (BAD,)),)
+    assert state.wanting(explained(known, "")) == ()
+
+
+def test_a_log_lives_as_long_as_the_failure_it_explains() -> None:
+    known = explained(known_after(FAILED))
+    retrying = job(2, step(2, hosts(_1=9, _2=5), attempt=1))
+    again = job(4, step(4, hosts(_1=9, _2=104), attempt=1))
+    well = job(3, step(3, hosts(_1=9, _2=9), attempt=1))
+
+    def tails_after(*acts: Snapshot | Turn) -> Tails:
+        after = known
+        for act in acts:
+            change = lives.decided(after, act, NOW)
+            after = change.state if change else after
+        return after.tails
+
+    assert tails_after(retrying) == known.tails
+    assert tails_after(Turn.GONE) == known.tails
+    assert tails_after(retrying, again) == {}
+    assert tails_after(retrying, well) == {}
+    assert tails_after(Turn.RETIRED) == {}
+
+
+def test_a_log_that_comes_too_late_changes_nothing() -> None:
+    tails = {STEPS[0]: {BAD: Tail(0, "no space")}}
+    well = job(3, step(3, hosts(_1=9, _2=9), attempt=1))
+
+    assert state.heard(known_after(FAILED, well), tails) is None
+    assert state.heard(known_after(FAILED, Turn.REMOVED), tails) is None
+    assert state.heard(State(key=str(KEY)), tails) is None
+    assert state.heard(explained(known_after(FAILED)), tails) is None
+
+
+def test_of_what_is_gone_or_not_watched_no_log_is_wanted() -> None:
+    for turn in (Turn.GONE, Turn.RETIRED, Turn.REMOVED):
+        assert state.wanting(known_after(FAILED, turn)) == ()
+    assert state.wanting(State(key="prod")) == ()
+
+
+@laws
+@given(lives.a_life())
+def test_logs_never_change_what_an_answer_means(life: list[Chapter]) -> None:
+    for chapter in life:
+        tails = {
+            wanted.step_instance_id: dict.fromkeys(
+                wanted.hosts, Tail(wanted.execute_count, "no space")
+            )
+            for wanted in state.wanting(chapter.before)
+        }
+        change = state.heard(chapter.before, tails)
+        known = change.state if change else chapter.before
+        after = lives.decided(known, chapter.act, chapter.now)
+
+        assert state.wanting(known) == ()
+        events = after.events if after else ()
+        assert events == chapter.events

@@ -1,5 +1,5 @@
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -27,12 +27,14 @@ def hosts_failed(
     occasions: int = 2,
     severity: Severity = CRITICAL,
     total: int = 100,
+    since: datetime = NOW,
+    step: int = 7001,
 ) -> Alert:
     return Alert(
         name=Name.HOSTS_FAILED,
         severity=severity,
-        since=NOW,
-        attempt=Attempt(7001, 0, "push"),
+        since=since,
+        attempt=Attempt(step, 0, "push"),
         failed=failed,
         total=total,
         occasions=occasions,
@@ -55,6 +57,7 @@ class Case(Struct, kw_only=True):
     told: Told | None = None
     rules: Rules = Rules()
     inhibited: bool = False
+    awaited: tuple[int, ...] = ()
 
 
 CASES: Mapping[str, Case] = {
@@ -155,6 +158,48 @@ CASES: Mapping[str, Case] = {
     "The source is lost: that nothing holds may be out of date as well.": Case(
         why=WhyNot.INHIBITED, told=told(hosts_failed()), inhibited=True
     ),
+    "Hosts failed just now, and their logs are on their way.": Case(
+        why=WhyNot.WAITING_FOR_LOGS, holding=(hosts_failed(),), awaited=(7001,)
+    ),
+    "All was well when the sink was last told; logs are on their way.": Case(
+        why=WhyNot.WAITING_FOR_LOGS,
+        holding=(hosts_failed(),),
+        told=told(),
+        awaited=(7001,),
+    ),
+    "The logs on their way are of another step.": Case(
+        why=Why.FIRST, holding=(hosts_failed(),), awaited=(7002,)
+    ),
+    "Hosts failed so long ago that their logs have had their time.": Case(
+        why=Why.FIRST, holding=(hosts_failed(since=NOW - 5 * SECOND),), awaited=(7001,)
+    ),
+    "The clock was set back since hosts failed.": Case(
+        why=Why.FIRST, holding=(hosts_failed(since=NOW + SECOND),), awaited=(7001,)
+    ),
+    "Logs are on their way of hosts too few to be worth telling.": Case(
+        why=Why.FIRST,
+        holding=(job_failed(), hosts_failed()),
+        rules=Rules(at_least=5),
+        awaited=(7001,),
+    ),
+    "Only the first message waits for logs.": Case(
+        why=Why.MORE_HOSTS,
+        holding=(hosts_failed(3, occasions=3),),
+        told=told(hosts_failed()),
+        awaited=(7001,),
+    ),
+    "Logs that came later are no reason to speak.": Case(
+        why=WhyNot.ALREADY_TOLD,
+        holding=(hosts_failed(),),
+        told=told(hosts_failed()),
+        awaited=(7001,),
+    ),
+    "The source is lost, and with it the logs.": Case(
+        why=WhyNot.INHIBITED,
+        holding=(hosts_failed(),),
+        inhibited=True,
+        awaited=(7001,),
+    ),
 }
 
 
@@ -162,7 +207,12 @@ CASES: Mapping[str, Case] = {
 def test_every_decision_carries_its_reason(sentence: str) -> None:
     case = CASES[sentence]
     decision = telling.decide(
-        case.holding, case.told, NOW, case.rules, inhibited=case.inhibited
+        case.holding,
+        case.told,
+        NOW,
+        case.rules,
+        inhibited=case.inhibited,
+        awaited=case.awaited,
     )
 
     assert decision.reason is case.why
@@ -170,6 +220,15 @@ def test_every_decision_carries_its_reason(sentence: str) -> None:
 
 def test_every_reason_has_a_case() -> None:
     assert {case.why for case in CASES.values()} == {*Why, *WhyNot}
+
+
+def test_the_wait_for_logs_counts_from_the_first_hosts_that_failed() -> None:
+    early = hosts_failed(since=NOW - 3 * SECOND)
+    late = hosts_failed(step=7002)
+
+    assert telling.decide([early, late], None, NOW, Rules(), awaited=[7002]) == Silent(
+        WhyNot.WAITING_FOR_LOGS, NOW + 2 * SECOND
+    )
 
 
 def test_only_what_is_worth_telling_is_told() -> None:

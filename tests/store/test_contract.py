@@ -8,6 +8,7 @@ import pytest
 from msgspec import structs
 
 from monitor import errors
+from monitor.core.clusters import Tail
 from monitor.core.model import Failure, HostId, Snapshot, Step
 from monitor.core.state import Change, Phase, State
 from monitor.core.transitions import Attempt
@@ -85,6 +86,7 @@ async def test_a_state_comes_back_as_it_was_also_after_a_restart(
         alerts={alert.id: alert},
         gone=True,
         finished_at=NOW + timedelta(microseconds=1),
+        tails={step.step_instance_id: {host: Tail(1, "磁盘已满\n")}},
     )
 
     async with engine() as store:
