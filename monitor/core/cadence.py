@@ -4,7 +4,8 @@ Pure arithmetic in seconds; the scheduler obeys it. Until durations have been
 learnt, the interval grows like the square root of the time since something last
 changed: at equal cost that beats a fixed interval where durations are
 heavy-tailed, and an interval in proportion to age is the worst of the simple
-rules. While its source is lost an instance is not asked for an interval at all:
+rules. Once they have, looks follow the learnt hazard at the price of the source
+(``hazard``, ``price``). While its source is lost an instance is not asked for an interval at all:
 one probe of the source backs off by itself (``sight``).
 """
 
@@ -13,12 +14,16 @@ from typing import Final
 
 from msgspec import Struct
 
+from monitor.core.hazard import Curve
+
 # JOB samples its own agents 10 times each second, then each 2 s up to 1 min, each
 # 5 s up to 5 min, then each 10 s: looking more often cannot show more.
 # Source: bk-job ScriptTaskResultHandleScheduleStrategy, read 2026-11.
 _SAMPLING: Final = ((10.0, 1.0), (60.0, 2.0), (300.0, 5.0))
 _SAMPLING_AFTERWARDS: Final = 10.0
 _JITTER: Final = 0.1
+# Below this a learnt wait may be longer than the age.
+_UNCAPPED: Final = 60.0
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -42,6 +47,36 @@ def interval(quiet: float, age: float, limits: Limits, luck: float) -> float:
     if wait < floor:
         wait = floor
     return wait if wait < limits.cap else limits.cap
+
+
+def learnt(
+    curve: Curve,
+    age: float,
+    stride: float,
+    limits: Limits,
+    luck: float,
+    *,
+    since: float,
+) -> float:
+    """Say how long to wait by what has been learnt of instances like this one.
+
+    *stride* is the price of its source over the root of its weight. *age* is that of
+    the instance, *since* that of the step under way. Floor, jitter and cap are as in
+    ``interval``; and however little is expected, no wait is longer than the age.
+    """
+    floor, cap = bounds(age, limits, since)
+    wait = curve.next_age(age, stride) - age
+    wait = (wait if wait > floor else floor) * (1 + _JITTER * (2 * luck - 1))
+    if wait < floor:
+        wait = floor
+    return wait if wait < cap else cap
+
+
+def bounds(age: float, limits: Limits, since: float) -> tuple[float, float]:
+    """Give the shortest and the longest wait by what has been learnt."""
+    floor = _sampling(since) if limits.floor is None else limits.floor
+    cap = age if age > _UNCAPPED else _UNCAPPED
+    return floor, cap if cap < limits.cap else limits.cap
 
 
 def settling(since_finished: float, limits: Limits, luck: float) -> float:

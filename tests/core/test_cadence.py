@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core import cadence
+from monitor.core import cadence, hazard
 from monitor.core.cadence import Limits
 
 MIDDLE = 0.5
@@ -88,3 +88,34 @@ def test_a_finished_instance_is_confirmed_soon_and_then_watched_at_leisure() -> 
     assert cadence.settling(0.1, limits, MIDDLE) == 2
     assert cadence.settling(2, limits, MIDDLE) == 57
     assert cadence.settling(2, limits, 0.0) == 60
+
+
+@given(st.floats(0, YEARS), st.floats(1e-3, 1e4), some_limits(), some_luck())
+def test_neither_is_a_learnt_wait_nor_is_it_longer_than_the_age(
+    age: float, stride: float, limits: Limits, luck: float
+) -> None:
+    curve = hazard.curve(hazard.hazards([]))
+    floor, cap = cadence.bounds(age, limits, since=age)
+
+    wait = cadence.learnt(curve, age, stride, limits, luck, since=age)
+
+    assert min(floor, cap) <= wait <= cap <= limits.cap
+    assert cap <= max(60.0, age)
+
+
+def test_a_learnt_wait_is_one_stride_of_the_curve_give_or_take_a_tenth() -> None:
+    curve = hazard.curve([1 / 400] * hazard.BINS)
+    limits = Limits(floor=2.0, cap=60.0)
+
+    waits = [
+        cadence.learnt(curve, 1000.0, 2.0, limits, luck, since=0.0)
+        for luck in (0.0, 0.5, 0.99)
+    ]
+
+    assert waits == pytest.approx([36, 40, 43.92])
+
+
+def test_a_learnt_wait_is_never_shorter_than_job_samples_the_step_under_way() -> None:
+    curve = hazard.curve([1.0] * hazard.BINS)
+
+    assert cadence.learnt(curve, 900.0, 0.1, Limits(), MIDDLE, since=30.0) == 2
