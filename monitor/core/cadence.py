@@ -22,8 +22,9 @@ from monitor.core.hazard import Curve
 _SAMPLING: Final = ((10.0, 1.0), (60.0, 2.0), (300.0, 5.0))
 _SAMPLING_AFTERWARDS: Final = 10.0
 _JITTER: Final = 0.1
-# Below this a learnt wait may be longer than the age.
-_UNCAPPED: Final = 60.0
+# Up to this a learnt wait may be longer than the age. With 60 s the narrow classes
+# were looked at several times before anything could end (benchmarks.cadence).
+_UNCAPPED: Final = 300.0
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -57,14 +58,17 @@ def learnt(
     luck: float,
     *,
     since: float,
+    stretch: float = 1.0,
 ) -> float:
     """Say how long to wait by what has been learnt of instances like this one.
 
     *stride* is the price of its source over the root of its weight. *age* is that of
-    the instance, *since* that of the step under way. Floor, jitter and cap are as in
-    ``interval``; and however little is expected, no wait is longer than the age.
+    the instance, *since* that of the step under way. Floor and jitter are as in
+    ``interval``. However little is expected, no wait is longer than *cap*, nor than
+    five minutes or the age; only where the budget cannot hold that, *stretch* times
+    as long (``price.stretch``).
     """
-    floor, cap = bounds(age, limits, since)
+    floor, cap = bounds(age, limits, since, stretch)
     wait = curve.next_age(age, stride) - age
     wait = (wait if wait > floor else floor) * (1 + _JITTER * (2 * luck - 1))
     if wait < floor:
@@ -72,11 +76,13 @@ def learnt(
     return wait if wait < cap else cap
 
 
-def bounds(age: float, limits: Limits, since: float) -> tuple[float, float]:
+def bounds(
+    age: float, limits: Limits, since: float, stretch: float = 1.0
+) -> tuple[float, float]:
     """Give the shortest and the longest wait by what has been learnt."""
     floor = _sampling(since) if limits.floor is None else limits.floor
     cap = age if age > _UNCAPPED else _UNCAPPED
-    return floor, cap if cap < limits.cap else limits.cap
+    return floor, (cap if cap < limits.cap else limits.cap) * stretch
 
 
 def settling(since_finished: float, limits: Limits, luck: float) -> float:

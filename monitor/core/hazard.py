@@ -19,7 +19,7 @@ EDGES: Final[tuple[float, ...]] = (0.0, *(10.0 ** (n / 8) for n in range(65)))
 
 BINS: Final = len(EDGES) - 1
 
-SHIFT: Final = 30.0
+SHIFT: Final = 240.0
 """Seconds by which the prior counts everything older than it is."""
 
 MIDDLES: Final = tuple((low + high) / 2 for low, high in pairwise(EDGES))

@@ -5,7 +5,7 @@ times a second, which spends a budget where it shortens delays most. Pure
 arithmetic; whoever reprices every few seconds brings the watches.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -38,10 +38,11 @@ class Group(Struct, frozen=True, gc=False):
 
 
 class Price(Struct, frozen=True):
-    """*strain* is what lateness has put on the *calm* price."""
+    """*strain* is what lateness has put on the *calm* price; see ``stretch``."""
 
     calm: float = 0.0
     strain: float = 1.0
+    stretch: float = 1.0
 
     @property
     def theta(self) -> float:
@@ -78,7 +79,21 @@ def balancing(groups: Sequence[Group], rate: float) -> float:
     return theta
 
 
-def after(price: Price, balanced: float, lag: float) -> Price:
+def stretch(groups: Iterable[Group], rate: float) -> float:
+    """Say how many times its cap a wait may be, 1 wherever the budget allows.
+
+    Where caps alone would take more than *rate* nobody can hold them, and all would be
+    looked at in turn however little is expected. Then caps give way, the more the less
+    the budget suffices, until a third of it goes to them and the rest to what is
+    likely to end.
+    """
+    least = sum(group.count / group.cap for group in groups)
+    return max(1.0, 3 * least / (_SPENT * rate) - 2)
+
+
+def after(
+    price: Price, balanced: float, lag: float, *, stretched: float = 1.0
+) -> Price:
     """Move towards the *balanced* price; dearer while looks are *lag* seconds late.
 
     The strain stays until looks have been on time for as long: a correction of the
@@ -89,7 +104,7 @@ def after(price: Price, balanced: float, lag: float) -> Price:
         calm = (1 - _EWMA) * price.calm + _EWMA * balanced
     late = lag > _LATE
     strain = price.strain * _RISE if late else price.strain / _RISE
-    return Price(calm, min(_MOST_STRAIN, max(1.0, strain)))
+    return Price(calm, min(_MOST_STRAIN, max(1.0, strain)), stretched)
 
 
 def value(hazard: float, weight: float, unseen: float) -> float:

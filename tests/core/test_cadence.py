@@ -91,7 +91,7 @@ def test_a_finished_instance_is_confirmed_soon_and_then_watched_at_leisure() -> 
 
 
 @given(st.floats(0, YEARS), st.floats(1e-3, 1e4), some_limits(), some_luck())
-def test_neither_is_a_learnt_wait_nor_is_it_longer_than_the_age(
+def test_neither_is_a_learnt_wait_nor_longer_than_five_minutes_or_the_age(
     age: float, stride: float, limits: Limits, luck: float
 ) -> None:
     curve = hazard.curve(hazard.hazards([]))
@@ -100,7 +100,7 @@ def test_neither_is_a_learnt_wait_nor_is_it_longer_than_the_age(
     wait = cadence.learnt(curve, age, stride, limits, luck, since=age)
 
     assert min(floor, cap) <= wait <= cap <= limits.cap
-    assert cap <= max(60.0, age)
+    assert cap <= max(300.0, age)
 
 
 def test_a_learnt_wait_is_one_stride_of_the_curve_give_or_take_a_tenth() -> None:
@@ -119,3 +119,12 @@ def test_a_learnt_wait_is_never_shorter_than_job_samples_the_step_under_way() ->
     curve = hazard.curve([1.0] * hazard.BINS)
 
     assert cadence.learnt(curve, 900.0, 0.1, Limits(), MIDDLE, since=30.0) == 2
+
+
+def test_where_the_budget_cannot_hold_the_cap_a_learnt_wait_may_be_longer() -> None:
+    curve = hazard.curve([1e-9] * hazard.BINS)
+    limits = Limits(floor=2.0, cap=60.0)
+
+    wait = cadence.learnt(curve, 1e4, 9.0, limits, MIDDLE, since=0.0, stretch=2.5)
+
+    assert wait == 150

@@ -90,3 +90,23 @@ def test_a_look_is_worth_its_price_when_the_law_says_it_is_due() -> None:
     due = theta / (weight * hazard) ** 0.5
 
     assert price.value(hazard, weight, due) == pytest.approx(theta**2 / 2)
+
+
+def test_caps_hold_as_long_as_the_budget_allows() -> None:
+    groups = [a_group(60, 0.1, cap=60.0), a_group(60, 1.0, cap=60.0)]
+
+    assert price.stretch(groups, 2 / 0.97) == pytest.approx(1.0)
+    assert price.stretch(groups, 50.0) == 1.0
+    assert price.stretch([], 50.0) == 1.0
+
+
+@given(some_groups(), st.floats(0.1, 100))
+def test_where_they_cannot_hold_a_third_of_the_budget_goes_to_them_or_more(
+    groups: list[Group], rate: float
+) -> None:
+    stretched = price.stretch(groups, rate)
+
+    least = sum(group.count / group.cap for group in groups) / stretched
+    assert least <= 0.97 * rate * (1 + 1e-9)
+    if stretched > 1:
+        assert least >= 0.97 * rate / 3
