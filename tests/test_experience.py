@@ -1,0 +1,305 @@
+"""What is learnt of one source, and what it changes, in virtual time."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from math import inf
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+
+from monitor.core import cadence
+from monitor.core.cadence import Limits
+from monitor.core.hazard import Table
+from monitor.experience import Experience, Running
+
+pytestmark = pytest.mark.looptime
+
+MIDDLE = 0.5
+FREE = Limits(floor=1.0, cap=inf)
+USUAL = Limits(floor=2.0, cap=60.0)
+DEPLOY = ("prod/plan/7", "prod/2", "prod")
+BACKUP = ("prod/plan/8", "prod/2", "prod")
+ELSEWHERE = ("prod/plan/9", "prod/3", "prod")
+
+
+class Drawer:
+    """A shelf that remembers, and what was put on it each time."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, Table] = {}
+        self.saved: list[dict[str, Table]] = []
+
+    async def load(self, source: str) -> Mapping[str, Table]:
+        return self.tables
+
+    async def save(self, source: str, tables: Mapping[str, Table]) -> None:
+        self.saved.append(dict(tables))
+        self.tables |= tables
+
+
+def an_experience(
+    shelf: Drawer | None = None, limits: Limits = FREE, most: int = 2000
+) -> Experience:
+    return Experience("prod", shelf or Drawer(), limits=limits, most=most)
+
+
+def after_ends(seconds: float, times: int = 50, limits: Limits = FREE) -> Experience:
+    """Give one in which deployments took *seconds* give or take a tenth."""
+    experience = an_experience(limits=limits)
+    for n in range(times):
+        experience.saw_end(DEPLOY, seconds * (0.9 + 0.2 * n / times))
+    return experience
+
+
+def priced(experience: Experience, *active: Running, rate: float = 0.1) -> None:
+    experience.reprice(active or [(DEPLOY, 10.0, 1.0)], rate, lag=0.0)
+
+
+def wait(
+    experience: Experience, age: float, weight: float = 1.0, limits: Limits = FREE
+) -> float:
+    return experience.interval(DEPLOY, age, weight, limits, MIDDLE)
+
+
+@asynccontextmanager
+async def running(experience: Experience, *active: Running) -> AsyncIterator[None]:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(experience.run, lambda: active, lambda: 1.0, lambda: 0.0)
+        yield
+        tasks.cancel_scope.cancel()
+
+
+def test_until_there_is_a_price_the_wait_is_that_of_the_unlearnt_rule() -> None:
+    experience = after_ends(600)
+
+    asked = experience.interval(DEPLOY, 400.0, 1.0, USUAL, MIDDLE, since=5.0)
+
+    assert experience.theta == 0
+    assert asked == cadence.interval(400.0, 5.0, USUAL, MIDDLE) == 20
+
+
+def test_learnt_is_what_ten_have_shown_once_there_is_a_price() -> None:
+    experience = after_ends(600, times=10)
+    unpriced = experience.learnt(DEPLOY)
+    priced(experience)
+    almost = experience.learnt(DEPLOY)
+    experience.saw_end(DEPLOY, 600)
+
+    assert not unpriced
+    # The first of ten is forgotten a little.
+    assert not almost
+    assert experience.learnt(DEPLOY)
+    assert experience.learnt(("prod/plan/new", "prod/2", "prod"))
+    assert not experience.learnt(("test/plan/7", "test"))
+
+
+def test_looks_are_rare_until_the_like_have_ended_and_then_frequent() -> None:
+    experience = after_ends(600)
+    priced(experience)
+
+    early, near = wait(experience, 10), wait(experience, 560)
+
+    assert early > 2 * near
+
+
+def test_what_a_class_has_not_shown_it_takes_from_its_scope_and_that_from_all() -> None:
+    experience = after_ends(600)
+    priced(experience)
+
+    near = [experience.curve(kinds).slopes[23] for kinds in (DEPLOY, BACKUP, ELSEWHERE)]
+    unlearnt = an_experience().curve(DEPLOY).slopes[23]
+
+    assert near[0] > unlearnt
+    assert near[1] == pytest.approx(near[0], rel=0.2)
+    assert near[2] == pytest.approx(near[0], rel=0.2)
+
+
+def test_an_end_shows_in_the_curve_from_the_next_round_on() -> None:
+    experience = after_ends(600)
+    priced(experience)
+    before = experience.curve(DEPLOY)
+    for _ in range(50):
+        experience.saw_end(DEPLOY, 20.0)
+    meanwhile = experience.curve(DEPLOY)
+    priced(experience)
+
+    assert meanwhile is before
+    assert experience.curve(DEPLOY).at(30.0) > before.at(30.0)
+
+
+def test_those_that_hang_count_though_they_have_not_ended() -> None:
+    calm, hanging = after_ends(600), after_ends(600)
+    priced(calm)
+    priced(hanging, *[(DEPLOY, 50_000.0, 1.0)] * 200)
+
+    assert hanging.curve(DEPLOY).at(600) < 0.7 * calm.curve(DEPLOY).at(600)
+
+
+def test_the_weightier_is_looked_at_sooner_by_the_root_of_its_weight() -> None:
+    experience = an_experience()
+    priced(experience, (DEPLOY, 10.0, 1.0), rate=0.5)
+
+    assert wait(experience, 5000, weight=4.0) == pytest.approx(
+        wait(experience, 5000) / 2, rel=0.02
+    )
+
+
+def test_the_price_lets_those_that_run_take_97_percent_of_the_rate() -> None:
+    experience = after_ends(600)
+    active = [(DEPLOY, float(age), 1.0 + age % 2) for age in range(5, 2000)]
+    for _ in range(20):
+        priced(experience, *active, rate=50.0)
+
+    curve = experience.curve(DEPLOY)
+    looks = sum(
+        weight**0.5 * (curve.at(age + 0.5) - curve.at(age - 0.5)) / experience.theta
+        for _, age, weight in active
+    )
+
+    assert looks == pytest.approx(48.5, rel=0.05)
+
+
+def test_looks_become_dearer_while_they_are_late() -> None:
+    calm, late = after_ends(600), after_ends(600)
+    for _ in range(10):
+        calm.reprice([(DEPLOY, 10.0, 1.0)], 0.1, lag=0.0)
+        late.reprice([(DEPLOY, 10.0, 1.0)], 0.1, lag=3.0)
+
+    assert late.theta == pytest.approx(calm.theta * 1.05**10)
+
+
+def test_the_longest_wait_holds_as_far_as_the_budget_goes() -> None:
+    enough, short = after_ends(600, limits=USUAL), after_ends(600, limits=USUAL)
+    hung = [(DEPLOY, 50_000.0, 1.0)] * 600
+    priced(enough, *hung, rate=20.0)
+    priced(short, *hung, rate=5.0)
+
+    assert wait(enough, 50_000, limits=USUAL) <= 60
+    assert wait(short, 50_000, limits=USUAL) > 120
+
+
+def test_with_nobody_running_the_last_price_stands() -> None:
+    experience = after_ends(600)
+    priced(experience)
+    before = experience.theta
+    experience.reprice([], 50.0, lag=0.0)
+
+    assert experience.theta == before > 0
+
+
+def test_by_value_the_likelier_comes_first_and_the_long_unseen_before_it() -> None:
+    experience = after_ends(600)
+    priced(experience)
+
+    near = experience.value(DEPLOY, 590.0, 1.0, unseen=10.0)
+    early = experience.value(DEPLOY, 20.0, 1.0, unseen=10.0)
+    unseen = experience.value(DEPLOY, 20.0, 1.0, unseen=1000.0)
+
+    assert early < near < unseen
+
+
+async def test_a_running_experience_reprices_every_five_seconds() -> None:
+    experience = after_ends(600)
+    prices = []
+    async with running(experience, (DEPLOY, 10.0, 1.0)):
+        await anyio.sleep(1)
+        first = experience.curve(DEPLOY)
+        experience.saw_end(DEPLOY, 20.0)
+        for _ in range(2):
+            prices.append(experience.curve(DEPLOY) is first)
+            await anyio.sleep(4.5)
+
+    assert prices == [True, False]
+
+
+async def test_what_changed_is_saved_once_a_minute() -> None:
+    shelf = Drawer()
+    experience = an_experience(shelf)
+    async with running(experience):
+        experience.saw_end(DEPLOY, 600.0)
+        experience.saw_end(ELSEWHERE, 600.0)
+        await anyio.sleep(59)
+        early = len(shelf.saved)
+        await anyio.sleep(3)
+        experience.saw_end(BACKUP, 30.0)
+        await anyio.sleep(600)
+
+    assert early == 0
+    assert [sorted(saved) for saved in shelf.saved] == [
+        sorted({*DEPLOY, *ELSEWHERE}),
+        sorted(BACKUP),
+    ]
+
+
+async def test_what_was_learnt_outlives_a_restart() -> None:
+    shelf = Drawer()
+    before, after = an_experience(shelf), an_experience(shelf)
+    for _ in range(20):
+        before.saw_end(DEPLOY, 600.0)
+    await before.save()
+    await after.remember()
+    for experience in (before, after):
+        priced(experience)
+
+    assert after.learnt(DEPLOY)
+    assert after.curve(DEPLOY) == before.curve(DEPLOY)
+    assert wait(after, 500) == wait(before, 500)
+
+
+async def test_of_too_many_classes_those_last_used_are_remembered() -> None:
+    shelf = Drawer()
+    experience = an_experience(shelf, most=4)
+    experience.saw_end(DEPLOY, 600.0)
+    experience.saw_end(BACKUP, 600.0)
+    priced(experience, (DEPLOY, 10.0, 1.0))
+    experience.saw_end(("prod/plan/new", "prod/2", "prod"), 600.0)
+    await experience.save()
+
+    assert shelf.tables["prod/plan/8"] == Table()
+    kept = {key for key, table in shelf.tables.items() if table != Table()}
+    assert kept == {"prod/plan/7", "prod/plan/new", "prod/2", "prod"}
+
+
+async def test_no_more_is_taken_up_after_a_restart_than_may_be_remembered() -> None:
+    shelf = Drawer()
+    shelf.tables = {f"prod/plan/{n}": Table((1.0,), (9.0,), 1.0) for n in range(100)}
+    experience = an_experience(shelf, most=10)
+    await experience.remember()
+    await experience.save()
+
+    assert len(shelf.saved[0]) == 90
+    assert {*shelf.saved[0].values()} == {Table()}
+
+
+def test_a_name_that_nothing_ended_under_costs_no_memory() -> None:
+    experience = an_experience(most=4)
+    experience.saw_end(DEPLOY, 600.0)
+    priced(experience, *[((f"prod/{n}", "prod/2", "prod"), 9.0, 1.0) for n in range(9)])
+    experience.saw_end(DEPLOY, 600.0)
+    priced(experience)
+
+    assert experience.curve(("prod/3", "prod/2", "prod")) is experience.curve(
+        ("prod/2", "prod")
+    )
+
+
+async def test_a_round_over_many_gives_way_to_others_who_may_change_what_is_active() -> (
+    None
+):
+    experience = after_ends(600)
+    watches = dict.fromkeys(range(10000), (DEPLOY, 10.0, 1.0))
+    turns = 0
+
+    def active() -> Iterator[Running]:
+        yield from watches.values()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(experience.run, active, lambda: 50.0, lambda: 0.0)
+        while not experience.theta:
+            watches.pop(turns)
+            turns += 1
+            await checkpoint()
+        tasks.cancel_scope.cancel()
+
+    assert turns >= 5
