@@ -46,6 +46,7 @@ POLICIES: Final = (
     "√age",
     "nothing learnt",
     "learned",
+    "learned, all as one class",
     "learned, max_interval 60 s",
     "true hazard",
 )
@@ -537,6 +538,8 @@ def mixed(run: Run) -> Row:
     match run.policy:
         case "learned":
             policy: Policy = Learning(run.rate, FREE, names)
+        case "learned, all as one class":
+            policy = Learning(run.rate, FREE, dict.fromkeys(names, "any"))
         case "learned, max_interval 60 s":
             policy = Learning(run.rate, Limits(floor=1.0, cap=60.0), names)
         case "true hazard":

@@ -210,7 +210,8 @@ class Experience:
         """Count those that run, and set the price so that they take *rate* a second.
 
         *lag* is how late, in seconds, what is due is looked at. Where no rate is
-        configured, *rate* is what the unlearnt rule would spend on *active*.
+        configured, *rate* is what the unlearnt rule would spend on *active*. Without
+        anybody, or anything to spend, the last price stands.
         """
         for _ in self._reprice(active, rate, lag):
             pass
@@ -254,7 +255,7 @@ class Experience:
             groups += self._groups(crowd)
             if done % _FEW == 0:
                 yield
-        if groups:
+        if groups and rate > 0:
             self._price = _priced(self._price, groups, rate, lag)
 
     def _count(
@@ -332,8 +333,7 @@ class Experience:
             oldest = next(iter(self._stored or self._classes))
             self._stored.pop(oldest, None)
             self._classes.pop(oldest, None)
-            # Saved as blank.
-            self._unsaved.add(oldest)
+            self._unsaved.add(oldest)  # blank from now on
 
 
 def _priced(before: Price, groups: Sequence[Group], rate: float, lag: float) -> Price:

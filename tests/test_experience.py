@@ -179,11 +179,12 @@ def test_the_longest_wait_holds_as_far_as_the_budget_goes() -> None:
     assert wait(short, 50_000, limits=USUAL) > 120
 
 
-def test_with_nobody_running_the_last_price_stands() -> None:
+def test_with_nobody_running_or_nothing_to_spend_the_last_price_stands() -> None:
     experience = after_ends(600)
     priced(experience)
     before = experience.theta
     experience.reprice([], 50.0, lag=0.0)
+    experience.reprice([(DEPLOY, 10.0, 1.0)], 0.0, lag=0.0)
 
     assert experience.theta == before > 0
 

@@ -24,7 +24,7 @@ class Group(Struct, frozen=True, gc=False):
     """Watches that are alike: *pull* is the √(w·h) of each.
 
     None is looked at more often than every *floor* or less often than every *cap*
-    seconds.
+    seconds, both finite.
     """
 
     count: float
