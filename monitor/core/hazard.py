@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, chain, pairwise, repeat
 from math import exp, expm1, log, sqrt
+from operator import mul
 from typing import Final
 
 from msgspec import Struct
@@ -23,6 +24,8 @@ SHIFT: Final = 240.0
 """Seconds by which the prior counts everything older than it is."""
 
 MIDDLES: Final = tuple((low + high) / 2 for low, high in pairwise(EDGES))
+
+_WIDTHS: Final = tuple(high - low for low, high in pairwise(EDGES))
 
 # What is known of nothing: the longer it has run, the longer it will (Lindy).
 _PRIOR: Final = tuple(1.0 / (middle + SHIFT) for middle in MIDDLES)
@@ -154,9 +157,7 @@ def refined(parent: tuple[float, ...], table: Table) -> tuple[float, ...]:
 def curve(by_bin: Sequence[float]) -> Curve:
     """Integrate the roots of the hazards *by_bin*."""
     slopes = tuple(map(sqrt, by_bin))
-    widths = (high - low for low, high in pairwise(EDGES))
-    steps = (slope * width for slope, width in zip(slopes, widths, strict=True))
-    return Curve(slopes, tuple(accumulate(steps, initial=0.0)))
+    return Curve(slopes, tuple(accumulate(map(mul, slopes, _WIDTHS), initial=0.0)))
 
 
 def _lived_by_one(seconds: float, fading: float) -> list[float]:
@@ -173,7 +174,10 @@ def _lived_by_many(running: Sequence[float], fading: float) -> list[float]:
     # From the oldest down: *older* is how many went through the whole bin, each
     # counted for what is still remembered of that time. Those in it are half through.
     for place in range(len(running) - 1, -1, -1):
-        width, here = EDGES[place + 1] - EDGES[place], running[place]
+        here = running[place]
+        if not older and not here:
+            continue
+        width = _WIDTHS[place]
         half = width / 2
         lived[place] = older * _remembered(width, fading)
         lived[place] += here * _remembered(half, fading)
