@@ -358,10 +358,10 @@ class Learning:
 
 
 class Forgetful:
-    async def load(self, source: str) -> Mapping[str, Table]:
+    async def learnt(self, source: str) -> Mapping[str, Table]:
         return {}
 
-    async def save(self, source: str, tables: Mapping[str, Table]) -> None: ...
+    async def keep(self, source: str, tables: Mapping[str, Table]) -> None: ...
 
 
 class Knowing:

@@ -47,7 +47,8 @@ class Unavailable(SourceError):
 class Throttled(SourceError):
     """The source asks for fewer requests: obey.
 
-    *retry_after* is a floor, where the source named one.
+    *retry_after* is a floor, *borne* how many requests a second it bears, where the
+    source named them.
     """
 
     def __init__(
@@ -55,10 +56,12 @@ class Throttled(SourceError):
         message: str = "",
         *,
         retry_after: timedelta | None = None,
+        borne: float | None = None,
         request_ids: str = "",
     ) -> None:
         super().__init__(message, request_ids=request_ids)
         self.retry_after = retry_after
+        self.borne = borne
 
 
 class Refused(SourceError):

@@ -9,7 +9,7 @@ The rules are those of ``core.hazard`` and ``core.price``; nothing here decides.
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import sqrt
-from operator import add
+from operator import add, mul
 from typing import Final, Never, Protocol
 
 import anyio
@@ -40,9 +40,9 @@ _FEW: Final = 25
 class Shelf(Protocol):
     """Where tables outlive the daemon."""
 
-    async def load(self, source: str) -> Mapping[str, Table]: ...
+    async def learnt(self, source: str) -> Mapping[str, Table]: ...
 
-    async def save(self, source: str, tables: Mapping[str, Table]) -> None:
+    async def keep(self, source: str, tables: Mapping[str, Table]) -> None:
         """Keep *tables* beside those kept before; a blank one may be dropped."""
         ...
 
@@ -141,7 +141,7 @@ class Experience:
 
     async def remember(self) -> None:
         """Take up what was known before the restart."""
-        self._stored = dict(await self._shelf.load(self._source))
+        self._stored = dict(await self._shelf.learnt(self._source))
         self._trim()
 
     @property
@@ -209,9 +209,10 @@ class Experience:
     def reprice(self, active: Iterable[Running], rate: float, lag: float) -> None:
         """Count those that run, and set the price so that they take *rate* a second.
 
-        *lag* is how late, in seconds, what is due is looked at. Where no rate is
-        configured, *rate* is what the unlearnt rule would spend on *active*. Without
-        anybody, or anything to spend, the last price stands.
+        *lag* is how late, in seconds, what is due is looked at. Never more is spent
+        than by the unlearnt rule, so that learning is no excuse for asking more; a
+        *rate* without bound means just that. Without anybody, or anything to spend,
+        the last price stands.
         """
         for _ in self._reprice(active, rate, lag):
             pass
@@ -239,7 +240,7 @@ class Experience:
             return
         tables = {key: self._table(key) for key in self._unsaved}
         self._unsaved = set()
-        await self._shelf.save(self._source, tables)
+        await self._shelf.keep(self._source, tables)
 
     def _reprice(
         self, active: Iterable[Running], rate: float, lag: float
@@ -250,13 +251,14 @@ class Experience:
         self._turn += 1
         self._tell(crowds)
         groups: list[Group] = []
+        spent = self._unlearnt(crowds.values())
         for done, crowd in enumerate(crowds.values(), 1):
             crowd.kind.draw(self._turn)
             groups += self._groups(crowd)
             if done % _FEW == 0:
                 yield
         if groups and rate > 0:
-            self._price = _priced(self._price, groups, rate, lag)
+            self._price = _priced(self._price, groups, min(rate, spent), lag)
 
     def _count(
         self, active: Iterable[Running], crowds: dict[_Class, _Crowd]
@@ -287,6 +289,12 @@ class Experience:
                 )
         for kind in self._classes.values():
             kind.running = running.get(kind, ())
+
+    def _unlearnt(self, crowds: Iterable[_Crowd]) -> float:
+        """Say how many looks a second the unlearnt rule would spend on *crowds*."""
+        looks = [1 / cadence.interval(age, age, self._limits, 0.5) for age in MIDDLES]
+        spent = sum(sum(map(mul, crowd.count, looks)) for crowd in crowds)
+        return spent / price.SPENT
 
     def _groups(self, crowd: _Crowd) -> Iterator[Group]:
         slopes = crowd.kind.curve.slopes

@@ -92,7 +92,7 @@ class Pace:
         # What was under way together is throttled together, once.
         if now >= self._throttled_until:
             self._throttles += 1
-            self.slots.throttled(now)
+            self.slots.throttled(now, error.borne)
         pause = backoff.doubling(max(1, self._throttles))
         if error.retry_after is not None:
             pause = error.retry_after.total_seconds() + self._luck()

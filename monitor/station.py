@@ -16,6 +16,7 @@ from monitor.core.model import InstanceKey
 from monitor.core.state import Change, Phase
 from monitor.core.watch import Watch
 from monitor.discovery import Discovery
+from monitor.experience import Experience
 from monitor.job import source as job
 from monitor.job.source import JobSource
 from monitor.metering import Histogram, Sample
@@ -54,9 +55,12 @@ class Station:
         self.pace = pace
         self.lateness = Histogram(metering.LATENESS)
         self.delay = Histogram(metering.DELAY)
+        self._latest = 0.0
         self.scheduler = Scheduler(
-            name, self.pace, luck=luck, late=self.lateness.observe
+            name, self.pace, luck=luck, worth=self._worth, late=self._begun
         )
+        rules = wiring.rules(settings, configured)
+        self.experience = Experience(name, store, limits=rules.limits)
         self.sight = Sight(
             name,
             self.scheduler,
@@ -74,13 +78,14 @@ class Station:
             recorder=recorder,
             sight=self.sight,
             pace=self.pace,
-            rules=wiring.rules(settings, configured),
+            rules=rules,
+            learning=self.experience,
             detected=self.delay.observe,
             now=now,
             luck=luck,
         )
 
-        tracks, cap = self.poller.tracks, settings.polling.max_interval.total_seconds()
+        tracks, cap = self.poller.tracks, rules.limits.cap
         self.sweep = Sweep(
             source,
             self.pace,
@@ -147,12 +152,36 @@ class Station:
             if key is not None:
                 self.discovery.ended([key])
 
+    def _worth(self, key: InstanceKey, late: float) -> float:
+        """Say by how much of its interval a visit is late.
+
+        The greedy form of the price: a look is worth its price after one interval.
+        """
+        track = self.poller.tracks.get(key)
+        return late / track.pause if track is not None else 0.0
+
+    def _begun(self, late: float) -> None:
+        self.lateness.observe(late)
+        self._latest = max(self._latest, late)
+
+    def _lag(self) -> float:
+        """Say how late a visit began at most since this was last asked."""
+        latest, self._latest = self._latest, 0.0
+        return latest
+
     def start(self, tasks: TaskGroup) -> None:
         tasks.start_soon(
             self.scheduler.run, self.poller.visit, name=f"scheduler {self.name}"
         )
         tasks.start_soon(self.sweep.run, name=f"sweep {self.name}")
         tasks.start_soon(self.discovery.run, name=f"discovery {self.name}")
+        tasks.start_soon(
+            self.experience.run,
+            self.poller.tracks.running,
+            lambda: self.pace.slots.rate,
+            self._lag,
+            name=f"experience {self.name}",
+        )
         if self.tails is not None:
             tasks.start_soon(self.tails.run, name=f"logs {self.name}")
 
@@ -189,4 +218,5 @@ async def opened(
             joined=joined,
         )
         await station.sight.remember(await store.heads(name))
+        await station.experience.remember()
         yield station

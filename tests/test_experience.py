@@ -30,10 +30,10 @@ class Drawer:
         self.tables: dict[str, Table] = {}
         self.saved: list[dict[str, Table]] = []
 
-    async def load(self, source: str) -> Mapping[str, Table]:
+    async def learnt(self, source: str) -> Mapping[str, Table]:
         return self.tables
 
-    async def save(self, source: str, tables: Mapping[str, Table]) -> None:
+    async def keep(self, source: str, tables: Mapping[str, Table]) -> None:
         self.saved.append(dict(tables))
         self.tables |= tables
 

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 # What is left of the budget for looks that nobody planned: first visits, retries.
-_SPENT: Final = 0.97
+SPENT: Final = 0.97
 _EWMA: Final = 0.3
 _LATE: Final = 2.0
 _RISE: Final = 1.05
@@ -57,7 +57,7 @@ def balancing(groups: Sequence[Group], rate: float) -> float:
     """
     if not groups:
         return 0.0
-    budget = _SPENT * rate
+    budget = SPENT * rate
     low = min(group.pull * group.floor for group in groups)
     high = max(group.pull * group.cap for group in groups)
     theta = sum(group.count * group.pull for group in groups) / budget
@@ -88,7 +88,7 @@ def stretch(groups: Iterable[Group], rate: float) -> float:
     likely to end.
     """
     least = sum(group.count / group.cap for group in groups)
-    return max(1.0, 3 * least / (_SPENT * rate) - 2)
+    return max(1.0, 3 * least / (SPENT * rate) - 2)
 
 
 def after(

@@ -28,6 +28,7 @@ _BOUNDLESS: Final = 5000.0
 # The window of a quota is counted in whole seconds by the gateway, rounded.
 # Source: blueking-apigateway-apisix bk-rate-limit/rate-limit-redis.lua, read 2026-11.
 _ROUNDING: Final = 0.5
+_LATENCY: Final = 0.05
 _HEADROOM: Final = 1.03
 
 
@@ -49,6 +50,8 @@ class Slots:
         self.not_before = 0.0
         self._window = 0.0
         self._limit = 0
+        self._left = 0
+        self._began = inf
         self._ceiling = inf
         self._held_until = 0.0
         self._answers = 0
@@ -86,15 +89,29 @@ class Slots:
         """Obey a quota before it is used up; *in_flight* requests are not in it yet."""
         if quota.limit != self._limit:
             self._limit, self._window = quota.limit, 0.0
+            # When its window began is known from the next one on.
+            self._left, self._began = quota.limit, inf
+        if quota.remaining > self._left:
+            self._began = now
+        self._left = quota.remaining
         self._window = max(self._window, quota.reset, 1.0)
         self._ceiling = inf
         self._adjust()
         if quota.remaining <= in_flight:
-            self.wait_until(now + quota.reset + _ROUNDING)
+            # Whole seconds say little of a window of one; when it began says more.
+            over = self._began + self._window + _LATENCY
+            self.wait_until(max(now, min(over, now + quota.reset + _ROUNDING)))
 
-    def throttled(self, now: float) -> None:
-        """Let through what was borne so far, less a tenth, for a minute at least."""
+    def throttled(self, now: float, borne: float | None = None) -> None:
+        """Let through what was borne so far, less a tenth, for a minute at least.
+
+        *borne* is how many a second the source says that it bears.
+        """
         if self._limit:
+            return
+        if borne is not None:
+            self._ceiling, self._held_until = borne / _HEADROOM, inf
+            self._adjust()
             return
         self._turn_over(now)
         # What was let through while we waited says nothing: the busy seconds count,

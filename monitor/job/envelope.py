@@ -173,8 +173,7 @@ def _error(
         case Verdict.UNAVAILABLE:
             return errors.Unavailable(message, request_ids=ids)
         case Verdict.THROTTLED:
-            floor = hint.retry_after(headers)
-            return errors.Throttled(message, retry_after=floor, request_ids=ids)
+            return _throttled(message, headers, ids)
         case Verdict.REFUSED:
             return errors.Refused(message, request_ids=ids)
         case Verdict.FORBIDDEN:
@@ -184,6 +183,16 @@ def _error(
         case Verdict.BAD_REQUEST | Verdict.MISPLACED:
             whole = found is Verdict.MISPLACED
             return errors.Garbled(message, whole_source=whole, request_ids=ids)
+
+
+def _throttled(message: str, headers: Headers, ids: str) -> errors.Throttled:
+    said, floor = hint.frequency(message), hint.retry_after(headers)
+    return errors.Throttled(
+        message,
+        retry_after=said.pause if said and floor is None else floor,
+        borne=said.limit / said.window if said else None,
+        request_ids=ids,
+    )
 
 
 def _number(value: object) -> int | None:

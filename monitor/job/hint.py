@@ -1,11 +1,19 @@
 """How long a source that throttles us wants to be left alone, and what is left us."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from msgspec import Struct
+
 from monitor.core.rate import Quota
+
+_UNITS: Final = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
+_FREQUENCY: Final = re.compile(
+    r"\[([0-9]{1,9})/([0-9]{0,4}) ?(second|minute|hour|day)s?\]", re.IGNORECASE
+)
 
 CEILING: Final = timedelta(hours=1)
 """No header may blind us for longer."""
@@ -31,6 +39,34 @@ def quota(headers: Mapping[str, str]) -> Quota | None:
         return None
 
     return Quota(limit, remaining, left.total_seconds())
+
+
+class Frequency(Struct, frozen=True):
+    """So many requests in a window of so many seconds."""
+
+    limit: int
+    window: float
+
+    @property
+    def pause(self) -> timedelta:
+        """How long to leave a window alone that is used up, nobody knows since when.
+
+        A few tries, so that what is not seen for so long is not taken for lost.
+        """
+        return timedelta(seconds=min(60.0, max(1.0, self.window / 4)))
+
+
+def frequency(message: str) -> Frequency | None:
+    """Read the limit of the bus out of its words: "[1000/1minute]".
+
+    Source: legacy-bk-paas esb/ratelimit/validators.py, read 2026-11.
+    """
+    found = _FREQUENCY.search(message)
+    if found is None:
+        return None
+    limit, count, unit = int(found[1]), int(found[2] or 1), found[3].lower()
+    window = count * _UNITS[unit]
+    return Frequency(limit, window) if limit and window else None
 
 
 def _reset(headers: Mapping[str, str]) -> timedelta | None:

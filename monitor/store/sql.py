@@ -4,23 +4,24 @@ The statements stand beside it, a module for each port, in the subset of SQL tha
 SQLite and PostgreSQL share.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
 
+from monitor.core.hazard import Table
 from monitor.core.message import Message
 from monitor.core.model import InstanceKey
 from monitor.core.state import Change, State
 from monitor.core.watch import Watch
 from monitor.ports import Account, Delivery, Head, Telling
-from monitor.store import housekeeping, ledger, memory, outbox, register
+from monitor.store import housekeeping, ledger, memory, outbox, register, shelf
 from monitor.store.group import Group
 from monitor.store.rows import Row
 
 
 class SqlStore:
-    """Satisfies ``Memory``, ``Outbox``, ``Ledger`` and ``Register``, in that order."""
+    """Satisfies ``Memory``, ``Outbox``, ``Ledger``, ``Register`` and ``Shelf``."""
 
     def __init__(self, group: Group, *, position: int) -> None:
         self._group = group
@@ -95,6 +96,14 @@ class SqlStore:
 
     async def drop(self, keys: Sequence[InstanceKey]) -> None:
         await self._group.do(lambda c: register.drop(c, keys))
+
+    async def learnt(self, source: str) -> dict[str, Table]:
+        return await self._group.do(lambda c: shelf.learnt(c, source), hurry=True)
+
+    async def keep(self, source: str, tables: Mapping[str, Table]) -> None:
+        written = shelf.written(source, tables)
+        if written:
+            await self._group.do(lambda c: shelf.keep(c, written))
 
     async def forget(self, before: datetime, readers: Sequence[str]) -> int:
         """Delete a slice of what is older than *before*; tell how many rows went.

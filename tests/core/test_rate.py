@@ -69,6 +69,23 @@ def test_the_longest_reset_is_the_window_of_a_quota() -> None:
     assert slots.rate == pytest.approx(10, rel=0.05)
 
 
+def test_a_window_that_was_seen_to_begin_is_waited_for_to_the_tenth() -> None:
+    slots = Slots(None)
+    for remaining, moment in ((3, 0.5), (19, 1.0), (0, 1.8)):
+        quota = Quota(limit=20, remaining=remaining, reset=1.0)
+        slots.heard(quota, in_flight=0, now=moment)
+
+    assert slots.ready_at == pytest.approx(2.05)
+
+
+def test_what_the_source_says_that_it_bears_is_kept() -> None:
+    slots = Slots(None)
+    slots.throttled(0.0, 1000 / 60)
+    taken(slots, until=3600.0)
+
+    assert slots.rate == pytest.approx(1000 / 60, rel=0.05)
+
+
 def test_a_throttle_leaves_what_was_borne_less_a_tenth() -> None:
     slots = Slots(100.0)
     taken(slots, until=20.0)
