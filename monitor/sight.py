@@ -129,7 +129,7 @@ class Sight:
 
     async def failed(self, error: errors.SourceError) -> None:
         """A visit failed in a way that says something about the whole source."""
-        await self._move(self._after(_cause(error)))
+        await self._move(self._after(_cause(error), _asked(error)))
         if self.lost:
             self._probe()
 
@@ -144,8 +144,9 @@ class Sight:
             self._probe_at = now + pause
             self._brake.probe(pause)
 
-    def _after(self, cause: Cause) -> Callable[[Reach], Reach]:
-        now, lost_after = anyio.current_time(), self._patience.lost_after
+    def _after(self, cause: Cause, asked: float) -> Callable[[Reach], Reach]:
+        # Who waits because JOB said for how long has lost sight of nothing so far.
+        now, lost_after = anyio.current_time(), self._patience.lost_after + asked
         return lambda before: reach.after_failure(
             before, cause, now=now, lost_after=lost_after
         )
@@ -187,6 +188,12 @@ class Sight:
 
 def _unwatched(known: State, frame: Frame, now: datetime) -> Change:
     return state.ended(known, Phase.UNWATCHED, frame, now)
+
+
+def _asked(error: errors.SourceError) -> float:
+    if isinstance(error, errors.Throttled) and error.retry_after is not None:
+        return error.retry_after.total_seconds()
+    return 0.0
 
 
 def _cause(error: errors.SourceError) -> Cause:

@@ -158,7 +158,7 @@ class Station:
         The greedy form of the price: a look is worth its price after one interval.
         """
         track = self.poller.tracks.get(key)
-        return late / track.pause if track is not None else 0.0
+        return late / max(1.0, track.pause) if track is not None else 0.0
 
     def _begun(self, late: float) -> None:
         self.lateness.observe(late)

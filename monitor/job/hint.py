@@ -49,11 +49,8 @@ class Frequency(Struct, frozen=True):
 
     @property
     def pause(self) -> timedelta:
-        """How long to leave a window alone that is used up, nobody knows since when.
-
-        A few tries, so that what is not seen for so long is not taken for lost.
-        """
-        return timedelta(seconds=min(60.0, max(1.0, self.window / 4)))
+        """How long to leave a window alone that is used up, nobody knows since when."""
+        return timedelta(seconds=min(60.0, max(1.0, self.window / 2)))
 
 
 def frequency(message: str) -> Frequency | None:

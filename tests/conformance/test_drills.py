@@ -8,6 +8,7 @@ import pytest
 from monitor.job.ask import Api
 from monitor.simulator.credentials import Credentials
 from monitor.simulator.faults import Fault, Name
+from monitor.simulator.quota import Quota
 from monitor.simulator.scenarios import Parts
 from monitor.simulator.world import World
 from tests.conformance import daemon
@@ -72,3 +73,25 @@ async def test_expired_credentials_pause_the_source_and_are_read_anew_from_their
     ]
     assert heard.notifications == ["prod first", "prod resolved"]
     assert asked < 60 + HOUR / 20
+
+
+@pytest.mark.parametrize("quota", [Quota(limit=8), Quota(limit=480, window=60.0)])
+@pytest.mark.parametrize("api", ["esb-v2", "esb-v3", "gateway-v4"])
+async def test_a_quota_shared_by_many_watches_is_kept_and_shared_evenly(
+    api: Api, quota: Quota, tmp_path: Path
+) -> None:
+    world = World(quota=quota)
+    for _ in range(800):
+        world.play("hang", parts=Parts(beat=HOUR))
+    polling = {"early_failures": "0s", "sweep": "off"}
+    async with daemon.running(api, world, tmp_path, polling=polling) as heard:
+        before = world.record.total
+        await anyio.sleep(600)
+        asked = world.record.total - before
+
+    looks = world.record.instances.values()
+    assert set(heard.events) == {"instance.appeared"}
+    assert heard.notifications == []
+    assert world.record.throttled <= 0.01 * world.record.total
+    assert asked >= 0.75 * 8 * 600
+    assert max(looks) - min(looks) <= 2

@@ -391,10 +391,10 @@ def test_a_v4_answer_succeeds_without_result_and_code() -> None:
 
 def test_the_limit_in_the_words_of_the_bus_is_a_hint() -> None:
     words = "the frequency limit is [1000/1minute], please try again later"
-    body = msgspec.json.encode({"result": False, "code": 1306429, "message": words})
+    said = {"result": False, "code": 1306429, "message": words}
 
     with pytest.raises(errors.Throttled) as caught:
-        envelope.unwrap(200, {}, body)
+        envelope.unwrap(200, {}, json.dumps(said).encode())
 
     assert caught.value.borne == pytest.approx(1000 / 60)
-    assert caught.value.retry_after == timedelta(seconds=15)
+    assert caught.value.retry_after == timedelta(seconds=30)
