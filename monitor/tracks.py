@@ -145,5 +145,7 @@ class Tracks(dict[InstanceKey, Track]):
         if track is None:
             return False
         track.hurried = track.hurried or moved
+        # Until a list has seen it as that visit will.
+        track.vouched = False
         self._plan.urge(key)
         return True

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 
 from monitor.agenda import Agenda
+from monitor.core import asking
 from monitor.core.model import InstanceKey
 from monitor.core.sweeping import Standing
 from monitor.ports import Luck
@@ -31,12 +32,14 @@ class Vouching:
     def tracked(self, scope: str) -> Iterator[Standing]:
         """List whom a list can speak for: who was seen, and of whom nobody waits.
 
-        An end is confirmed by a visit before anybody else may speak for it.
+        An end is confirmed by a visit before anybody else may speak for it, and a
+        job between two steps is about to change in a way that no list shows.
         """
         for key, track in self._tracks.of(scope):
             if track.outline is None or track.created_at is None or track.missing:
                 continue
-            if track.finished_at is not None and not track.confirmed:
+            ended = track.finished_at is not None
+            if (ended and not track.confirmed) or asking.between_steps(track.outline):
                 continue
             yield Standing(
                 key=key,

@@ -62,6 +62,12 @@ def over(known: Outline) -> bool:
     return codes.run(known.status).finished
 
 
+def between_steps(known: Outline) -> bool:
+    """Tell whether the job runs and none of its steps does."""
+    runs = codes.run(known.status).meaning is Meaning.RUNNING
+    return runs and not known.running
+
+
 def _steps(snapshot: Snapshot) -> tuple[tuple[int, int, int], ...]:
     return tuple(
         (step.step_instance_id, step.status, step.execute_count)

@@ -65,3 +65,9 @@ def test_a_job_a_step_or_an_attempt_that_moves_is_seen_without_hosts() -> None:
     assert OUTLINE.moved(job(2, step(4, {})))
     assert OUTLINE.moved(attempt)
     assert OUTLINE.moved(job(2))
+
+
+def test_a_job_that_runs_without_a_step_that_does_is_between_two() -> None:
+    assert asking.between_steps(asking.outline(job(2, step(1, {}))))
+    assert not asking.between_steps(OUTLINE)
+    assert not asking.between_steps(asking.outline(job(7, step(7, {}))))
