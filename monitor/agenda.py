@@ -90,19 +90,19 @@ class Agenda:
     ) -> None:
         self._rules = rules
         self._learning = learning
-        self._now = now
+        self.now = now
         self._luck = luck
 
     def next(self, track: Track) -> float | None:
         """Say in how many seconds to look again; None: it is time to retire."""
-        now, finished = self._now(), track.finished_at
+        now, finished = self.now(), track.finished_at
         if over(track.watch, now):
             return None
         if finished:
             return self._settling(track, now - finished)
         if track.vouched:
             return self._vouched(track)
-        return self.interval(track)
+        return self.interval(track, now)
 
     def _settling(self, track: Track, since: timedelta) -> float | None:
         settle = self._settle(track.watch)
@@ -126,9 +126,9 @@ class Agenda:
             return max(1.0, min(early, early - since))
         return RARELY * (1 - 0.1 * self._luck())
 
-    def interval(self, track: Track) -> float:
+    def interval(self, track: Track, now: datetime) -> float:
         """Say in how many seconds to look again at what runs, if no list speaks for it."""
-        now, limits, luck = self._now(), self._rules.limits, self._luck()
+        limits, luck = self._rules.limits, self._luck()
         stepped = (now - (track.stepped_at or now)).total_seconds()
         if track.began is not None and self._learning.learnt(track.kinds):
             age = max(0.0, anyio.current_time() - track.began)

@@ -85,6 +85,7 @@ class Looking:
         self, source: Source, pace: Pace, *, early: float, known: Known
     ) -> None:
         self._source = source
+        self._means = source.means
         self._pace = pace
         self._early = early
         self._known = known
@@ -96,23 +97,26 @@ class Looking:
         """Look once, with up to three requests; raises an ``errors.SourceError``."""
         depth = self._depth(memo)
         if depth is Depth.HOSTS:
-            seen = await self._with_hosts(key, memo)
+            # Not a method of its own: a coroutine less at every poll of v2.
+            try:
+                look = await self._source.look(key, memo.digest)
+            except errors.Unavailable as error:
+                return await self._without_hosts(key, memo, error)
             self._pace.succeeded()
-            return seen
+            return self._noted(memo, look)
         look = await self._source.look(key, memo.light, hosts=False)
         self._pace.succeeded()
         moved = look.snapshot is not None and (
             memo.outline is None or memo.outline.moved(look.snapshot)
         )
         if moved:
-            async with self._pace.turn():
-                return await self._with_hosts(key, memo, look)
+            return await self._with_hosts(key, memo, look)
         if depth is Depth.GROUPS:
             look = await self._counted(key, memo, look)
         return Seen(look.snapshot, look.digest, depth)
 
     def _depth(self, memo: Memo) -> Depth:
-        means = self._source.means
+        means = self._means
         if memo.hurried or not means.light:
             return Depth.HOSTS
         depth = asking.depth(
@@ -124,19 +128,36 @@ class Looking:
         countable = means.groups and not self._ungrouped
         return Depth.HOSTS if depth is Depth.GROUPS and not countable else depth
 
-    async def _with_hosts(
-        self, key: InstanceKey, memo: Memo, light: Look | None = None
+    async def _with_hosts(self, key: InstanceKey, memo: Memo, light: Look) -> Seen:
+        async with self._pace.turn():
+            try:
+                look = await self._source.look(key, memo.digest)
+            except errors.Unavailable as error:
+                return await self._without_hosts(key, memo, error, light)
+        return self._noted(memo, look)
+
+    def _noted(self, memo: Memo, look: Look) -> Seen:
+        memo.confirmed = memo.outline is not None and asking.over(memo.outline)
+        memo.blind, memo.hurried = 0, False
+        memo.hosts_at = self._time()
+        return Seen(look.snapshot, look.digest, Depth.HOSTS)
+
+    async def _without_hosts(
+        self,
+        key: InstanceKey,
+        memo: Memo,
+        error: errors.Unavailable,
+        light: Look | None = None,
     ) -> Seen:
-        try:
-            return await self._ask(key, memo)
-        except errors.Unavailable as error:
-            memo.blind += 1
-            if memo.blind < BLIND_AFTER or not self._source.means.light:
-                raise
-            self._pace.failed(error)
-        # v3 has no words for containers and fails on them for ever; the job itself
-        # can be seen all the same. Source: bk-job ExecuteObject.java and
-        # EsbGetJobInstanceStatusV3ResourceImpl, read 2026-11.
+        """See the job itself where its hosts cannot be seen, again and again.
+
+        v3 has no words for containers and fails on them for ever. Source: bk-job
+        ExecuteObject.java and EsbGetJobInstanceStatusV3ResourceImpl, read 2026-11.
+        """
+        memo.blind += 1
+        if memo.blind < BLIND_AFTER or not self._means.light:
+            raise error
+        self._pace.failed(error)
         if light is None:
             async with self._pace.turn():
                 light = await self._source.look(key, memo.light, hosts=False)
@@ -146,14 +167,6 @@ class Looking:
         memo.hosts_at = self._time()
         memo.hurried, memo.confirmed = False, True
         return Seen(light.snapshot, light.digest, Depth.LIGHT)
-
-    async def _ask(self, key: InstanceKey, memo: Memo) -> Seen:
-        ended = memo.outline is not None and asking.over(memo.outline)
-        look = await self._source.look(key, memo.digest)
-        memo.blind, memo.hurried = 0, False
-        memo.hosts_at = self._time()
-        memo.confirmed = ended
-        return Seen(look.snapshot, look.digest, Depth.HOSTS)
 
     async def _counted(self, key: InstanceKey, memo: Memo, look: Look) -> Look:
         """Ask how many hosts of the steps under way stand how, and who failed."""

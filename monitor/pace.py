@@ -6,6 +6,7 @@ discovery, logs) waits for a turn. Turns are slots booked ahead, so that they co
 before visits that have not begun, and the rate holds all the same.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from math import inf
@@ -34,6 +35,8 @@ class Pace:
         self._throttles = 0
         self._throttled_until = 0.0
         self._luck = luck
+        # The clock of anyio.current_time, which takes ten times as long to ask.
+        self._time = asyncio.get_running_loop().time
         self._freed: Callable[[], None] = lambda: None
         self._busy: Callable[[], bool] = lambda: False
 
@@ -56,7 +59,7 @@ class Pace:
         """How many requests may begin now; infinite where no rate is known."""
         if self.slots.rate == inf:
             return inf
-        saved = anyio.current_time() - self.slots.ready_at
+        saved = self._time() - self.slots.ready_at
         most = self.width.limit - self.in_flight
         return max(
             0.0, min(most, saved * self.slots.rate, rate.SAVED * self.slots.rate)
@@ -72,7 +75,7 @@ class Pace:
     def succeeded(self) -> None:
         self._throttles = 0
         self.width.succeeded(self.in_flight)
-        self.slots.answered(anyio.current_time())
+        self.slots.answered(self._time())
 
     def failed(self, error: errors.SourceError) -> None:
         """Slow down where the source as a whole is in trouble."""
@@ -87,7 +90,7 @@ class Pace:
                 self.succeeded()
 
     def _throttle(self, error: errors.Throttled) -> None:
-        now = anyio.current_time()
+        now = self._time()
         self.throttled += 1
         # What was under way together is throttled together, once.
         if now >= self._throttled_until:
@@ -100,16 +103,16 @@ class Pace:
         self.slots.wait_until(self._throttled_until)
 
     def heard(self, quota: Quota) -> None:
-        self.slots.heard(quota, self.in_flight - 1, anyio.current_time())
+        self.slots.heard(quota, self.in_flight - 1, self._time())
 
     @asynccontextmanager
     async def turn(self, *, spare: bool = False) -> AsyncIterator[None]:
         """Satisfies ``ports.Budget``."""
         while spare and (self._busy() or self.full):  # noqa: ASYNC110 - no one event
             await anyio.sleep(SPARE)
-        await anyio.sleep_until(self.slots.take(anyio.current_time()))
+        await anyio.sleep_until(self.slots.take(self._time()))
         # Throttled meanwhile: what was booked is still to come, only later.
-        while (ready := self.slots.not_before) > anyio.current_time():  # noqa: ASYNC110
+        while (ready := self.slots.not_before) > self._time():  # noqa: ASYNC110
             await anyio.sleep_until(ready)
         self.in_flight += 1
         try:

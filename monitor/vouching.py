@@ -11,7 +11,7 @@ from monitor.core import asking
 from monitor.core.model import InstanceKey
 from monitor.core.sweeping import Standing
 from monitor.ports import Luck
-from monitor.tracks import Plan, Track, Tracks
+from monitor.tracks import Plan, Tracks
 
 
 class Vouching:
@@ -35,6 +35,7 @@ class Vouching:
         An end is confirmed by a visit before anybody else may speak for it, and a
         job between two steps is about to change in a way that no list shows.
         """
+        now = self._agenda.now()
         for key, track in self._tracks.of(scope):
             if track.outline is None or track.created_at is None or track.missing:
                 continue
@@ -46,13 +47,8 @@ class Vouching:
                 status=track.outline.status,
                 created_at=track.created_at,
                 seen_at=track.seen_at,
-                interval=self._interval(track),
+                interval=self._cap if ended else self._agenda.interval(track, now),
             )
-
-    def _interval(self, track: Track) -> float:
-        if track.finished_at is not None:
-            return self._cap
-        return self._agenda.interval(track)
 
     def vouch(self, keys: Collection[InstanceKey], at: datetime) -> None:
         """Visit *keys* rarely: whatever happens to them, a list tells."""
