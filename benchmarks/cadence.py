@@ -689,7 +689,7 @@ def main() -> None:
     rates = (20.0,) if arguments.quick else (50.0, 20.0, 10.0)
     with ProcessPoolExecutor() as pool:
         print_mix(rates, seeds, 2000.0 if arguments.quick else 6000.0, pool)
-        print_single(10.0, seeds, 1000 if arguments.quick else 4000, pool)
+        print_single(10.0, seeds, 1000, pool)
     print_pass(100_000)
 
 
