@@ -33,6 +33,8 @@ from monitor.core.price import Price
 from monitor.experience import Experience, Running
 
 TIME_OUT: Final = 14_400.0
+# Longer than the time-out: most of what is measured has started after the first hour.
+WARM_UP: Final = 20_000.0
 TICK: Final = 5.0
 ARRIVALS: Final = 2.0
 FREE: Final = Limits(floor=1.0, cap=inf)
@@ -495,7 +497,7 @@ class Run(NamedTuple):
 
     @property
     def measured(self) -> tuple[float, float]:
-        return TIME_OUT, TIME_OUT + self.seconds
+        return WARM_UP, WARM_UP + self.seconds
 
     def jobs(self) -> list[Job]:
         """Draw the same jobs for every policy and budget."""

@@ -30,8 +30,12 @@ _WIDTHS: Final = tuple(high - low for low, high in pairwise(EDGES))
 # What is known of nothing: the longer it has run, the longer it will (Lindy).
 _PRIOR: Final = tuple(1.0 / (middle + SHIFT) for middle in MIDDLES)
 
+# How many ends the parent is worth in each bin. With a whole one, the narrow bins of
+# early age cost looks long after it was clear that nothing ends there.
+_BELIEF: Final = 0.3
+
 # However sure a table is that nothing ends at this age, it is looked at now and then.
-_FLOOR: Final = tuple(0.1 * hazard for hazard in _PRIOR)
+_FLOOR: Final = tuple(0.03 * hazard for hazard in _PRIOR)
 
 _HALF_LIFE: Final = 500
 _KEPT: Final = 0.5 ** (1 / _HALF_LIFE)
@@ -146,7 +150,7 @@ def refined(parent: tuple[float, ...], table: Table) -> tuple[float, ...]:
     """Give the hazards of a class whose parent has the hazards *parent*."""
     deaths = chain(table.deaths, repeat(0.0))
     own = tuple(
-        max(floor, (died + 1.0) / (lived + 1.0 / prior))
+        max(floor, (died + _BELIEF) / (lived + _BELIEF / prior))
         for lived, died, prior, floor in zip(
             table.exposure, deaths, parent, _FLOOR, strict=False
         )

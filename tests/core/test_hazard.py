@@ -134,12 +134,14 @@ def test_of_nothing_it_is_known_that_the_old_live_on() -> None:
     assert hazard.hazards([NOTHING]) == by_bin
 
 
-def test_one_death_and_its_exposure_are_weighed_against_one_of_the_prior() -> None:
+def test_deaths_and_exposure_are_weighed_against_three_tenths_of_a_death_of_the_prior() -> (
+    None
+):
     [prior, *_] = hazard.hazards([])
 
     [young, *_] = hazard.hazards([Table(exposure=(10.0,), deaths=(3.0,))])
 
-    assert young == pytest.approx(4 / (10 + 1 / prior))
+    assert young == pytest.approx(3.3 / (10 + 0.3 / prior))
 
 
 def test_where_a_class_knows_nothing_it_says_what_its_parent_says() -> None:
@@ -173,7 +175,7 @@ def test_however_sure_that_nothing_ends_it_is_looked_at_now_and_then() -> None:
 
     by_bin = hazard.hazards([survived])
 
-    assert by_bin[0] == pytest.approx(0.1 / (0.5 + hazard.SHIFT))
+    assert by_bin[0] == pytest.approx(0.03 / (0.5 + hazard.SHIFT))
 
 
 @given(some_curves(), some_ages(), some_ages())
