@@ -136,6 +136,7 @@ class Experience:
         # What was remembered and not used since.
         self._stored: dict[str, Table] = {}
         self._price = Price()
+        self._bound = False
         self._turn = 0
         self._unsaved: set[str] = set()
 
@@ -160,9 +161,13 @@ class Experience:
         return kind.curve
 
     def learnt(self, kinds: Kinds) -> bool:
-        """Say whether there is a price, and ten completions behind one of *kinds*."""
-        return self._price.calm > 0 and any(
-            self._table(key).completions >= _ENOUGH for key in kinds
+        """Say whether to go by the price.
+
+        It is so once ten completions stand behind one of *kinds*; and from the
+        first where the budget binds, since the unlearnt rule knows no budget.
+        """
+        return self._price.calm > 0 and (
+            self._bound or any(self._table(key).completions >= _ENOUGH for key in kinds)
         )
 
     def saw_end(self, kinds: Kinds, seconds: float) -> None:
@@ -258,6 +263,7 @@ class Experience:
             if done % _FEW == 0:
                 yield
         if groups and rate > 0:
+            self._bound = rate < spent
             self._price = _priced(self._price, groups, min(rate, spent), lag)
 
     def _count(

@@ -60,8 +60,7 @@ class Swept(Protocol):
         """A list of *at* says what is known of *keys*: put off their next visits.
 
         It never puts off a visit that a hint or a failure has asked for, nor one
-        that is due for the hosts' sake. A sweep that hangs must not blind anybody:
-        without another word a visit is put off by little more than two sweeps.
+        that is due for the hosts' sake. It holds until ``unvouch`` or a hint.
         """
         ...
 

@@ -82,7 +82,7 @@ def test_until_there_is_a_price_the_wait_is_that_of_the_unlearnt_rule() -> None:
 def test_learnt_is_what_ten_have_shown_once_there_is_a_price() -> None:
     experience = after_ends(600, times=10)
     unpriced = experience.learnt(DEPLOY)
-    priced(experience)
+    priced(experience, rate=10.0)
     almost = experience.learnt(DEPLOY)
     experience.saw_end(DEPLOY, 600)
 
@@ -92,6 +92,16 @@ def test_learnt_is_what_ten_have_shown_once_there_is_a_price() -> None:
     assert experience.learnt(DEPLOY)
     assert experience.learnt(("prod/plan/new", "prod/2", "prod"))
     assert not experience.learnt(("test/plan/7", "test"))
+
+
+def test_where_the_budget_binds_the_price_holds_from_the_first() -> None:
+    experience = an_experience()
+    priced(experience, rate=10.0)
+    slack = experience.learnt(DEPLOY)
+    priced(experience, rate=0.01)
+
+    assert not slack
+    assert experience.learnt(DEPLOY)
 
 
 def test_looks_are_rare_until_the_like_have_ended_and_then_frequent() -> None:

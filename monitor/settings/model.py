@@ -203,7 +203,7 @@ class PollingSettings(_Group):
     max_interval: Annotated[Positive, Field(validate_default=True)] = timedelta(
         minutes=1
     )
-    """Between two looks at one instance, at most; always binds."""
+    """Between two looks at one instance, at most, as far as the budget goes."""
 
     settle: Duration = timedelta(minutes=30)
     """How long a finished instance is still looked at, since people retry failed
@@ -213,8 +213,8 @@ class PollingSettings(_Group):
     """A source is lost when no visit has succeeded for so long."""
 
     early_failures: Duration = timedelta(seconds=30)
-    """How often to ask for the hosts of a running step. 0s: only at first sight
-    and at the end."""
+    """How often to ask for the hosts of a running step. 0s: only at first sight,
+    when a step begins or ends, and at the end."""
 
     sweep: Literal["auto", "on", "off"] = "auto"
     """Ask for many instances with one listing where that is cheaper."""
