@@ -58,35 +58,15 @@ class Learning(Protocol):
     ) -> float: ...
 
 
-class Untaught:
-    """Satisfies ``Learning``: knows nothing, so that the unlearnt rule holds."""
-
-    def learnt(self, kinds: Kinds) -> bool:
-        return False
-
-    def saw_end(self, kinds: Kinds, seconds: float) -> None:
-        pass
-
-    def interval(
-        self,
-        kinds: Kinds,
-        age: float,
-        weight: float,
-        limits: Limits,
-        luck: float,
-        *,
-        since: float | None = None,
-    ) -> float:
-        return cadence.interval(age, age, limits, luck)
-
-
 def over(watch: Watch, now: datetime) -> bool:
     return watch.options.until is not None and now >= watch.options.until
 
 
 class Agenda:
+    """Without *learning* the unlearnt rule holds."""
+
     def __init__(
-        self, rules: Rules, learning: Learning, *, now: Now, luck: Luck
+        self, rules: Rules, learning: Learning | None, *, now: Now, luck: Luck
     ) -> None:
         self._rules = rules
         self._learning = learning
@@ -129,11 +109,15 @@ class Agenda:
     def interval(self, track: Track, now: datetime) -> float:
         """Say in how many seconds to look again at what runs, if no list speaks for it."""
         limits, luck = self._rules.limits, self._luck()
-        stepped = (now - (track.stepped_at or now)).total_seconds()
-        if track.began is not None and self._learning.learnt(track.kinds):
+        still = track.still_since or now
+        # At first sight a step may be old, and JOB samples an old one rarely.
+        moved = still if track.stepped_at == track.changed_at else track.stepped_at
+        stepped = max(0.0, (now - (moved or now)).total_seconds())
+        learning = self._learning
+        if learning and track.began is not None and learning.learnt(track.kinds):
             age = max(0.0, anyio.current_time() - track.began)
-            return self._learning.interval(
+            return learning.interval(
                 track.kinds, age, track.weight, limits, luck, since=stepped
             )
-        quiet = (now - (track.changed_at or now)).total_seconds()
+        quiet = max(0.0, (now - still).total_seconds())
         return cadence.interval(quiet, stepped, limits, luck)

@@ -66,7 +66,9 @@ class Pace:
         )
 
     def begin(self, now: float) -> None:
-        self.slots.take(now)
+        # Asked for each poll: without a rate there is no slot to take.
+        if self.slots.gap:
+            self.slots.take(now)
         self.in_flight += 1
 
     def end(self) -> None:

@@ -15,7 +15,7 @@ import anyio
 import structlog
 
 from monitor import agenda, errors
-from monitor.agenda import Agenda, Learning, Rules, Untaught
+from monitor.agenda import Agenda, Learning, Rules
 from monitor.core import backoff, model, state, wording
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.state import Phase
@@ -75,7 +75,7 @@ class Poller:
         self._detected = detected
         # The clock of anyio.current_time, which takes ten times as long to ask.
         self._time = asyncio.get_running_loop().time
-        self._learning = learning or Untaught()
+        self._learning = learning
         self.agenda = Agenda(rules, self._learning, now=now, luck=luck)
         self._looking = Looking(source, pace, early=rules.early, known=self._known)
 
@@ -194,7 +194,7 @@ class Poller:
         if known.started_at is None:
             return
         # A job that was retried has run for longer than its like.
-        if not any(step.execute_count for step in known.steps):
+        if self._learning and not any(step.execute_count for step in known.steps):
             seconds = (known.ended_at - known.started_at).total_seconds()
             self._learning.saw_end(track.kinds, max(0.0, seconds))
 

@@ -8,10 +8,12 @@ nothing, records nothing.
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain
 from math import inf
 from typing import Final, Protocol
 
 import anyio
+from msgspec import Struct
 
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.watch import Severity, Watch
@@ -35,6 +37,13 @@ class Plan(Protocol):
     def drop(self, key: InstanceKey) -> None: ...
 
 
+class First(Struct, frozen=True, gc=False):
+    """When an instance was first seen, and when JOB says that it had last moved."""
+
+    seen_at: datetime
+    moved_at: datetime
+
+
 class Track(Memo):
     """What is kept of one watch.
 
@@ -50,6 +59,7 @@ class Track(Memo):
         "created_at",
         "failures",
         "finished_at",
+        "first",
         "kinds",
         "missing",
         "missing_at",
@@ -74,6 +84,15 @@ class Track(Memo):
         self.began: float | None = None
         self.kinds: Kinds = ()
         self.vouched = False
+        self.first: First | None = None
+
+    @property
+    def still_since(self) -> datetime | None:
+        """When something last moved: what JOB says of it, until we see it move."""
+        first = self.first
+        if first is not None and self.changed_at == first.seen_at:
+            return first.moved_at
+        return self.changed_at
 
     @property
     def weight(self) -> float:
@@ -84,8 +103,18 @@ class Track(Memo):
         key, start = self.watch.key, known.started_at or known.created_at
         self.created_at = known.created_at
         self.kinds = kinds(key.source, key.scope, known.plan_id, known.name)
+        if self.first is None and self.changed_at is not None:
+            moved = min(self.changed_at, _last_moved(known) or self.changed_at)
+            self.first = First(self.changed_at, moved)
         age = max(0.0, (now - start).total_seconds()) if start else 0.0
         self.began = anyio.current_time() - age
+
+
+def _last_moved(known: Snapshot) -> datetime | None:
+    times = (known.created_at, known.started_at, known.ended_at)
+    steps = ((step.started_at, step.ended_at) for step in known.steps)
+    moments = [time for time in (*times, *chain(*steps)) if time is not None]
+    return max(moments, default=None)
 
 
 @lru_cache(maxsize=4096)  # so that those who are alike hold the same object

@@ -7,7 +7,7 @@ import anyio
 import pytest
 from msgspec import structs
 
-from monitor.agenda import RARELY, Agenda, Rules, Untaught
+from monitor.agenda import RARELY, Agenda, Rules
 from monitor.core.cadence import Limits
 from monitor.core.model import InstanceKey
 from monitor.core.watch import Severity
@@ -53,7 +53,7 @@ def followed(*keys: InstanceKey) -> tuple[Tracks, Diary]:
 
 def agenda(*, early: float = 30.0) -> Agenda:
     rules = Rules(limits=Limits(floor=2.0, cap=60.0), early=early)
-    return Agenda(rules, Untaught(), now=clock.now, luck=LUCK)
+    return Agenda(rules, None, now=clock.now, luck=LUCK)
 
 
 async def test_an_instance_is_found_by_its_id_in_whatever_scope_it_is() -> None:
@@ -164,3 +164,17 @@ async def test_a_vouched_end_is_retired_when_it_has_settled() -> None:
     assert agenda().next(track) == 240
     await anyio.sleep(240)
     assert agenda().next(track) is None
+
+
+async def test_what_was_long_still_at_first_sight_is_not_hurried() -> None:
+    track = Track(a_watch(A), None)
+    track.changed_at = track.stepped_at = clock.now()
+    old = structs.replace(RUNNING, started_at=clock.now() - timedelta(seconds=900))
+    track.place(old, clock.now())
+    at_first = agenda().interval(track, clock.now())
+    await anyio.sleep(100)
+    track.changed_at = track.stepped_at = clock.now()
+    track.place(old, clock.now())
+
+    assert at_first == 30
+    assert agenda().interval(track, clock.now()) == 2

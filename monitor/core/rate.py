@@ -45,7 +45,7 @@ class Slots:
 
     def __init__(self, rate: float | None) -> None:
         self._asked = 1 / rate if rate else 0.0
-        self._gap = self._asked
+        self.gap = self._asked
         self._next = 0.0
         self.not_before = 0.0
         self._window = 0.0
@@ -61,7 +61,7 @@ class Slots:
     @property
     def rate(self) -> float:
         """Requests a second that are let through; infinite where nothing is known."""
-        return 1 / self._gap if self._gap else inf
+        return 1 / self.gap if self.gap else inf
 
     @property
     def ready_at(self) -> float:
@@ -73,8 +73,8 @@ class Slots:
         """Take the next slot, and tell when it is."""
         start = self.ready_at
         start = max(start, now)
-        if self._gap:
-            self._next = max(self._next, now - SAVED, self.not_before) + self._gap
+        if self.gap:
+            self._next = max(self._next, now - SAVED, self.not_before) + self.gap
         return start
 
     def wait_until(self, moment: float) -> None:
@@ -140,7 +140,7 @@ class Slots:
     def _adjust(self) -> None:
         quota = _HEADROOM * self._window / self._limit if self._limit else 0.0
         learnt = 1 / self._ceiling if self._ceiling < inf else 0.0
-        self._gap = max(self._asked, quota, learnt)
+        self.gap = max(self._asked, quota, learnt)
 
 
 class Width:
