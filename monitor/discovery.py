@@ -23,6 +23,9 @@ from monitor.core.model import InstanceKey
 from monitor.core.watch import Watch
 from monitor.ports import Budget, Luck, Now, Register, Source
 
+CLOSE: Final = 0.001
+"""Seconds before its time at which a rule is due: finer, and clocks may differ."""
+
 TRIES: Final = 5
 """Failures of one question, until the newest rows come first again."""
 
@@ -140,7 +143,7 @@ class Discovery:
         while True:
             self._woken = anyio.Event()
             asking = self._first_due()
-            if asking is not None and asking.due <= anyio.current_time():
+            if asking is not None and asking.due <= anyio.current_time() + CLOSE:
                 await self._ask(asking)
             else:
                 due = asking.due if asking else inf

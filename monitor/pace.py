@@ -19,6 +19,9 @@ from monitor.core import backoff, rate
 from monitor.core.rate import Quota
 from monitor.ports import Luck
 
+CLOSE: Final = 0.001
+"""Seconds that are waited at least: finer, and clocks may differ."""
+
 SPARE: Final = 0.25
 """Seconds after which it is looked again whether no visit is due."""
 
@@ -114,8 +117,8 @@ class Pace:
             await anyio.sleep(SPARE)
         await anyio.sleep_until(self.slots.take(self._time()))
         # Throttled meanwhile: what was booked is still to come, only later.
-        while (ready := self.slots.not_before) > self._time():  # noqa: ASYNC110
-            await anyio.sleep_until(ready)
+        while (wait := self.slots.not_before - self._time()) > 0:  # noqa: ASYNC110
+            await anyio.sleep(max(CLOSE, wait))
         self.in_flight += 1
         try:
             yield

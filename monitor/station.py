@@ -55,7 +55,7 @@ class Station:
         self.pace = pace
         self.lateness = Histogram(metering.LATENESS)
         self.delay = Histogram(metering.DELAY)
-        self._latest = 0.0
+        self._begins, self._late = 0, 0.0
         self.scheduler = Scheduler(
             name, self.pace, luck=luck, worth=self._worth, late=self._begun
         )
@@ -162,12 +162,14 @@ class Station:
 
     def _begun(self, late: float) -> None:
         self.lateness.observe(late)
-        self._latest = max(self._latest, late)
+        self._begins += 1
+        self._late += late
 
     def _lag(self) -> float:
-        """Say how late a visit began at most since this was last asked."""
-        latest, self._latest = self._latest, 0.0
-        return latest
+        """Say how late visits began on average since this was last asked."""
+        lag = self._late / max(1, self._begins)
+        self._begins, self._late = 0, 0.0
+        return lag
 
     def start(self, tasks: TaskGroup) -> None:
         tasks.start_soon(

@@ -22,6 +22,9 @@ from monitor.core.model import InstanceKey
 from monitor.core.sweeping import Course, Limits, Standing, Trace, Verdict
 from monitor.ports import Budget, Luck, Now, Source
 
+CLOSE: Final = 0.001
+"""Seconds before its time at which a page is due: finer, and clocks may differ."""
+
 LOOK: Final = 10.0
 """Seconds until it is considered again which scopes are worth it."""
 
@@ -176,7 +179,7 @@ class Sweep:
                 look = anyio.current_time() + LOOK
                 self._look()
             scope = min(self._scopes.values(), key=_due, default=None)
-            if scope is not None and scope.due <= anyio.current_time():
+            if scope is not None and scope.due <= anyio.current_time() + CLOSE:
                 await self._go_on(scope)
             else:
                 await anyio.sleep_until(min(look, scope.due if scope else inf))

@@ -176,7 +176,7 @@ def test_looks_become_dearer_while_they_are_late() -> None:
         calm.reprice([(DEPLOY, 10.0, 1.0)], 0.1, lag=0.0)
         late.reprice([(DEPLOY, 10.0, 1.0)], 0.1, lag=3.0)
 
-    assert late.theta == pytest.approx(calm.theta * 1.05**10)
+    assert late.theta == pytest.approx(calm.theta * 1.01**10)
 
 
 def test_the_longest_wait_holds_as_far_as_the_budget_goes() -> None:

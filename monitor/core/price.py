@@ -14,8 +14,8 @@ from msgspec import Struct
 SPENT: Final = 0.97
 _EWMA: Final = 0.3
 _LATE: Final = 2.0
-_RISE: Final = 1.05
-_MOST_STRAIN: Final = 8.0
+_RISE: Final = 1.01
+_MOST_STRAIN: Final = 2.0
 _ROUNDS: Final = 30
 _CLOSE: Final = 0.005
 
