@@ -7,7 +7,7 @@ a source is lost, one when it is back: both are events.
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import anyio
 from msgspec import Struct
@@ -20,6 +20,12 @@ from monitor.core.state import Change, Phase, State
 from monitor.core.wording import Frame
 from monitor.ports import Head, Luck, Memory, Now
 from monitor.recorder import Recorder
+
+STATED: Final = 3.0
+"""How much longer than ever we wait for a source that says how much it bears.
+
+A window of a minute that is used up is no loss of sight.
+"""
 
 Decide = Callable[[State, Frame, datetime], Change | None]
 
@@ -129,7 +135,7 @@ class Sight:
 
     async def failed(self, error: errors.SourceError) -> None:
         """A visit failed in a way that says something about the whole source."""
-        await self._move(self._after(_cause(error), _asked(error)))
+        await self._move(self._after(error))
         if self.lost:
             self._probe()
 
@@ -144,9 +150,11 @@ class Sight:
             self._probe_at = now + pause
             self._brake.probe(pause)
 
-    def _after(self, cause: Cause, asked: float) -> Callable[[Reach], Reach]:
-        # Who waits because JOB said for how long has lost sight of nothing so far.
-        now, lost_after = anyio.current_time(), self._patience.lost_after + asked
+    def _after(self, error: errors.SourceError) -> Callable[[Reach], Reach]:
+        now, cause = anyio.current_time(), _cause(error)
+        lost_after = self._patience.lost_after
+        if isinstance(error, errors.Throttled) and error.borne is not None:
+            lost_after *= STATED
         return lambda before: reach.after_failure(
             before, cause, now=now, lost_after=lost_after
         )
@@ -188,12 +196,6 @@ class Sight:
 
 def _unwatched(known: State, frame: Frame, now: datetime) -> Change:
     return state.ended(known, Phase.UNWATCHED, frame, now)
-
-
-def _asked(error: errors.SourceError) -> float:
-    if isinstance(error, errors.Throttled) and error.retry_after is not None:
-        return error.retry_after.total_seconds()
-    return 0.0
 
 
 def _cause(error: errors.SourceError) -> Cause:
