@@ -50,7 +50,7 @@ class Frequency(Struct, frozen=True):
     @property
     def pause(self) -> timedelta:
         """How long to leave a window alone that is used up, nobody knows since when."""
-        return timedelta(seconds=min(60.0, max(1.0, self.window / 8)))
+        return timedelta(seconds=min(60.0, max(1.0, self.window / 12)))
 
 
 def frequency(message: str) -> Frequency | None:

@@ -397,4 +397,4 @@ def test_the_limit_in_the_words_of_the_bus_is_a_hint() -> None:
         envelope.unwrap(200, {}, json.dumps(said).encode())
 
     assert caught.value.borne == pytest.approx(1000 / 60)
-    assert caught.value.retry_after == timedelta(seconds=7.5)
+    assert caught.value.retry_after == timedelta(seconds=5)
