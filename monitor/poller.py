@@ -41,7 +41,10 @@ log = structlog.get_logger()
 
 
 class Poller:
-    """*detected* hears by how many seconds each end was seen after JOB's own time."""
+    """*detected* hears by how many seconds each end was seen after JOB's own time.
+
+    *retired* are those that are still to be watched, and have ended for good.
+    """
 
     def __init__(
         self,
@@ -68,7 +71,7 @@ class Poller:
         self._now = now
         self._luck = luck
         self.tracks = Tracks(plan)
-        self._retired: set[InstanceKey] = set()
+        self.retired: set[InstanceKey] = set()
         self._remembered = False
         self._listing = anyio.Lock()
         self._unknown: set[tuple[str, int]] = set()
@@ -90,9 +93,9 @@ class Poller:
             heads = {} if self._remembered else await self._remember()
             for key in wanted.keys() & self.tracks.keys():
                 _renew(self.tracks[key], wanted[key])
-            added = wanted.keys() - self.tracks.keys() - self._retired
+            added = wanted.keys() - self.tracks.keys() - self.retired
             self._follow([wanted[key] for key in added], heads)
-            known = self.tracks.keys() | self._retired | heads.keys()
+            known = self.tracks.keys() | self.retired | heads.keys()
             await self._unwatch(known - wanted.keys())
             await self._sight.keep(self.tracks)
 
@@ -101,7 +104,7 @@ class Poller:
         found = await self._memory.heads(self._source.name)
         keyed = ((model.read_key(head.key), head) for head in found)
         heads = {key: h for key, h in keyed if key and h.phase is not Phase.UNWATCHED}
-        self._retired = {
+        self.retired = {
             key
             for key, head in heads.items()
             if head.phase is Phase.RETIRED and head.finished_at
@@ -121,7 +124,7 @@ class Poller:
             async with anyio.create_task_group() as tasks:
                 for key in some:
                     track = self.tracks.pop(key, None)
-                    self._retired.discard(key)
+                    self.retired.discard(key)
                     self._plan.drop(key)
                     watch = track.watch if track else None
                     tasks.start_soon(self._end, key, watch, Phase.UNWATCHED)
@@ -208,7 +211,7 @@ class Poller:
             del self.tracks[key]
             # Whose end date passed while it ran comes back with a later one.
             if track.finished_at:
-                self._retired.add(key)
+                self.retired.add(key)
             await self._end(key, track.watch, Phase.RETIRED)
 
     async def _end(self, key: InstanceKey, watch: Watch | None, phase: Phase) -> None:

@@ -141,6 +141,8 @@ class Station:
     async def _join(self) -> None:
         # What somebody wrote down wins over what was found.
         await self.poller.watch({**self.discovery.watches(), **self._listed}.values())
+        # Who retired before a restart is known to the poller alone.
+        self.discovery.ended(self.poller.retired)
         self._joined()
 
     def committed(self, change: Change) -> None:

@@ -1,0 +1,70 @@
+"""What the parts of a station learn of one another."""
+
+from pathlib import Path
+from typing import Final
+
+import anyio
+import pytest
+from msgspec import structs
+
+from monitor import station
+from monitor.core.discovery import Rule
+from monitor.core.watch import Place
+from monitor.recorder import Recorder
+from monitor.settings.model import Settings
+from monitor.simulator.server import serving
+from monitor.simulator.world import World
+from monitor.store.sql import SqlStore
+from monitor.watchlist.listing import Listing
+from tests.support import clock, stores
+from tests.support.answers import FAILED, a_watch
+from tests.support.source import ScriptedSource
+from tests.support.watching import watching
+
+pytestmark = pytest.mark.looptime
+
+RULE: Final = Rule(source="prod", scope_type="biz", scope_id="2", place=Place("x", 1))
+FOUND: Final = structs.replace(a_watch(), rule=RULE.selection)
+
+
+async def discover(store: SqlStore, url: str) -> None:
+    """Let a new daemon search for a minute, and visit nobody."""
+    source = {"api": "gateway-v3", "url": f"{url}/api/bk-job/prod", "access_token": "t"}
+    async with (
+        station.opened(
+            "prod",
+            Settings.model_validate({"sources": {"prod": source}}),
+            store,
+            Recorder(store, lambda _: None),
+            now=clock.now,
+            luck=clock.middling,
+            joined=lambda: None,
+        ) as opened,
+        anyio.create_task_group() as tasks,
+    ):
+        await opened.watch(Listing(rules=(RULE,)))
+        tasks.start_soon(opened.discovery.run)
+        await anyio.sleep(60)
+        tasks.cancel_scope.cancel()
+
+
+async def test_what_retired_before_a_restart_is_forgotten_when_no_list_shows_it(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store, serving(World()) as url:
+        await store.add([FOUND])
+        async with watching(store, ScriptedSource(FAILED), [FOUND]):
+            await anyio.sleep(3600)
+
+        await discover(store, url)
+
+        assert await store.found("prod") == []
+
+
+async def test_what_runs_is_remembered_though_no_list_shows_it(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store, serving(World()) as url:
+        await store.add([FOUND])
+
+        await discover(store, url)
+
+        assert [watch.key for watch in await store.found("prod")] == [FOUND.key]
