@@ -68,7 +68,8 @@ class _Asking:
         self.mark: datetime | None = None
         self.whole = False
         self.full = False
-        self.left_out = 0
+        # Not counted: pages overlap.
+        self.left_out: set[InstanceKey] = set()
         self.failures = 0
 
 
@@ -218,7 +219,7 @@ class Discovery:
     def _begin(self, asking: _Asking) -> Query:
         rule, now, most = asking.rule, self._now(), self._source.means.range
         asking.began, asking.began_at = anyio.current_time(), now
-        asking.left_out = 0
+        asking.left_out = set()
         asking.newest = asking.mark
         asking.since = discovery.since(rule, now, asking.mark)
         asking.query = discovery.first_query(rule, now, asking.mark, most)
@@ -247,7 +248,7 @@ class Discovery:
             elif not discovery.matches(rule, row, now):
                 continue
             elif held + len(fresh) >= rule.most:
-                asking.left_out += 1
+                asking.left_out.add(row.key)
                 continue
             else:
                 watch = discovery.watch_of(rule, row)
@@ -337,10 +338,10 @@ class Discovery:
                 "discovery.full",
                 rule=asking.rule.selection,
                 most=asking.rule.most,
-                left_out=asking.left_out,
+                left_out=len(asking.left_out),
                 remedy="raise its most, or lower its age",
             )
-        asking.full = asking.left_out > 0
+        asking.full = bool(asking.left_out)
 
 
 def _due(asking: _Asking) -> float:

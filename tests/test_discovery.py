@@ -416,3 +416,15 @@ async def test_rules_of_other_sources_are_not_ours(tmp_path: Path) -> None:
         await anyio.sleep(100)
 
         assert source.queries == []
+
+
+async def test_what_is_left_out_is_counted_once_however_often_it_is_read(
+    tmp_path: Path,
+) -> None:
+    source = ListingSource(*(a_row(n, ago=60.0 + n // 3) for n in range(1, 2_501)))
+    with capture_logs() as logs:
+        async with finding(source, tmp_path, a_rule(most=10)):
+            await anyio.sleep(10)
+
+    full = [line["left_out"] for line in logs if line["event"] == "discovery.full"]
+    assert full == [2_490]
