@@ -37,6 +37,9 @@ MOST_POOR: Final = 3
 ABSENT_APART: Final = 300.0
 """Seconds between two visits to an instance only because no row shows it."""
 
+PATIENCE: Final = 3
+"""Failures in a row until a list speaks for nobody: a visit to each is no small thing."""
+
 RARELY: Final = 300.0
 """Seconds until a scope is asked for again that JOB does not let us see."""
 
@@ -63,7 +66,8 @@ class Swept(Protocol):
         """A list of *at* says what is known of *keys*: put off their next visits.
 
         It never puts off a visit that a hint or a failure has asked for, nor one
-        that is due for the hosts' sake. It holds until ``unvouch`` or a hint.
+        that is due for the hosts' sake. A sweep that hangs must not blind anybody:
+        without another word a visit is put off by a few of the longest intervals.
         """
         ...
 
@@ -348,11 +352,13 @@ class Sweep:
                 reason=str(error),
                 request_ids=error.request_ids,
             )
-        scope.vouched |= scope.vouching
-        self._forsake(scope)
-        rarely = isinstance(error, errors.Forbidden)
+        now, rarely = anyio.current_time(), isinstance(error, errors.Forbidden)
+        late = now - scope.began >= self._limits.cap
+        if rarely or late or scope.failures >= PATIENCE:
+            scope.vouched |= scope.vouching
+            self._forsake(scope)
         pause = backoff.full_jitter(scope.failures, self._luck())
-        scope.due = anyio.current_time() + (RARELY if rarely else pause)
+        scope.due = now + (RARELY if rarely else pause)
 
     def _forsake(self, scope: _Scope) -> None:
         """Vouch for nobody until the next sweep."""

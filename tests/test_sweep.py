@@ -289,8 +289,9 @@ async def test_a_list_that_fails_is_vouching_for_nobody() -> None:
             await anyio.sleep(21)
             source.trouble = errors.Unavailable("502")
             await anyio.sleep(100)
-            assert sorted(found.visits.unvouched) == [(25.0, n) for n in range(1, 21)]
-            assert found.visits_since(25) >= 20 * 8
+            unvouched = sorted((n, when) for when, n in found.visits.unvouched)
+            assert unvouched == [(n, 26.5) for n in range(1, 21)]
+            assert found.visits_since(27) >= 20 * 8
 
             source.trouble = None
             await anyio.sleep(60)
@@ -301,6 +302,34 @@ async def test_a_list_that_fails_is_vouching_for_nobody() -> None:
         "sweep.failing",
         "sweep.works_again",
     ]
+
+
+async def test_a_page_that_fails_once_or_twice_is_no_reason_to_visit_everybody() -> (
+    None
+):
+    listed = rows(range(1, 21))
+    source = ListingSource(*listed)
+    async with sweeping(source, listed) as found:
+        await anyio.sleep(21)
+        source.trouble = errors.Throttled("429")
+        await anyio.sleep(5)
+        source.trouble = None
+        source.becomes(7, 4, ended_at=clock.now())
+        await anyio.sleep(20)
+
+        assert found.visits.unvouched == []
+        assert found.visits.hints == [(26.5, 7)]
+
+
+async def test_a_list_that_hangs_speaks_for_nobody_after_the_longest_interval() -> None:
+    listed = rows(range(1, 21))
+    source = ListingSource(*listed)
+    async with sweeping(source, listed) as found:
+        await anyio.sleep(21)
+        source.trouble, source.latency = errors.Unavailable("no answer"), 61
+        await anyio.sleep(100)
+
+        assert {when for when, _ in found.visits.unvouched} == {86.0}
 
 
 async def test_a_change_during_an_outage_of_the_list_is_seen_after_it() -> None:
