@@ -19,6 +19,9 @@ from monitor.tracks import Kinds, Track
 RARELY: Final = 1800.0
 """Seconds between two visits to an instance that a list vouches for."""
 
+SILENCE: Final = 3.0
+"""Longest intervals without a word of the list, until whom it spoke for is visited."""
+
 
 class Rules(Struct, frozen=True, kw_only=True):
     """*gone_apart*, *spread* and *early* are seconds.
@@ -88,9 +91,10 @@ class Agenda:
         settle = self._settle(track.watch)
         if since >= settle:
             return None
-        if track.vouched and track.confirmed:
-            return min(RARELY, max(1.0, (settle - since).total_seconds()))
         limits = self._rules.limits
+        if track.vouched and track.confirmed:
+            left = max(1.0, (settle - since).total_seconds())
+            return min(left, self._rarely(track))
         return cadence.settling(since.total_seconds(), limits, self._luck())
 
     def _settle(self, watch: Watch) -> timedelta:
@@ -104,7 +108,12 @@ class Agenda:
         if early and track.outline is not None and track.outline.running:
             since = anyio.current_time() - track.hosts_at
             return max(1.0, min(early, early - since))
-        return RARELY * (1 - 0.1 * self._luck())
+        return self._rarely(track)
+
+    def _rarely(self, track: Track) -> float:
+        unseen = min(RARELY, anyio.current_time() - track.seen_at)
+        rarely = RARELY * (1 - 0.1 * self._luck()) - unseen
+        return max(1.0, min(rarely, SILENCE * self._rules.limits.cap))
 
     def interval(self, track: Track, now: datetime) -> float:
         """Say in how many seconds to look again at what runs, if no list speaks for it."""

@@ -51,14 +51,18 @@ class Vouching:
             )
 
     def vouch(self, keys: Collection[InstanceKey], at: datetime) -> None:
-        """Visit *keys* rarely: whatever happens to them, a list tells."""
+        """Visit *keys* rarely: whatever happens to them, a list tells.
+
+        It says so again and again: should it fall silent, they are visited.
+        """
         for key in keys:
             track = self._tracks.get(key)
-            if track is None or track.vouched or track.hurried or track.failures:
+            if track is None or track.hurried or track.failures:
                 continue
             track.vouched = True
             pause = self._agenda.next(track)
-            if pause is not None:
+            # What is due by now stays so, however late the visit is.
+            if pause is not None and pause > 1.0:
                 self._plan.put_off(key, pause)
 
     def unvouch(self, keys: Collection[InstanceKey]) -> None:

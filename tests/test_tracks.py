@@ -7,7 +7,7 @@ import anyio
 import pytest
 from msgspec import structs
 
-from monitor.agenda import RARELY, Agenda, Rules
+from monitor.agenda import RARELY, SILENCE, Agenda, Rules
 from monitor.core.cadence import Limits
 from monitor.core.model import InstanceKey
 from monitor.core.watch import Severity
@@ -73,13 +73,31 @@ async def test_a_hint_moves_an_instance_to_the_front_and_no_other() -> None:
     assert (tracks[A].hurried, tracks[B].hurried) == (True, False)
 
 
-async def test_what_a_list_vouches_for_is_put_off_once_and_comes_back_spread() -> None:
+async def test_what_a_list_vouches_for_is_put_off_and_comes_back_spread() -> None:
     tracks, diary = followed(A, B)
+    tracks[A].seen_at = anyio.current_time()
     vouching = Vouching(tracks, diary, agenda(early=0), cap=60.0, luck=LUCK)
-    vouching.vouch([A, A, ELSEWHERE], clock.now())
+    vouching.vouch([A, ELSEWHERE], clock.now())
     vouching.unvouch([A, B])
 
-    assert diary.lines == [f"put off 1 {RARELY * 0.95:g}", "plan 1 30"]
+    assert diary.lines == [f"put off 1 {SILENCE * 60:g}", "plan 1 30"]
+
+
+async def test_whom_a_list_speaks_for_again_and_again_is_visited_at_last() -> None:
+    tracks, diary = followed(A)
+    tracks[A].seen_at = anyio.current_time()
+    vouching = Vouching(tracks, diary, agenda(early=0), cap=60.0, luck=LUCK)
+    due = 0.0
+    while not due or anyio.current_time() < due:
+        vouching.vouch([A], clock.now())
+        due = anyio.current_time() + float(diary.lines[-1].rpartition(" ")[2])
+        await anyio.sleep(20)
+    said = len(diary.lines)
+    vouching.vouch([A], clock.now())
+
+    assert due == pytest.approx(RARELY * 0.95)
+    # What is due by now is not put off any more.
+    assert len(diary.lines) == said
 
 
 async def test_a_list_speaks_for_no_visit_that_was_asked_for() -> None:
@@ -152,17 +170,19 @@ async def test_a_vouched_instance_is_visited_for_early_failures_alone() -> None:
     await anyio.sleep(10)
 
     assert agenda(early=30).next(track) == 20
-    assert agenda(early=0).next(track) == RARELY * 0.95
+    track.seen_at = anyio.current_time()
+    assert agenda(early=0).next(track) == SILENCE * 60
 
 
 async def test_a_vouched_end_is_retired_when_it_has_settled() -> None:
     track = Track(a_watch(A, settle=timedelta(minutes=5)), None)
     track.vouched = track.confirmed = True
     track.finished_at = clock.now()
-    await anyio.sleep(60)
+    track.seen_at = anyio.current_time()
+    await anyio.sleep(150)
 
-    assert agenda().next(track) == 240
-    await anyio.sleep(240)
+    assert agenda().next(track) == 150
+    await anyio.sleep(150)
     assert agenda().next(track) is None
 
 
