@@ -31,6 +31,9 @@ from monitor.tracks import Plan, Track, Tracks
 GONE_AFTER: Final = 3
 """Answers in a row that know no such instance, until it is believed gone."""
 
+UNSEEN_AFTER: Final = 10
+"""Visits to one instance that failed in a row, until somebody is told."""
+
 AT_ONCE: Final = 200
 """Removed watches that are ended together."""
 
@@ -241,6 +244,7 @@ class Poller:
                 self._report_unusable(track, error)
             case _:
                 await self._sight.failed(error)
+                self._report_unseen(track, error)
         # While the source is lost it stays in line: a probe takes who is first.
         return 0.0 if self._sight.lost else self._retry(track)
 
@@ -269,6 +273,12 @@ class Poller:
         if track.failures == 1:
             key, ids = str(track.watch.key), error.request_ids
             log.warning("answer.unusable", key=key, reason=str(error), request_ids=ids)
+
+    def _report_unseen(self, track: Track, error: errors.SourceError) -> None:
+        """Say who alone cannot be seen: v2 fails for ever on what runs in containers."""
+        if track.failures == UNSEEN_AFTER and not self._sight.lost:
+            key, ids = str(track.watch.key), error.request_ids
+            log.warning("instance.unseen", key=key, reason=str(error), request_ids=ids)
 
     def _report_unknown(self, snapshot: Snapshot) -> None:
         for kind, code in model.unknown_codes(snapshot) - self._unknown:

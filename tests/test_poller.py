@@ -521,6 +521,35 @@ async def test_an_answer_about_one_instance_that_is_no_good_is_logged_once(
     assert seen.types == ["instance.appeared"]
 
 
+async def test_who_alone_cannot_be_seen_is_reported_once(tmp_path: Path) -> None:
+    source = ScriptedSource(RUNNING)
+    source.says(errors.Unavailable("1240002", request_ids="job=7"), about=OTHER)
+    with capture_logs() as lines:
+        async with (
+            stores.opened(tmp_path) as store,
+            watching(store, source, [a_watch(), a_watch(OTHER)], rules=EVERY_10_S),
+        ):
+            await anyio.sleep(3600)
+
+    unseen = [line for line in lines if line["event"] == "instance.unseen"]
+    assert [(line["key"], line["reason"], line["request_ids"]) for line in unseen] == [
+        (str(OTHER), "1240002", "job=7")
+    ]
+
+
+async def test_while_a_source_is_lost_no_instance_is_reported(tmp_path: Path) -> None:
+    source = ScriptedSource(errors.Unavailable("502"))
+    with capture_logs() as lines:
+        async with (
+            stores.opened(tmp_path) as store,
+            watching(store, source, [a_watch()], rules=EVERY_10_S),
+        ):
+            await anyio.sleep(3600)
+
+    assert len(source.asked) > 30
+    assert [line for line in lines if line["event"] == "instance.unseen"] == []
+
+
 async def test_a_code_that_nobody_knows_is_reported_once_and_kept(
     tmp_path: Path,
 ) -> None:
