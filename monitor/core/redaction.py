@@ -45,6 +45,9 @@ _PATTERNS: Final = tuple(
         rf"(<{_NAME}>)[^<\r\n]++",
         rf"(\bidentified{_SPACE}by{_SPACE}){_VALUE}",
         rf"(\bsshpass{_SPACE}-p(?:{_SPACE})?){_VALUE}",
+        # A blank after -p means that it is asked for, and then comes the database.
+        rf"(\b(?:mysql|mariadb)\w{{0,16}}+[^\r\n]{{0,200}}?\s-p)(?=\S){_VALUE}",
+        rf"(\bredis-cli\b[^\r\n]{{0,200}}?\s-a{_SPACE}){_VALUE}",
         rf"((?<![\w-])(?:-u|--user)(?:{_SPACE})?[\"']?[^\s:\"']{{1,64}}+:){_VALUE}",
     )
 )
