@@ -97,6 +97,8 @@ class Looking:
         """Look once, with up to three requests; raises an ``errors.SourceError``."""
         depth = self._depth(memo)
         if depth is Depth.HOSTS:
+            # Before the answer: who hurries us meanwhile wants yet another look.
+            memo.hurried = False
             # Not a method of its own: a coroutine less at every poll of v2.
             try:
                 look = await self._source.look(key, memo.digest)
@@ -138,7 +140,7 @@ class Looking:
 
     def _noted(self, memo: Memo, look: Look) -> Seen:
         memo.confirmed = memo.outline is not None and asking.over(memo.outline)
-        memo.blind, memo.hurried = 0, False
+        memo.blind = 0
         memo.hosts_at = self._time()
         return Seen(look.snapshot, look.digest, Depth.HOSTS)
 
@@ -165,7 +167,7 @@ class Looking:
             remedy = "where it runs in containers, use api: gateway-v4"
             log.warning("hosts.unreadable", key=str(key), remedy=remedy)
         memo.hosts_at = self._time()
-        memo.hurried, memo.confirmed = False, True
+        memo.confirmed = True
         return Seen(light.snapshot, light.digest, Depth.LIGHT)
 
     async def _counted(self, key: InstanceKey, memo: Memo, look: Look) -> Look:

@@ -224,3 +224,4 @@ async def opened(
         await station.sight.remember(await store.heads(name))
         await station.experience.remember()
         yield station
+        await station.experience.save()
