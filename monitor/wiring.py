@@ -23,7 +23,7 @@ from monitor.settings.model import (
 )
 from monitor.sight import Patience
 from monitor.sinks.catalogue import SinkConfig
-from monitor.sinks.config import LogConfig
+from monitor.sinks.log.config import LogConfig
 from monitor.web.config import WebConfig
 
 STARTUP_SPREAD: Final = 10.0

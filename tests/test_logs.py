@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from monitor import errors, logs
-from monitor.sinks.log import LogSink
+from monitor.sinks.log.sink import LogSink
 from tests.sinks.messages import an_event
 
 

@@ -16,8 +16,8 @@ import typer
 from monitor.cli import options
 from monitor.settings import effective, loading
 from monitor.settings.model import Settings
-from monitor.sinks import plugin
-from monitor.sinks.config import PluginConfig
+from monitor.sinks.plugin import sink as plugin
+from monitor.sinks.plugin.config import PluginConfig
 from monitor.watchlist.files import Files
 from monitor.watchlist.listing import Listing
 from monitor.watchlist.reading import Fault

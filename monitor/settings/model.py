@@ -37,7 +37,7 @@ from monitor.settings.notation import (
     Url,
 )
 from monitor.sinks.catalogue import SinkConfig
-from monitor.sinks.config import LogConfig
+from monitor.sinks.log.config import LogConfig
 
 
 def _source_name(name: str) -> str:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, SecretStr
 from monitor import errors, logs
 from monitor.settings.document import Loc
 from monitor.settings.model import Settings
-from monitor.sinks.config import PluginConfig
+from monitor.sinks.plugin.config import PluginConfig
 
 FILE_MAX: Final = 64 * 1024
 

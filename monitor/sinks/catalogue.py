@@ -11,7 +11,9 @@ from typing import Annotated, assert_never
 from pydantic import Field
 
 from monitor.ports import Now, Sink
-from monitor.sinks.config import LogConfig, PluginConfig, WebhookConfig
+from monitor.sinks.log.config import LogConfig
+from monitor.sinks.plugin.config import PluginConfig
+from monitor.sinks.webhook.config import WebhookConfig
 
 SinkConfig = Annotated[
     LogConfig | WebhookConfig | PluginConfig, Field(discriminator="kind")
@@ -23,16 +25,16 @@ async def opened(config: SinkConfig, *, now: Now) -> AsyncIterator[Sink]:
     """Open a sink; Misconfigured if a file or a plugin is not what it should be."""
     match config:
         case LogConfig():
-            from monitor.sinks.log import LogSink  # noqa: PLC0415
+            from monitor.sinks.log.sink import LogSink  # noqa: PLC0415
 
             yield LogSink(config.name)
         case WebhookConfig():
-            from monitor.sinks import webhook  # noqa: PLC0415
+            from monitor.sinks.webhook import sink as webhook  # noqa: PLC0415
 
             async with webhook.opened(config, now=now) as sink:
                 yield sink
         case PluginConfig():
-            from monitor.sinks import plugin  # noqa: PLC0415
+            from monitor.sinks.plugin import sink as plugin  # noqa: PLC0415
 
             async with plugin.opened(config) as sink:
                 yield sink

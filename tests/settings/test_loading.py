@@ -14,7 +14,8 @@ from monitor.settings.model import (
     PollingSettings,
     SourceSettings,
 )
-from monitor.sinks.config import LogConfig, PluginConfig
+from monitor.sinks.log.config import LogConfig
+from monitor.sinks.plugin.config import PluginConfig
 from tests.settings.written import ENVIRONMENT, SOURCE, loaded, written
 
 

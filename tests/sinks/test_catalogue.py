@@ -8,7 +8,7 @@ import pytest
 
 from monitor import clock, errors
 from monitor.sinks import catalogue
-from monitor.sinks.config import PluginConfig
+from monitor.sinks.plugin.config import PluginConfig
 from tests.sinks import strangers
 
 

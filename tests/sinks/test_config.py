@@ -9,7 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 from monitor.core import matchers
 from monitor.core.message import Kind
 from monitor.sinks.catalogue import SinkConfig
-from monitor.sinks.config import LogConfig, WebhookConfig
+from monitor.sinks.log.config import LogConfig
+from monitor.sinks.webhook.config import WebhookConfig
 
 CANARY = "canary-7f3a9d"
 HOOK = {"name": "oncall", "kind": "webhook", "url": "https://hooks.example.com/x"}

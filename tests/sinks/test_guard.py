@@ -7,8 +7,9 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from monitor import clock, errors
-from monitor.sinks import guard, webhook
-from monitor.sinks.config import WebhookConfig
+from monitor.sinks import guard
+from monitor.sinks.webhook import sink as webhook
+from monitor.sinks.webhook.config import WebhookConfig
 from tests.sinks.messages import an_event
 from tests.sinks.receiver import receiving
 

@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor.core.message import Message
-from monitor.sinks.log import LogSink
+from monitor.sinks.log.sink import LogSink
 from tests.sinks.messages import INSTANCE, KEY, a_notification, an_event, hosts
 
 SOURCE_LOST = {"name": "source_lost", "severity": "critical"}

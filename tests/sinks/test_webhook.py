@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from monitor import clock, errors
-from monitor.sinks import signature, webhook
-from monitor.sinks.config import WebhookConfig
-from monitor.sinks.webhook import WebhookSink
+from monitor.sinks import http
+from monitor.sinks.webhook import signature
+from monitor.sinks.webhook import sink as webhook
+from monitor.sinks.webhook.config import WebhookConfig
+from monitor.sinks.webhook.sink import WebhookSink
 from tests.sinks.messages import SEEN_AT, an_event
 from tests.sinks.receiver import (
     Delivery,
@@ -182,7 +184,7 @@ def test_retry_after_is_seconds_or_a_date_and_a_day_at_most(
 ) -> None:
     expected = None if seconds is None else timedelta(seconds=seconds)
 
-    assert webhook.retry_after(value, SEEN_AT) == expected
+    assert http.retry_after(value, SEEN_AT) == expected
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -9,8 +9,9 @@ import anyio
 from msgspec import Struct
 
 from monitor import errors
-from monitor.sinks import config, signature
-from monitor.sinks.config import WebhookConfig
+from monitor.sinks import notation
+from monitor.sinks.webhook import signature
+from monitor.sinks.webhook.config import WebhookConfig
 
 FILE_MAX: Final = 64 * 1024
 SECRET_MIN: Final = 4
@@ -45,7 +46,7 @@ async def read(settings: WebhookConfig) -> Credentials:
         keys = _checked(signature.keys, secret, settings.secret_file)
     if settings.headers_file:
         lines = await _text(settings.headers_file)
-        headers |= _checked(config.headers, lines, settings.headers_file)
+        headers |= _checked(notation.headers, lines, settings.headers_file)
     values = {name: value.get_secret_value() for name, value in headers.items()}
     url = urlsplit(settings.url.get_secret_value())
     secrets = (*secret.split(), *values.values(), url.path, url.query)

@@ -1,27 +1,28 @@
-"""One CloudEvent per POST, signed by Standard Webhooks, tried once.
+"""One guarded POST, for every sink that speaks HTTP.
 
-Its address is never shown beyond the origin, and no error is chained to one of
-aiohttp's: those print whole addresses. The answer is shown masked and bounded.
+Only addresses that are open to the sink are reached, TLS is verified, nothing is
+redirected, every size and time is bounded. An address is never shown beyond its
+origin, and no error is chained to one of aiohttp's: those print whole addresses.
 """
 
 import contextlib
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Final
 
 import aiohttp
 import anyio
+from msgspec import Struct
+from pydantic import SecretStr
 from yarl import URL
 
 from monitor import durations, errors
-from monitor.core.message import CONTENT_TYPE, Message
-from monitor.ports import Now
-from monitor.sinks import credentials, guard, signature
-from monitor.sinks.config import WebhookConfig
-from monitor.sinks.credentials import Credentials
+from monitor.sinks import guard, notation
+from monitor.sinks.guard import Network
 from monitor.sinks.printable import printable
 
 READ_MAX: Final = 4096
@@ -31,13 +32,60 @@ RETRY_AFTER_MAX: Final = timedelta(days=1)
 _TRY_AGAIN: Final = frozenset({408, 409, 425, 429})
 
 
+class Answer(Struct, frozen=True):
+    """*said* is the beginning of the body; *retry_after* is the header as it came."""
+
+    status: int
+    said: str
+    retry_after: str
+
+    @property
+    def taken(self) -> bool:
+        return 200 <= self.status < 300
+
+
+class Client:
+    """Posts to one receiver; open it with ``opened``."""
+
+    def __init__(self, session: aiohttp.ClientSession, timeout: timedelta) -> None:
+        self._session = session
+        self._timeout = timeout
+
+    async def post(
+        self, url: SecretStr, body: bytes, headers: Mapping[str, str]
+    ) -> Answer:
+        """Post once; ``errors.Undelivered`` or ``Rejected`` where no answer came."""
+        at = notation.origin(url)
+        try:
+            with anyio.fail_after(self._timeout.total_seconds()):
+                return await self._post(url.get_secret_value(), body, headers)
+        except TimeoutError:
+            raise errors.Undelivered(
+                f"{at} did not answer within {durations.text(self._timeout)}"
+            ) from None
+        except (aiohttp.ClientError, OSError) as exc:
+            raise _unsent(at, exc) from None
+
+    async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        async with self._session.post(
+            URL(url), data=body, headers=headers, allow_redirects=False
+        ) as response:
+            return Answer(
+                status=response.status,
+                said=await _excerpt(response),
+                retry_after=response.headers.get("Retry-After", ""),
+            )
+
+
 @asynccontextmanager
-async def opened(config: WebhookConfig, *, now: Now) -> AsyncIterator["WebhookSink"]:
-    proven = await credentials.read(config)
+async def opened(
+    *, patience: timedelta, ca_file: Path | None, allow_networks: Sequence[Network]
+) -> AsyncIterator[Client]:
+    """Open a client; Misconfigured where *ca_file* cannot be read."""
     connector = aiohttp.TCPConnector(
-        ssl=_tls(config),
-        resolver=guard.OpenFirst(aiohttp.DefaultResolver(), config.allow_networks),
-        socket_factory=guard.sockets(config.allow_networks),
+        ssl=_tls(ca_file),
+        resolver=guard.OpenFirst(aiohttp.DefaultResolver(), allow_networks),
+        socket_factory=guard.sockets(allow_networks),
         # Below what servers use, so that they are not the first to hang up.
         keepalive_timeout=4,
     )
@@ -50,76 +98,7 @@ async def opened(config: WebhookConfig, *, now: Now) -> AsyncIterator["WebhookSi
         # The scope around the whole try is the only deadline.
         timeout=aiohttp.ClientTimeout(),
     ) as session:
-        yield WebhookSink(config, session, proven, now=now)
-
-
-class WebhookSink:
-    def __init__(
-        self,
-        config: WebhookConfig,
-        session: aiohttp.ClientSession,
-        proven: Credentials,
-        *,
-        now: Now,
-    ) -> None:
-        self._config = config
-        self._session = session
-        self._credentials = proven
-        self._now = now
-
-    @property
-    def name(self) -> str:
-        return self._config.name
-
-    async def deliver(self, message: Message) -> None:
-        origin, timeout = self._config.origin, self._config.timeout
-        proven = self._credentials
-        try:
-            with anyio.fail_after(timeout.total_seconds()):
-                await self._post(message, proven)
-        except TimeoutError:
-            raise errors.Undelivered(
-                f"{origin} did not answer within {durations.text(timeout)}"
-            ) from None
-        except (aiohttp.ClientError, OSError) as exc:
-            raise _unsent(origin, exc) from None
-
-    async def _post(self, message: Message, proven: Credentials) -> None:
-        body, now = message.cloudevent(), self._now()
-        headers = {
-            **proven.headers,
-            "Content-Type": CONTENT_TYPE,
-            **signature.headers(proven.keys, message.id, int(now.timestamp()), body),
-        }
-        url = URL(self._config.url.get_secret_value())
-        async with self._session.post(
-            url, data=body, headers=headers, allow_redirects=False
-        ) as response:
-            if 200 <= response.status < 300:
-                return
-            said = proven.masked(await _excerpt(response))
-            if response.status in (401, 403):
-                await self._prove_anew(proven, response.status)
-            raise verdict(
-                f"{self._config.origin} answered {response.status}",
-                response.status,
-                said=said,
-                retry_after=retry_after(response.headers.get("Retry-After", ""), now),
-            )
-
-    async def _prove_anew(self, refused: Credentials, status: int) -> None:
-        """Read the files again; raise Undelivered where another try may be believed."""
-        if self._credentials == refused:
-            try:
-                self._credentials = await credentials.read(self._config)
-            except errors.Misconfigured as exc:
-                raise errors.Undelivered(
-                    f"{self._config.origin} answered {status}, and {exc}"
-                ) from None
-        if self._credentials != refused:
-            raise errors.Undelivered(
-                f"{self._config.origin} answered {status}; credentials were read anew"
-            )
+        yield Client(session, patience)
 
 
 def verdict(
@@ -188,12 +167,12 @@ def _unsent(origin: str, exc: Exception) -> errors.SinkError:
     return errors.Undelivered(f"{origin} cannot be reached: {printable(reason)}")
 
 
-def _tls(config: WebhookConfig) -> ssl.SSLContext | bool:
-    if config.ca_file is None:
+def _tls(ca_file: Path | None) -> ssl.SSLContext | bool:
+    if ca_file is None:
         return True
     try:
-        return ssl.create_default_context(cafile=config.ca_file)
+        return ssl.create_default_context(cafile=ca_file)
     except OSError as exc:
         raise errors.Misconfigured(
-            f"{config.ca_file}: no certificates of authorities can be read: {exc}"
+            f"{ca_file}: no certificates of authorities can be read: {exc}"
         ) from exc

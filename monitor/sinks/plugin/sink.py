@@ -16,7 +16,7 @@ from msgspec import Struct
 from monitor import durations, errors
 from monitor.core.message import Message
 from monitor.ports import Sink
-from monitor.sinks.config import PluginConfig
+from monitor.sinks.plugin.config import PluginConfig
 
 GROUP: Final = "monitor.sinks"
 

@@ -1,15 +1,13 @@
-"""What ``sinks:`` accepts: one model per kind.
+"""What the entries of ``sinks:`` have in common: keys, and how values are written.
 
 Quick to import: no sink's technology is needed to check its configuration. A
 faulty value is never shown, since it may be a secret in the wrong place.
 """
 
 import re
-from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -19,15 +17,12 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    field_serializer,
-    model_validator,
 )
 
 from monitor import durations
 from monitor.core import matchers
 from monitor.core.matchers import Matcher
 from monitor.core.message import Kind
-from monitor.sinks import signature
 
 HEADERS_MAX: Final = 32
 _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
@@ -83,12 +78,10 @@ def _header_value(value: SecretStr) -> SecretStr:
     return value
 
 
-def _secret(secret: SecretStr) -> SecretStr:
-    signature.keys(secret.get_secret_value())
-    return secret
-
-
 Timeout = Annotated[timedelta, BeforeValidator(_timeout), AfterValidator(_positive)]
+Url = Annotated[SecretStr, AfterValidator(_url)]
+"""Kept like a secret: the paths of many receivers hold a token."""
+
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 Headers = dict[
     Annotated[str, AfterValidator(_header)],
@@ -96,7 +89,7 @@ Headers = dict[
 ]
 
 
-class _Config(BaseModel):
+class Common(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
@@ -113,69 +106,6 @@ class _Config(BaseModel):
         return tuple(matchers.parse(text) for text in self.match)
 
 
-class LogConfig(_Config):
-    kind: Literal["log"]
-    send: Annotated[tuple[Kind, ...], Field(min_length=1)] = (Kind.EVENTS, Kind.ALERTS)
-
-
-class WebhookConfig(_Config):
-    kind: Literal["webhook"]
-
-    url: Annotated[SecretStr, AfterValidator(_url)]
-    """Kept like a secret: the paths of many receivers hold a token."""
-
-    secret: Annotated[SecretStr, AfterValidator(_secret)] | None = None
-    """Signs each request; several, separated by space, while one replaces another."""
-
-    secret_file: Path | None = None
-
-    headers: Annotated[Headers, Field(max_length=HEADERS_MAX)] = {}
-    """Sent with each request, for receivers that want a token."""
-
-    headers_file: Path | None = None
-    """More of them, a line each: ``Name: value``."""
-
-    timeout: Timeout = timedelta(seconds=15)
-    """For one try as a whole."""
-
-    ca_file: Path | None = None
-    """Trust these authorities, and only these."""
-
-    allow_networks: tuple[Network, ...] = ()
-    """Private and other special addresses that this sink may reach."""
-
-    batch: Annotated[int, Field(ge=1, le=1000)] = 1
-
-    @model_validator(mode="after")
-    def _one_secret(self) -> Self:
-        if self.secret is not None and self.secret_file is not None:
-            raise ValueError("give secret or secret_file, not both")
-        return self
-
-    @property
-    def origin(self) -> str:
-        """The address without its path: fit to be shown."""
-        parts = urlsplit(self.url.get_secret_value())
-        return f"{parts.scheme}://{parts.netloc}"
-
-
-class PluginConfig(_Config):
-    kind: Literal["plugin"]
-
-    plugin: Annotated[str, Field(min_length=1, max_length=128)]
-    """The name of an entry point in the group ``monitor.sinks``."""
-
-    options: Annotated[Mapping[str, Any], Field(repr=False)] = {}
-    """Handed to the plugin as they are; shown to nobody."""
-
-    timeout: Timeout = timedelta(seconds=30)
-    """For one try as a whole."""
-
-    @field_serializer("options")
-    def _masked(self, options: Mapping[str, Any]) -> Mapping[str, str]:
-        return dict.fromkeys(options, "**********")
-
-
 def headers(lines: str) -> dict[str, SecretStr]:
     """Read the lines of a *headers_file*; ValueError shows no value."""
     found = {}
@@ -183,3 +113,9 @@ def headers(lines: str) -> dict[str, SecretStr]:
         name, _, value = line.partition(":")
         found[_header(name.strip())] = _header_value(SecretStr(value.strip()))
     return found
+
+
+def origin(url: SecretStr) -> str:
+    """Give the address without its path: fit to be shown."""
+    parts = urlsplit(url.get_secret_value())
+    return f"{parts.scheme}://{parts.netloc}"
