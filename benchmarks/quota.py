@@ -20,15 +20,15 @@ import structlog
 from monitor.job.ask import Api
 from monitor.simulator.quota import Quota
 from monitor.simulator.scenarios import Parts
-from monitor.simulator.world import World
 from tests.conformance import daemon
+from tests.support import worlds
 
 QUOTA = Quota(limit=20)
 POLLING = {"early_failures": "0s", "sweep": "off"}
 
 
 async def measure(api: Api, watches: int, seconds: float) -> str:
-    world = World(quota=QUOTA)
+    world = worlds.this_morning(quota=QUOTA)
     for _ in range(watches):
         world.play("hang", parts=Parts(beat=1e6))
     with tempfile.TemporaryDirectory() as name:

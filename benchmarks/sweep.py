@@ -43,7 +43,7 @@ from monitor.simulator.timeline import Frame, Host, Moment, Row, Step
 from monitor.simulator.world import World
 from monitor.sweep import Sweep
 from monitor.vouching import Vouching
-from tests.support import clock, stores
+from tests.support import clock, stores, worlds
 
 FIRST_ID = 20000000
 HOST = Host(ip="10.0.0.1", bk_host_id=101)
@@ -69,7 +69,7 @@ def a_story(ends: float) -> Story:
 
 
 def a_world(instances: int, seconds: float) -> tuple[World, dict[str, float]]:
-    world, luck, ends = World(), Random(1), {}
+    world, luck, ends = worlds.this_morning(), Random(1), {}
     for number in range(instances):
         created = -0.1 * number
         end = 60 + luck.random() * (seconds - 120)

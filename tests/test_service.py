@@ -23,7 +23,7 @@ from monitor.settings.model import Settings
 from monitor.simulator.faults import Fault, Name
 from monitor.simulator.server import serving
 from monitor.simulator.world import World
-from tests.support import clock, stores
+from tests.support import clock, stores, worlds
 from tests.support.sink import RecordingSink
 
 pytestmark = pytest.mark.looptime
@@ -71,7 +71,7 @@ class Site:
 @asynccontextmanager
 async def a_site(directory: Path) -> AsyncIterator[tuple[Site, World]]:
     site = Site(directory)
-    world = World(clock=lambda: site.second)
+    world = worlds.this_morning(clock=lambda: site.second)
     async with serving(world) as url:
         site.sources["prod"] = {"api": "esb-v2", "url": url, "access_token": "t"}
         yield site, world

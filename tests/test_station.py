@@ -13,10 +13,9 @@ from monitor.core.watch import Place
 from monitor.recorder import Recorder
 from monitor.settings.model import Settings
 from monitor.simulator.server import serving
-from monitor.simulator.world import World
 from monitor.store.sql import SqlStore
 from monitor.watchlist.listing import Listing
-from tests.support import clock, stores
+from tests.support import clock, stores, worlds
 from tests.support.answers import FAILED, a_watch
 from tests.support.source import ScriptedSource
 from tests.support.watching import watching
@@ -51,7 +50,7 @@ async def discover(store: SqlStore, url: str) -> None:
 async def test_what_retired_before_a_restart_is_forgotten_when_no_list_shows_it(
     tmp_path: Path,
 ) -> None:
-    async with stores.opened(tmp_path) as store, serving(World()) as url:
+    async with stores.opened(tmp_path) as store, serving(worlds.this_morning()) as url:
         await store.add([FOUND])
         async with watching(store, ScriptedSource(FAILED), [FOUND]):
             await anyio.sleep(3600)
@@ -62,7 +61,7 @@ async def test_what_retired_before_a_restart_is_forgotten_when_no_list_shows_it(
 
 
 async def test_what_runs_is_remembered_though_no_list_shows_it(tmp_path: Path) -> None:
-    async with stores.opened(tmp_path) as store, serving(World()) as url:
+    async with stores.opened(tmp_path) as store, serving(worlds.this_morning()) as url:
         await store.add([FOUND])
 
         await discover(store, url)

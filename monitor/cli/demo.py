@@ -11,6 +11,7 @@ import anyio
 import typer
 from msgspec import structs
 
+from monitor import clock
 from monitor.cli import options
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ async def _simulated() -> AsyncIterator[tuple["World", str]]:
     from monitor.simulator.server import serving  # noqa: PLC0415
     from monitor.simulator.world import World  # noqa: PLC0415
 
-    world = World()
+    world = World(epoch=clock.utc_now().timestamp())
     parts = Parts(hosts=8, beat=BEAT)
     for identifier, (scenario, name, _) in _JOBS.items():
         story = structs.replace(scenarios.story(scenario, parts), name=name)

@@ -23,8 +23,7 @@ from monitor.job.source import JobSource, SourceConfig
 from monitor.simulator.instance import Instance
 from monitor.simulator.scenarios import Parts
 from monitor.simulator.server import serving
-from monitor.simulator.world import World
-from tests.support import stores
+from tests.support import stores, worlds
 from tests.support.answers import a_watch
 from tests.support.watching import watching
 
@@ -73,7 +72,7 @@ async def recorded(
     rules = Rules(
         limits=Limits(floor=1.0, cap=1.0), spread=0.0, early=early, gone_apart=1.0
     )
-    world = World()
+    world = worlds.this_morning()
     played = world.play(scenario, parts=parts)
     async with (
         serving(world) as url,

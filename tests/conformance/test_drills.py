@@ -10,9 +10,9 @@ from monitor.simulator.credentials import Credentials
 from monitor.simulator.faults import Fault, Name
 from monitor.simulator.quota import Quota
 from monitor.simulator.scenarios import Parts
-from monitor.simulator.world import World
 from tests.conformance import daemon
 from tests.conformance.course import APIS
+from tests.support import worlds
 
 pytestmark = [pytest.mark.looptime, pytest.mark.timeout(120)]
 
@@ -23,7 +23,7 @@ HOUR = 3600.0
 async def test_an_hour_of_outage_then_throttles_then_recovery_is_one_alert_and_its_end(
     api: Api, tmp_path: Path
 ) -> None:
-    world = World()
+    world = worlds.this_morning()
     for scenario in ("hang", "success", "one_ip_fails") * 5:
         world.play(scenario, parts=Parts(beat=2 * HOUR))
     async with daemon.running(api, world, tmp_path) as heard:
@@ -53,7 +53,7 @@ async def test_expired_credentials_pause_the_source_and_are_read_anew_from_their
 ) -> None:
     token = tmp_path / "token"
     token.write_text("old-token")
-    world = World(credentials=Credentials(access_token="old-token"))
+    world = worlds.this_morning(credentials=Credentials(access_token="old-token"))
     world.play("success", parts=Parts(beat=2 * HOUR))
     who = {"access_token": None, "access_token_file": str(token)}
     async with daemon.running(api, world, tmp_path, source=who) as heard:
@@ -80,7 +80,7 @@ async def test_expired_credentials_pause_the_source_and_are_read_anew_from_their
 async def test_a_quota_shared_by_many_watches_is_kept_and_shared_evenly(
     api: Api, quota: Quota, tmp_path: Path
 ) -> None:
-    world = World(quota=quota)
+    world = worlds.this_morning(quota=quota)
     for _ in range(800):
         world.play("hang", parts=Parts(beat=HOUR))
     polling = {"early_failures": "0s", "sweep": "off"}

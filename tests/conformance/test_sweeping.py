@@ -17,6 +17,7 @@ from monitor.simulator.world import World
 from monitor.store import rows
 from tests.conformance import daemon
 from tests.conformance.daemon import Heard
+from tests.support import worlds
 
 pytestmark = [pytest.mark.looptime, pytest.mark.timeout(180)]
 
@@ -47,7 +48,7 @@ class Clock:
 
 
 def a_world(clock: Clock, copies: int = 3) -> World:
-    world = World(seed=7, clock=clock)
+    world = worlds.this_morning(seed=7, clock=clock)
     for number in range(copies):
         for place, scenario in enumerate(SCENARIOS):
             created = -5.0 * (number * len(SCENARIOS) + place)

@@ -14,6 +14,7 @@ from tests.e2e.receiver import receiving, types
 from tests.e2e.record import Record
 from tests.e2e.site import Site
 from tests.e2e.theatre import playing
+from tests.support import worlds
 
 BAD: Final = {
     "html": Fault(name=Name.HTML, value="200"),
@@ -33,7 +34,7 @@ MiB: Final = 2**20
 
 
 async def test_no_bad_answer_becomes_a_snapshot_or_an_event(tmp_path: Path) -> None:
-    world = World()
+    world = worlds.today()
     good = world.play("mixed_failure", parts=Parts(beat=0.01))
     bad = {name: world.play("mixed_failure") for name in BAD}
     for name, job in bad.items():
@@ -56,7 +57,7 @@ async def test_no_bad_answer_becomes_a_snapshot_or_an_event(tmp_path: Path) -> N
 async def test_fifty_megabytes_cost_no_memory_and_hold_up_nobody(
     tmp_path: Path,
 ) -> None:
-    world = World()
+    world = worlds.today()
     good, huge = world.play("hang"), world.play("hang")
     world.switch([Fault(name=Name.OVERSIZE, value=50)], on=huge)
     async with serving(world) as url:
@@ -110,7 +111,7 @@ async def test_unknown_codes_are_kept_and_shown_as_they_came(tmp_path: Path) -> 
 async def test_a_business_we_may_not_see_is_one_alert_and_resolved_when_we_may(
     tmp_path: Path,
 ) -> None:
-    world = World()
+    world = worlds.today()
     world.forbidden.add(2)
     hidden = [world.play("hang") for _ in range(5)]
     seen = world.play("hang", biz=3)

@@ -21,6 +21,7 @@ from tests.e2e.daemon import Daemon, running
 from tests.e2e.receiver import NOTIFICATION, Delivery, Receiver, receiving
 from tests.e2e.record import Record
 from tests.e2e.site import Site
+from tests.support import worlds
 
 SEED: Final = 20260823
 KILLS: Final = 50
@@ -45,7 +46,7 @@ SCENARIOS: Final = (
 
 @pytest.mark.timeout(240)
 async def test_no_kill_at_any_moment_loses_or_invents_anything(tmp_path: Path) -> None:
-    luck, world = Random(SEED), World(seed=SEED)
+    luck, world = Random(SEED), worlds.today(seed=SEED)
     async with serving(world) as url, receiving() as receiver:
         receiver.answer = Moody(Random(SEED)).answer
         site = Site(tmp_path, url, sinks=[])

@@ -15,6 +15,7 @@ from tests.e2e.daemon import Daemon, running
 from tests.e2e.receiver import Delivery, receiving
 from tests.e2e.record import Record
 from tests.e2e.site import Site, source
+from tests.support import worlds
 
 WEATHER: Final = {
     "hangs": Fault(name=Name.HANG),
@@ -112,7 +113,7 @@ async def test_refused_credentials_lose_the_source_at_the_first_answer(
 
 
 def a_world() -> World:
-    world = World()
+    world = worlds.today()
     for _ in range(JOBS):
         world.play("hang")
     return world

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from monitor.simulator.server import serving
-from monitor.simulator.world import World
 from tests.e2e.daemon import Daemon, running
 from tests.e2e.site import Site
+from tests.support import worlds
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -91,7 +91,7 @@ async def test_an_unknown_key_is_refused_with_its_place_and_the_nearest_key(
 async def test_a_quarantined_entry_is_warned_about_and_the_rest_is_watched(
     tmp_path: Path,
 ) -> None:
-    world = World()
+    world = worlds.today()
     good, also_good = world.play("hang"), world.play("hang")
     async with serving(world) as url:
         site = Site(tmp_path, url)

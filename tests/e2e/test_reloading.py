@@ -16,6 +16,7 @@ from tests.e2e.daemon import Daemon, running
 from tests.e2e.receiver import receiving
 from tests.e2e.record import Record
 from tests.e2e.site import Site
+from tests.support import worlds
 
 
 class Bench:
@@ -42,7 +43,7 @@ class Bench:
 
 @asynccontextmanager
 async def a_bench(directory: Path) -> AsyncIterator[Bench]:
-    world = World(clock=lambda: 0.0)  # so that all stays as it is
+    world = worlds.today(clock=lambda: 0.0)  # so that all stays as it is
     first, _, _ = (world.play("hang") for _ in range(3))
     async with serving(world) as url:
         site = Site(directory, url)
@@ -128,7 +129,7 @@ async def test_a_rotated_secret_is_found_when_the_old_one_is_refused(
     tmp_path: Path,
 ) -> None:
     old = Credentials(app_code="job-monitor", app_secret="old-secret")
-    world = World(credentials=old)
+    world = worlds.today(credentials=old)
     secret = tmp_path / "app_secret"
     secret.write_text("old-secret\n")
     async with serving(world) as url:

@@ -15,10 +15,10 @@ from aiohttp import web
 from monitor.simulator.faults import Fault, Name
 from monitor.simulator.scenarios import Parts
 from monitor.simulator.server import serving
-from monitor.simulator.world import World
 from tests.e2e.daemon import running
 from tests.e2e.receiver import SECRET, Delivery, Receiver, listening, receiving
 from tests.e2e.site import Site
+from tests.support import worlds
 
 APP: Final = 'c4nary-app"&/ x'
 TOKEN: Final = "c4nary-token\\'<%"
@@ -62,7 +62,7 @@ def a_site(directory: Path, url: str, receiver: Receiver, where: str) -> Site:
 async def test_no_secret_shows_through_failures_retries_and_outages(
     tmp_path: Path, where: str
 ) -> None:
-    world = World()
+    world = worlds.today()
     job = world.play("mixed_failure", parts=AT_ONCE)
     async with serving(world) as url, receiving() as receiver:
         receiver.answer = once_refused()

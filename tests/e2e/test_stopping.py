@@ -4,18 +4,18 @@ from pathlib import Path
 
 from monitor.simulator.scenarios import Parts
 from monitor.simulator.server import serving
-from monitor.simulator.world import World
 from tests.e2e import balance
 from tests.e2e.daemon import running
 from tests.e2e.receiver import receiving
 from tests.e2e.record import Record
 from tests.e2e.site import Site
+from tests.support import worlds
 
 
 async def test_told_to_stop_it_exits_0_once_everything_recorded_is_delivered(
     tmp_path: Path,
 ) -> None:
-    world = World()
+    world = worlds.today()
     async with serving(world) as url, receiving() as receiver:
         site = Site(tmp_path, url, shutdown_grace="20s")
         site.tell(receiver)
@@ -31,7 +31,7 @@ async def test_told_to_stop_it_exits_0_once_everything_recorded_is_delivered(
 async def test_a_webhook_that_hangs_holds_up_the_end_for_the_grace_alone(
     tmp_path: Path,
 ) -> None:
-    world = World()
+    world = worlds.today()
     async with serving(world) as url, receiving() as receiver:
         receiver.hangs = True
         site = Site(tmp_path, url, shutdown_grace="500ms")

@@ -13,10 +13,10 @@ import aiohttp
 
 from monitor.simulator import entry
 from monitor.simulator.server import serving
-from monitor.simulator.world import World
 from tests.e2e.daemon import Daemon, running
 from tests.e2e.receiver import Delivery, Receiver, receiving, types
 from tests.e2e.site import Site
+from tests.support import worlds
 
 
 class Stage:
@@ -24,7 +24,7 @@ class Stage:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.world = World(clock=lambda: self.now)
+        self.world = worlds.today(clock=lambda: self.now)
         self.url = ""
         self.site: Site
         self.receiver: Receiver
