@@ -1,13 +1,13 @@
 """Tells sinks about alerts: what holds now against what each was last told.
 
-One group (an instance, a scope, a source) is one incident. A group is looked at a
-moment after something about it changed, so that one message names it all, when
-logs that the first message waits for have come, and when a reminder is due. What
-is said is remembered and put on its way in one transaction; the dispatchers carry
-it.
+A group is one incident. It is looked at a moment after something about it changed,
+so that one message names it all, and again when something that kept it quiet is
+over or a reminder is due. What is said and why, or why not, is remembered and put
+on its way in one transaction; the dispatchers carry it. Where too many groups have
+something to say at once, a sink is told of them together.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import islice
@@ -16,15 +16,21 @@ from typing import Final, Never
 
 import anyio
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from monitor.core import message, notifications, reach, state, telling, wording
-from monitor.core.alerts import Alert
+from monitor import composing
+from monitor.composing import Composing, Spoken
+from monitor.core import member, reach, routing, state, telling
+from monitor.core.decisions import Decision, Verdict
 from monitor.core.message import Message
-from monitor.core.state import Change, Phase
-from monitor.core.telling import Silent, Speak, WhyNot
+from monitor.core.obstacle import Flapping
+from monitor.core.state import Change, Phase, State
+from monitor.core.telling import Acked, Silent, Speak, Why, WhyNot
 from monitor.core.wording import Frame
-from monitor.ports import Account, Delivery, Ledger, Now, Telling
+from monitor.deciding import Deciding, Listener, Look, Mute, Outcome
+from monitor.grouping import Grouping
+from monitor.ports import Delivery, Ledger, Memory, Notice, Now, Telling
+from monitor.storm import Bound, Storm
 
 AT_ONCE: Final = 100
 """Groups looked at together, so that they share commits."""
@@ -32,223 +38,372 @@ AT_ONCE: Final = 100
 log = structlog.get_logger()
 
 
-class Listener(Struct, frozen=True):
-    """A sink that takes notifications; *wants* looks at the traits of an alert."""
+class Habits(Struct, frozen=True, kw_only=True):
+    """What holds for every sink and every group."""
 
-    name: str
-    wants: Callable[[Mapping[str, str]], bool]
-
-
-class Pauses(Struct, frozen=True, kw_only=True):
-    """How long a group waits before its first message, and between messages."""
-
-    group_wait: timedelta = timedelta(seconds=1)
-    group_interval: timedelta = timedelta(seconds=1)
+    flapping: Flapping = Flapping()
+    storm: Bound = Bound()
+    group_interval: timedelta = timedelta(0)
 
 
 class Notifier:
-    """*logs* tells of a source whether anybody reads the logs of failed hosts there."""
+    """*logs* tells of a source whether anybody reads the logs of failed hosts there.
+
+    *mute* finds the silence or maintenance that an alert falls under, *acked* the
+    acknowledgement of a group.
+    """
 
     def __init__(
         self,
         ledger: Ledger,
+        memory: Memory,
         listeners: Sequence[Listener],
         *,
-        rules: telling.Rules,
-        pauses: Pauses,
+        grouping: Grouping,
+        habits: Habits,
         frame: Callable[[str], Frame],
         lost: Callable[[str], bool],
         logs: Callable[[str], bool],
         posted: Callable[[], None],
         now: Now,
+        mute: Mute = lambda _traits, _now: None,
+        acked: Callable[[str], Acked | None] = lambda _: None,
     ) -> None:
         self._ledger = ledger
+        self._memory = memory
+        self._composing = Composing(memory, frame)
         self._listeners = listeners
-        self._rules = rules
-        self._pauses = pauses
-        self._frame = frame
+        self._grouping = grouping
+        self._deciding = Deciding(grouping, mute=mute, flapping=habits.flapping)
+        self._interval = habits.group_interval.total_seconds()
         self._lost = lost
         self._logs = logs
         self._posted = posted
         self._now = now
+        self._acked = acked
+        self._storms = {
+            each.name: Storm(habits.storm) for each in listeners if not each.level
+        }
+        self._since = now()
         self._due: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
         self._spoke_at: dict[str, float] = {}
+        self._gists: dict[str, object] = {}
         self._inhibited: set[str] = set()
+        self._muted: set[str] = set()
         self._expecting: set[str] = set()
         self._changed = anyio.Event()
 
     def changed(self, change: Change) -> None:
-        """Something was recorded: look at its group in a moment."""
+        """Something was recorded: look at its groups in a moment."""
         types = {event.type for event in change.events}
-        ended = change.state.phase is not Phase.WATCHED
+        key, ended = change.state.key, change.state.phase is not Phase.WATCHED
         if ended or any(type_.startswith("bkjob.alert.") for type_ in types):
-            self._plan(change.state.key, self._pause(change.state.key))
-        if change.state.key in self._expecting and not state.wanting(change.state):
-            self._plan(change.state.key, 0.0)
+            self._place(change.state)
+        if key in self._expecting and not state.wanting(change.state):
+            for group in self._grouping.groups_of(key):
+                self._plan(group, 0.0)
         if reach.Kind.RESTORED in types:
-            for key in self._inhibited:
-                self._plan(key, 0.0)
+            self._plan_all(self._inhibited)
             self._inhibited.clear()
 
-    def _pause(self, key: str) -> float:
-        spoke_at = self._spoke_at.get(key)
-        if spoke_at is None:
-            return self._pauses.group_wait.total_seconds()
-        again = spoke_at + self._pauses.group_interval.total_seconds()
-        return max(0.0, again - anyio.current_time())
+    def reconsider(self) -> None:
+        """Silences or acknowledgements are other than they were: look at everything."""
+        self._plan_all(self._grouping.groups() | self._muted)
 
-    async def run(self) -> Never:
+    def _place(self, known: State) -> None:
+        groups, others = self._grouping.place(member.of(known))
+        for group, wait in groups.items():
+            self._plan(group, self._pause(group, wait.total_seconds()))
+        if others:
+            self._plan_all(self._muted)
+
+    def _pause(self, group: str, wait: float) -> float:
+        spoke_at = self._spoke_at.get(group)
+        if spoke_at is None:
+            return wait
+        return max(0.0, spoke_at + self._interval - anyio.current_time())
+
+    async def run(self) -> None:
         """Tell until cancelled."""
-        for key in await self._ledger.alerting():
-            self._plan(key, 0.0)
+        await self._take_up()
+        async with anyio.create_task_group() as tasks:
+            for listener in self._listeners:
+                if listener.name in self._storms:
+                    tasks.start_soon(self._sum_up, listener, name="storms")
+            await self._tell_on()
+
+    async def _take_up(self) -> None:
+        """Look at all that holds, and at all that somebody was told to hold."""
+        for known in await self._ledger.members(await self._ledger.alerting()):
+            groups, _ = self._grouping.place(known)
+            self._plan_all(groups)
+        self._plan_all(await self._ledger.informed())
+
+    async def _tell_on(self) -> Never:
         while True:
             self._changed = anyio.Event()
             await self._tell_due()
             with anyio.CancelScope(deadline=self._heap[0][0] if self._heap else inf):
                 await self._changed.wait()
 
-    def _plan(self, key: str, delay: float) -> None:
+    def _plan_all(self, groups: Collection[str]) -> None:
+        for group in groups:
+            self._plan(group, 0.0)
+
+    def _plan(self, group: str, delay: float) -> None:
         due = anyio.current_time() + delay
-        if due < self._due.get(key, inf):
-            self._due[key] = due
-            heappush(self._heap, (due, key))
+        if due < self._due.get(group, inf):
+            self._due[group] = due
+            heappush(self._heap, (due, group))
             self._changed.set()
 
     async def _tell_due(self) -> None:
-        while keys := list(islice(self._pop_due(), AT_ONCE)):
+        while groups := list(islice(self._pop_due(), AT_ONCE)):
             async with anyio.create_task_group() as tasks:
-                for key in keys:
-                    tasks.start_soon(self._tell, key)
+                for group in groups:
+                    tasks.start_soon(self._tell, group)
 
     def _pop_due(self) -> Iterator[str]:
         while self._heap and self._heap[0][0] <= anyio.current_time():
-            due, key = heappop(self._heap)
-            if self._due.get(key) == due:
-                del self._due[key]
-                yield key
+            due, group = heappop(self._heap)
+            if self._due.get(group) == due:
+                del self._due[group]
+                yield group
 
-    async def _tell(self, key: str) -> None:
+    async def _tell(self, group: str) -> None:
         """Look at one group: gather → decide → apply."""
-        self._expecting.add(key)  # first: logs may come while the account is read
-        account, now = await self._ledger.account(key), self._now()
-        self._expecting.discard(key)
-        frame = self._frame(key)
-        post = _Post(frame, account, now, logs=self._logs(frame.source))
-        tellings = [
-            made
+        look = await self._gather(group)
+        outcomes = [
+            self._admitted(look, outcome)
             for listener in self._listeners
-            if (made := self._consider(listener, post)) is not None
+            if (outcome := self._deciding.decide(listener, look)) is not None
         ]
-        if tellings:
-            number = account.notifications + len(post.written)
-            await self._ledger.tell(key, number, tellings)
-        if post.written:
-            self._spoke_at[key] = anyio.current_time()
-            self._posted()
-        self._plan_reminder(key, account, tellings, now)
+        await self._apply(look, outcomes, await self._written(look, outcomes))
 
-    def _consider(self, listener: Listener, post: "_Post") -> Telling | None:
-        told = post.account.told.get(listener.name)
-        if post.account.state.phase is not Phase.WATCHED:
-            # Nobody is told that a watch ended; should it come back, all is news.
-            return Telling(sink=listener.name, told=None) if told else None
-
-        # What was told is followed to its end: another severity is no recovery.
-        heard = told.alerts if told else telling.NEVER_TOLD
-        holding = [
-            alert
-            for alert in post.account.state.alerts.values()
-            if alert.id in heard or post.wanted(alert, listener)
-        ]
-        decision = telling.decide(
-            holding,
-            told,
-            post.now,
-            self._rules,
-            inhibited=self._held_back(post.frame),
-            awaited=post.awaited,
-        )
-        if isinstance(decision, Speak):
-            return post.speak(listener, decision)
-        self._keep_silent(listener, post, decision)
-        trimmed = telling.still_held(told, holding)
-        if decision.reason is WhyNot.INHIBITED or trimmed == told:
-            return None
-        return Telling(sink=listener.name, told=trimmed)
-
-    def _held_back(self, frame: Frame) -> bool:
-        return frame.key != frame.source and self._lost(frame.source)
-
-    def _keep_silent(self, listener: Listener, post: "_Post", decision: Silent) -> None:
-        key = post.frame.key
-        if decision.reason is WhyNot.INHIBITED:
-            self._inhibited.add(key)
-        if decision.until is not None:
-            self._expecting.add(key)
-            self._plan(key, (decision.until - post.now).total_seconds())
-        log.debug(
-            "telling.withheld",
-            group=key,
-            sink=listener.name,
-            reason=decision.reason,
-        )
-
-    def _plan_reminder(
-        self,
-        key: str,
-        account: Account,
-        tellings: Sequence[Telling],
-        now: datetime,
-    ) -> None:
-        if key in self._inhibited:  # it is looked at when its source is seen again
-            return
-        told = {**account.told, **{t.sink: t.told for t in tellings}}
-        firing = [heard.at for heard in told.values() if heard and heard.alerts]
-        if firing:
-            again = min(firing) + self._rules.repeat_interval
-            self._plan(key, max(1.0, (again - now).total_seconds()))
+    async def _gather(self, group: str) -> Look:
+        self._expecting.add(group)  # first: logs may come while the account is read
+        account = await self._ledger.account(group)
+        source = group.partition("/")[0]
+        logs = self._logs(source)
+        known: State | None = None
+        awaited: frozenset[int] | None = frozenset()
+        if routing.is_several(group):
+            told = (id_ for each in account.told.values() for id_ in each.alerts)
+            keys = {telling.key_of(group, id_) for id_ in told}
+            found = await self._ledger.members(self._grouping.members(group) | keys)
+            awaited = None if logs else awaited
         else:
-            self._spoke_at.pop(key, None)
+            known = await self._memory.load(group)
+            found = [member.of(known)]
+            if logs:
+                wanted = state.wanting(known)
+                awaited = frozenset(each.step_instance_id for each in wanted)
+        self._expecting.discard(group)
+        return Look(
+            group=group,
+            members={each.key: each for each in found},
+            known=known,
+            account=account,
+            now=self._now(),
+            since=self._since,
+            lost=group != source and self._lost(source),
+            acked=self._acked(group),
+            awaited=awaited,
+        )
 
+    def _admitted(self, look: Look, outcome: Outcome) -> Outcome:
+        storm = self._storms.get(outcome.listener.name)
+        if storm is None or isinstance(outcome.decision, Silent):
+            return outcome
+        if storm.admits(look.group):
+            return outcome
+        why = "too much happens at once; it is told with the others"
+        return structs.replace(
+            outcome,
+            decision=Silent(WhyNot.STORM, why),
+            told=look.account.told.get(outcome.listener.name),
+            record=structs.replace(
+                outcome.record, reason=str(WhyNot.STORM), detail=why
+            ),
+            again=None,
+        )
 
-class _Post:
-    """The messages that one look at a group gives rise to; sinks share them."""
+    async def _written(
+        self, look: Look, outcomes: Sequence[Outcome]
+    ) -> dict[Speak, Message]:
+        """Write what is said; sinks that are told the same share a message."""
+        written: dict[Speak, Message] = {}
+        for outcome in outcomes:
+            speak = outcome.decision
+            if isinstance(speak, Speak) and speak not in written:
+                written[speak] = await self._composing.message(
+                    look.group,
+                    speak,
+                    number=look.account.notifications + len(written) + 1,
+                    sequence=_sequence(look),
+                    now=look.now,
+                    known=look.known,
+                )
+        return written
 
-    def __init__(
-        self, frame: Frame, account: Account, now: datetime, *, logs: bool
+    async def _apply(
+        self, look: Look, outcomes: Sequence[Outcome], written: Mapping[Speak, Message]
     ) -> None:
-        self.frame = frame
-        self.account = account
-        self.now = now
-        wanted = state.wanting(account.state) if logs else ()
-        self.awaited = frozenset(each.step_instance_id for each in wanted)
-        self.written: dict[Speak, Message] = {}
+        tellings = [
+            t for outcome in outcomes if (t := _telling(look, outcome, written))
+        ]
+        verdict = self._verdict(look, outcomes, written)
+        if tellings or verdict:
+            notice = Notice(
+                group=look.group,
+                number=look.account.notifications + len(written),
+                tellings=tellings,
+                verdict=verdict,
+            )
+            await self._ledger.tell([notice])
+        if written:
+            self._spoke_at[look.group] = anyio.current_time()
+            self._posted()
+        self._plan_next(look, outcomes)
 
-    def wanted(self, alert: Alert, listener: Listener) -> bool:
-        traits = wording.traits(self.frame, message.NOTIFICATION, alert.severity)
-        return listener.wants({**traits, "alert": alert.name})
-
-    def speak(self, listener: Listener, decision: Speak) -> Telling:
-        if decision not in self.written:
-            self.written[decision] = self._write(decision)
-        seconds = self.now.timestamp()
-        delivery = Delivery(
-            sink=listener.name,
-            message=self.written[decision],
-            due=seconds,
-            since=seconds,
+    def _verdict(
+        self,
+        look: Look,
+        outcomes: Sequence[Outcome],
+        written: Mapping[Speak, Message],
+    ) -> Verdict | None:
+        """Say what was decided and why, unless that is what was decided before."""
+        verdict = Verdict(
+            group=look.group,
+            at=look.now,
+            sequence=_sequence(look),
+            decisions=tuple(_recorded(outcome, written) for outcome in outcomes),
         )
-        told = telling.hearing(decision.alerts, self.now)
-        return Telling(sink=listener.name, told=told, delivery=delivery)
+        if self._gists.get(look.group, ()) == verdict.gist:
+            return None
+        self._gists[look.group] = verdict.gist
+        for decision in verdict.decisions:
+            if not decision.notification:
+                log.debug(
+                    "telling.withheld",
+                    group=look.group,
+                    sink=decision.sink,
+                    reason=decision.reason,
+                )
+        return verdict
 
-    def _write(self, decision: Speak) -> Message:
-        return notifications.build(
-            self.frame,
-            self.account.state.snapshot,
-            decision,
-            number=self.account.notifications + len(self.written) + 1,
-            last_sequence=self.account.state.sequence,
-            now=self.now,
-            tails=self.account.state.tails,
+    def _plan_next(self, look: Look, outcomes: Sequence[Outcome]) -> None:
+        group = look.group
+        if any(outcome.muted for outcome in outcomes):
+            self._muted.add(group)
+        else:
+            self._muted.discard(group)
+        if look.lost:  # it is looked at when its source is seen again
+            self._inhibited.add(group)
+            return
+        if any(_waits_for_logs(outcome) for outcome in outcomes):
+            self._expecting.add(group)
+        again = [o.again for o in outcomes if o.again is not None]
+        if again:
+            self._plan(group, max(0.0, (min(again) - look.now).total_seconds()))
+        if not any(outcome.told and outcome.told.alerts for outcome in outcomes):
+            self._spoke_at.pop(group, None)
+        if not outcomes:
+            self._gists.pop(group, None)
+
+    async def _sum_up(self, listener: Listener) -> Never:
+        """Tell a sink of those together that were too many to be told one by one."""
+        storm = self._storms[listener.name]
+        while True:
+            groups = await storm.over()
+            spoken: dict[str, list[_Said]] = {}
+            for group in groups:
+                look = await self._gather(group)
+                outcome = self._deciding.decide(listener, look)
+                if outcome is not None and isinstance(outcome.decision, Speak):
+                    source = group.partition("/")[0]
+                    spoken.setdefault(source, []).append(_Said(look, outcome))
+            for source, said in spoken.items():
+                await self._tell_together(source, said)
+            storm.told(groups)
+            self._plan_all(groups)
+
+    async def _tell_together(self, source: str, said: Sequence["_Said"]) -> None:
+        one = composing.summed_up(
+            source,
+            [Spoken(s.look.group, s.outcome.decision) for s in said],  # type: ignore[arg-type]
         )
+        account, now = await self._ledger.account(one.group), self._now()
+        number = account.notifications + 1
+        message = await self._composing.message(
+            one.group, one.speak, number=number, sequence=0, now=now
+        )
+        sink = said[0].outcome.listener.name
+        delivery = _delivery(sink, message, now)
+        digest = Notice(
+            group=one.group,
+            number=number,
+            tellings=[Telling(sink=sink, told=None, delivery=delivery)],
+        )
+        await self._ledger.tell([digest, *(_covered(each, message) for each in said)])
+        log.info("telling.storm", sink=sink, id=message.id, incidents=len(said))
+        for each in said:
+            self._gists.pop(each.look.group, None)
+        self._posted()
+
+
+class _Said(Struct, frozen=True):
+    look: Look
+    outcome: Outcome
+
+
+def _covered(said: _Said, message: Message) -> Notice:
+    """Remember that a group was told of in a message about many."""
+    look, outcome = said.look, said.outcome
+    record = structs.replace(
+        outcome.record, reason=str(Why.STORM), notification=message.id
+    )
+    return Notice(
+        group=look.group,
+        number=look.account.notifications,
+        tellings=[Telling(sink=outcome.listener.name, told=outcome.told)],
+        verdict=Verdict(
+            group=look.group,
+            at=message.time,
+            sequence=_sequence(look),
+            decisions=(record,),
+        ),
+    )
+
+
+def _sequence(look: Look) -> int:
+    return max((each.sequence for each in look.members.values()), default=0)
+
+
+def _telling(
+    look: Look, outcome: Outcome, written: Mapping[Speak, Message]
+) -> Telling | None:
+    sink = outcome.listener.name
+    if isinstance(outcome.decision, Speak):
+        delivery = _delivery(sink, written[outcome.decision], look.now)
+        return Telling(sink=sink, told=outcome.told, delivery=delivery)
+    if outcome.told == look.account.told.get(sink):
+        return None
+    return Telling(sink=sink, told=outcome.told)
+
+
+def _delivery(sink: str, message: Message, now: datetime) -> Delivery:
+    seconds = now.timestamp()
+    return Delivery(sink=sink, message=message, due=seconds, since=seconds)
+
+
+def _recorded(outcome: Outcome, written: Mapping[Speak, Message]) -> Decision:
+    if isinstance(outcome.decision, Speak):
+        id_ = written[outcome.decision].id
+        return structs.replace(outcome.record, notification=id_)
+    return outcome.record
+
+
+def _waits_for_logs(outcome: Outcome) -> bool:
+    return outcome.decision.reason is WhyNot.WAITING_FOR_LOGS

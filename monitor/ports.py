@@ -3,14 +3,16 @@
 Declared by the consumers. Nothing here knows HTTP, SQL or files.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from msgspec import Struct
 
+from monitor.core.decisions import Verdict
 from monitor.core.listing import Page, Query
+from monitor.core.member import Member
 from monitor.core.message import Message
 from monitor.core.model import HostId, InstanceKey, Snapshot, Step
 from monitor.core.state import Change, Phase, State
@@ -149,9 +151,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
 
 
 class Account(Struct, frozen=True, kw_only=True):
-    """Of one group: what holds, what each sink was told, how many notifications."""
+    """Of one group: what each sink was told, how many notifications there were."""
 
-    state: State
     told: Mapping[str, Told]
     notifications: int
 
@@ -162,6 +163,18 @@ class Telling(Struct, frozen=True, kw_only=True):
     sink: str
     told: Told | None
     delivery: Delivery | None = None
+
+
+class Notice(Struct, frozen=True, kw_only=True):
+    """What came of a look at one group.
+
+    *number* is that of the group's last notification.
+    """
+
+    group: str
+    number: int
+    tellings: Sequence[Telling] = ()
+    verdict: Verdict | None = None
 
 
 class Register(Protocol):
@@ -236,14 +249,23 @@ class Ledger(Protocol):
     """What the notifier compares: what holds, and what was told."""
 
     async def alerting(self) -> list[str]:
-        """Name the groups in which something holds or was told to hold."""
+        """Name the instances, scopes and sources for which something holds."""
         ...
 
-    async def account(self, key: str) -> Account: ...
+    async def informed(self) -> list[str]:
+        """Name the groups of which somebody was told that something holds."""
+        ...
 
-    async def tell(self, key: str, number: int, tellings: Sequence[Telling]) -> None:
-        """Remember what is being said, and put it on its way.
+    async def members(self, keys: Collection[str]) -> list[Member]:
+        """Give what telling must know of *keys*, those of which nothing is known left out."""
+        ...
 
-        *number* is that of the group's last notification.
-        """
+    async def account(self, group: str) -> Account: ...
+
+    async def tell(self, notices: Sequence[Notice]) -> None:
+        """Remember what is being said and why, and put it on its way, all at once."""
+        ...
+
+    async def verdicts(self, group: str, most: int) -> list[Verdict]:
+        """Give the latest decisions about *group*, the newest first."""
         ...

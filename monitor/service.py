@@ -24,9 +24,11 @@ from monitor.core import state, wording
 from monitor.core.message import Message
 from monitor.core.state import Change, Phase
 from monitor.core.wording import Frame
+from monitor.deciding import Listener
 from monitor.dispatcher import Dispatcher
+from monitor.grouping import Grouping
 from monitor.metering import Sample
-from monitor.notifier import Listener, Notifier
+from monitor.notifier import Notifier
 from monitor.ports import Luck, Now, Sink
 from monitor.recorder import Recorder
 from monitor.settings import secret
@@ -164,14 +166,23 @@ class _House:
                     joined=self._joined,
                 )
             )
-        self._notifier = Notifier(
+        self._notifier = self._build_notifier()
+
+    def _build_notifier(self) -> Notifier:
+        alerts, guests = self._settings.alerts, [guest.name for guest in self._guests]
+        return Notifier(
+            self._store,
             self._store,
             [
                 *wiring.listeners(self._settings),
-                *(Listener(guest.name, lambda _: True) for guest in self._guests),
+                *(Listener(guest, lambda _: True) for guest in guests),
             ],
-            rules=wiring.telling_rules(self._settings.alerts),
-            pauses=wiring.pauses(self._settings.alerts),
+            grouping=Grouping(
+                wiring.root_route(self._settings, guests),
+                wiring.inhibitions(alerts),
+                self._frame,
+            ),
+            habits=wiring.habits(alerts),
             frame=self._frame,
             lost=self._lost,
             logs=self._reads_logs,

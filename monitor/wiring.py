@@ -3,27 +3,35 @@
 Together with ``service`` the only reader of settings beside the command line.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
+
+from msgspec import structs
 
 from monitor import errors
 from monitor.agenda import Rules
 from monitor.core import matchers, sweeping, telling
 from monitor.core.cadence import Limits
+from monitor.core.inhibition import Inhibitions, Rule
 from monitor.core.message import Kind, Message
+from monitor.core.obstacle import Flapping
+from monitor.core.routing import Route
+from monitor.deciding import Listener
 from monitor.job.source import SourceConfig
-from monitor.notifier import Listener, Pauses
-from monitor.settings import secret
+from monitor.notifier import Habits
+from monitor.settings import routes, secret
 from monitor.settings.model import (
     AlertSettings,
     Settings,
     SourceSettings,
     WebSettings,
 )
+from monitor.settings.routes import RouteSettings
 from monitor.sight import Patience
 from monitor.sinks.catalogue import SinkConfig
 from monitor.sinks.log.config import LogConfig
+from monitor.storm import Bound
 from monitor.web.config import WebConfig
 
 STARTUP_SPREAD: Final = 10.0
@@ -117,12 +125,77 @@ def telling_rules(alerts: AlertSettings) -> telling.Rules:
     return telling.Rules(
         at_least=alerts.hosts_failed.at_least,
         percent=alerts.hosts_failed.percent,
+        settle_for=alerts.settle_for,
+        group_wait=alerts.group_wait,
+        group_interval=alerts.group_interval,
         repeat_interval=alerts.repeat_interval,
     )
 
 
-def pauses(alerts: AlertSettings) -> Pauses:
-    return Pauses(group_wait=alerts.group_wait, group_interval=alerts.group_interval)
+def root_route(settings: Settings, guests: Sequence[str] = ()) -> Route:
+    """Build the tree of routes.
+
+    Sinks that no route names, and *guests*, hear of everything.
+    """
+    alerts = settings.alerts
+    everyone = [sink.name for sink in sinks(settings) if Kind.ALERTS in sink.send]
+    known = {name for _, name in routes.named(settings.routes)}
+    others = (*(name for name in everyone if name not in known), *guests)
+    rules = telling_rules(alerts)
+    by = tuple(alerts.group_by)
+    if not settings.routes:
+        return Route(name="default", sinks=others, by=by, rules=rules)
+    rest = Route(name="unnamed", sinks=others, by=by, rules=rules, goes_on=True)
+    root = Route(name="routes", sinks=(), by=by, rules=rules)
+    return structs.replace(root, routes=(rest, *_routes(settings.routes, root)))
+
+
+def _routes(given: Sequence[RouteSettings], above: Route) -> Iterator[Route]:
+    for number, route in enumerate(given):
+        rules = structs.replace(above.rules, after=route.after, **_own(route))
+        here = Route(
+            name=f"{above.name}[{number}]",
+            sinks=route.sinks or above.sinks,
+            matchers=tuple(matchers.parse(text) for text in route.match),
+            by=tuple(route.group_by or above.by),
+            rules=rules,
+            goes_on=route.continue_,
+        )
+        within = structs.replace(here, name=f"{here.name}.routes")
+        yield structs.replace(here, routes=tuple(_routes(route.routes, within)))
+
+
+def _own(route: RouteSettings) -> dict[str, timedelta]:
+    """Give what a route says itself of how patient to be."""
+    said = {
+        "group_wait": route.group_wait,
+        "group_interval": route.group_interval,
+        "repeat_interval": route.repeat_interval,
+        "settle_for": route.settle_for,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def inhibitions(alerts: AlertSettings) -> Inhibitions:
+    return Inhibitions(
+        [
+            Rule(
+                name=f"alerts.inhibit[{number}]",
+                source=tuple(matchers.parse(text) for text in rule.source_match),
+                target=tuple(matchers.parse(text) for text in rule.target_match),
+                equal=rule.equal,
+            )
+            for number, rule in enumerate(alerts.inhibit)
+        ]
+    )
+
+
+def habits(alerts: AlertSettings) -> Habits:
+    return Habits(
+        flapping=Flapping(alerts.flapping.changes, alerts.flapping.window),
+        storm=Bound(messages=alerts.storm.messages, per=alerts.storm.per),
+        group_interval=alerts.group_interval,
+    )
 
 
 def sinks(settings: Settings) -> tuple[SinkConfig, ...]:
@@ -150,7 +223,9 @@ def listeners(settings: Settings) -> list[Listener]:
 
 def _listener(sink: SinkConfig) -> Listener:
     wanted = sink.matchers
-    return Listener(sink.name, lambda traits: matchers.all_match(wanted, traits))
+    return Listener(
+        sink.name, lambda traits: matchers.all_match(wanted, traits), level=sink.level
+    )
 
 
 def web_config(web: WebSettings) -> WebConfig:

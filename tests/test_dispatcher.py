@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from monitor import errors
 from monitor.core.message import Message
 from monitor.dispatcher import DEADLINE, Dispatcher
-from monitor.ports import Delivery, Telling
+from monitor.ports import Delivery, Notice, Telling
 from monitor.recorder import Recorder
 from monitor.store.sql import SqlStore
 from tests.support import clock, log, stores
@@ -91,7 +91,13 @@ async def post(store: SqlStore, sink: RecordingSink, number: int) -> None:
     )
     delivery = Delivery(sink=sink.name, message=message, due=seconds, since=seconds)
     await store.tell(
-        str(KEY), number, [Telling(sink=sink.name, told=None, delivery=delivery)]
+        [
+            Notice(
+                group=str(KEY),
+                number=number,
+                tellings=[Telling(sink=sink.name, told=None, delivery=delivery)],
+            )
+        ]
     )
 
 

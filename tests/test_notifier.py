@@ -1,22 +1,28 @@
 """Who is told what about alerts, when, and how often; real store, virtual time."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import anyio
 import pytest
+from msgspec import structs
 from structlog.testing import capture_logs
 
 from monitor import errors
-from monitor.core import reach, state, telling
+from monitor.core import reach, state
+from monitor.core.inhibition import Inhibitions, Rule
 from monitor.core.model import InstanceKey, Snapshot
+from monitor.core.routing import Route
 from monitor.core.state import Change
+from monitor.core.telling import Rules
 from monitor.core.watch import Severity
 from monitor.core.wording import Frame
+from monitor.deciding import Listener
 from monitor.dispatcher import Dispatcher
-from monitor.notifier import Listener, Notifier, Pauses
+from monitor.grouping import Grouping
+from monitor.notifier import Habits, Notifier
 from monitor.recorder import Recorder
 from monitor.store.sql import SqlStore
 from monitor.tails import Tails
@@ -40,6 +46,7 @@ pytestmark = pytest.mark.looptime
 Wants = Callable[[Mapping[str, str]], bool]
 
 HOUR = 3600.0
+RULES = Rules(group_wait=timedelta(seconds=1), group_interval=timedelta(seconds=1))
 [BAD] = hosts(_2=0)
 THREE_FAILED = a_job(4, hosts(_1=104, _2=104, _3=11, _4=9))
 
@@ -60,8 +67,9 @@ class Desk:
         store: SqlStore,
         listeners: Mapping[RecordingSink, Wants],
         *,
-        rules: telling.Rules,
-        pauses: Pauses,
+        route: Route,
+        habits: Habits,
+        inhibit: Sequence[Rule] = (),
         logs: SourceWithLogs | None = None,
         turns: Turns | None = None,
     ) -> None:
@@ -75,9 +83,10 @@ class Desk:
         ]
         self.notifier = Notifier(
             store,
+            store,
             [Listener(each.name, wants) for each, wants in listeners.items()],
-            rules=rules,
-            pauses=pauses,
+            grouping=Grouping(route, Inhibitions(inhibit), self._frame),
+            habits=habits,
             frame=self._frame,
             lost=lambda source: source in self.lost,
             logs=lambda _: self.tails is not None,
@@ -130,13 +139,24 @@ async def telling_to(
     store: SqlStore,
     *sinks: RecordingSink,
     wants: Mapping[str, Wants] | None = None,
-    rules: telling.Rules = telling.Rules(),  # noqa: B008 - frozen
-    pauses: Pauses = Pauses(),  # noqa: B008 - frozen
+    rules: Rules = RULES,
+    route: Route | None = None,
+    habits: Habits = Habits(),  # noqa: B008 - frozen
+    inhibit: Sequence[Rule] = (),
     logs: SourceWithLogs | None = None,
     turns: Turns | None = None,
 ) -> AsyncIterator[Desk]:
     listeners = {each: (wants or {}).get(each.name, everything) for each in sinks}
-    desk = Desk(store, listeners, rules=rules, pauses=pauses, logs=logs, turns=turns)
+    names = tuple(each.name for each in sinks)
+    desk = Desk(
+        store,
+        listeners,
+        route=route or Route(name="default", sinks=names, rules=rules),
+        habits=structs.replace(habits, group_interval=rules.group_interval),
+        inhibit=inhibit,
+        logs=logs,
+        turns=turns,
+    )
     async with anyio.create_task_group() as tasks:
         for dispatcher in desk.dispatchers:
             tasks.start_soon(dispatcher.run)
@@ -183,8 +203,8 @@ async def test_a_good_end_is_told_to_nobody(tmp_path: Path) -> None:
 async def test_what_is_over_within_the_wait_is_told_to_nobody(tmp_path: Path) -> None:
     async with stores.opened(tmp_path) as store:
         oncall = RecordingSink()
-        pauses = Pauses(group_wait=timedelta(seconds=30))
-        async with telling_to(store, oncall, pauses=pauses) as desk:
+        rules = structs.replace(RULES, group_wait=timedelta(seconds=30))
+        async with telling_to(store, oncall, rules=rules) as desk:
             await log.saw(desk.recorder, FAILED)
             await anyio.sleep(5)
             await log.saw(desk.recorder, RECOVERED)
@@ -229,11 +249,11 @@ async def test_what_holds_is_repeated_after_the_repeat_interval(tmp_path: Path) 
         oncall = RecordingSink()
         async with telling_to(store, oncall) as desk:
             await log.saw(desk.recorder, FAILED)
-            await anyio.sleep(9 * HOUR)
+            await anyio.sleep(13 * HOUR)
 
         assert oncall.said == ["first", "reminder", "reminder"]
         assert [when for when, _ in oncall.tried] == pytest.approx(
-            [1, 4 * HOUR, 8 * HOUR], abs=3
+            [1, 4 * HOUR, 12 * HOUR], abs=3
         )
 
 
@@ -281,7 +301,7 @@ async def test_below_the_threshold_hosts_are_told_to_nobody_until_it_is_reached(
 ) -> None:
     async with stores.opened(tmp_path) as store:
         oncall = RecordingSink()
-        rules = telling.Rules(at_least=2)
+        rules = structs.replace(RULES, at_least=2)
         async with telling_to(store, oncall, rules=rules) as desk:
             await log.saw(desk.recorder, a_job(2, hosts(_1=104, _2=7)))
             await anyio.sleep(24 * HOUR)
@@ -296,8 +316,8 @@ async def test_below_the_threshold_hosts_are_told_to_nobody_until_it_is_reached(
 async def test_two_messages_of_a_group_keep_their_distance(tmp_path: Path) -> None:
     async with stores.opened(tmp_path) as store:
         oncall = RecordingSink()
-        pauses = Pauses(group_interval=timedelta(seconds=30))
-        async with telling_to(store, oncall, pauses=pauses) as desk:
+        rules = structs.replace(RULES, group_interval=timedelta(seconds=30))
+        async with telling_to(store, oncall, rules=rules) as desk:
             await log.saw(desk.recorder, FAILED)
             await anyio.sleep(2)
             await log.saw(desk.recorder, WORSE)
@@ -608,10 +628,10 @@ async def test_the_first_message_waits_five_seconds_for_logs_at_most(
 async def test_a_long_group_wait_is_wait_enough_for_logs(tmp_path: Path) -> None:
     async with stores.opened(tmp_path) as store:
         oncall = RecordingSink()
-        patient = Pauses(group_wait=timedelta(seconds=30))
+        patient = structs.replace(RULES, group_wait=timedelta(seconds=30))
         source, turns = with_logs(after=0), no_turns()
         async with telling_to(
-            store, oncall, pauses=patient, logs=source, turns=turns
+            store, oncall, rules=patient, logs=source, turns=turns
         ) as desk:
             await log.saw(desk.recorder, FAILED)
             await anyio.sleep(60)

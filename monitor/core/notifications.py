@@ -3,8 +3,9 @@
 The shapes here are public (``docs/notification.schema.json``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from heapq import nsmallest
 from typing import Final
 
 import msgspec
@@ -15,16 +16,22 @@ from monitor.core.alerts import Alert
 from monitor.core.clusters import Cluster, Tails
 from monitor.core.message import Message
 from monitor.core.model import Failure, HostId, Snapshot, Step
+from monitor.core.telling import Case
 from monitor.core.wording import Frame, HostData, InstanceData, StepData
 
 HOSTS_PER_ALERT: Final = 1000
 MOST: Final = 256 * 1024
 """Bytes of the data of one notification."""
 
-# Logs go before hosts, and both bit by bit: (characters of each, hosts of each alert).
+CASES: Final = 100
+"""Alerts of one notification, and those that ended."""
+
+# Logs go before hosts, hosts before alerts, and all bit by bit: (alerts, characters
+# of each log, hosts of each alert).
 _SIZES: Final = (
-    *((log, HOSTS_PER_ALERT) for log in (4096, 1024, 256, 0)),
-    *((0, hosts) for hosts in (500, 250, 100, 30, 10, 3, 0)),
+    *((CASES, log, HOSTS_PER_ALERT) for log in (4096, 1024, 256, 0)),
+    *((CASES, 0, hosts) for hosts in (500, 250, 100, 30, 10, 3, 0)),
+    *((alerts, 0, 0) for alerts in (30, 10, 3)),
 )
 _NO_TAILS: Final[Tails] = {}
 _ORDER: Final = list(alerts.Name)
@@ -55,6 +62,8 @@ class AlertData(Struct, kw_only=True):
     name: str
     severity: str
     since: datetime
+    instance: InstanceData | None
+    labels: Mapping[str, str]
     step: StepData | None
     summary: str
     failed: int
@@ -65,7 +74,20 @@ class AlertData(Struct, kw_only=True):
     link: str | None
 
 
+class EndedData(Struct, kw_only=True):
+    """An alert that was told and holds no more, or now has another severity."""
+
+    name: str
+    severity: str
+    since: datetime
+    instance: InstanceData | None
+    labels: Mapping[str, str]
+    step: StepData | None
+
+
 class NotificationData(Struct, kw_only=True):
+    """*omitted*: so many alerts hold beside those that are listed."""
+
     status: str
     reason: str
     severity: str
@@ -76,36 +98,56 @@ class NotificationData(Struct, kw_only=True):
     summary: str
     last_sequence: int
     alerts: list[AlertData]
+    omitted: int
+    ended: list[EndedData]
+
+
+class View(Struct, frozen=True, kw_only=True):
+    """Who a member of a group is, and what is known of it as far as it is shown."""
+
+    frame: Frame
+    snapshot: Snapshot | None = None
+    tails: Tails = _NO_TAILS
+
+
+def shown(cases: Iterable[Case]) -> list[Case]:
+    """List the cases that one message shows, the worst first."""
+    return nsmallest(CASES, cases, key=rank)
 
 
 def build(
     frame: Frame,
-    snapshot: Snapshot | None,
-    decision: telling.Speak,
+    views: Callable[[str], View],
+    speak: telling.Speak,
     *,
     number: int,
     last_sequence: int,
     now: datetime,
-    tails: Tails = _NO_TAILS,
 ) -> Message:
     """Put a decision to speak into words; its id is ``<group>!<number>``.
 
-    A resolved message keeps no severity, so that sinks that match on severity are
+    *frame* is that of the group, *views* gives those of its members by key. A
+    resolved message keeps no severity, so that sinks that match on severity are
     asked about what they were told (the notifier sees to that).
     """
-    worst_first = sorted(decision.alerts, key=_rank)
-    severity = telling.severity(worst_first)
+    worst_first, own = shown(speak.cases), views(frame.key)
+    severity = telling.severity(case.alert for case in speak.cases)
     data = NotificationData(
         status="firing" if worst_first else "resolved",
-        reason=decision.reason,
+        reason=speak.reason,
         severity=severity,
         group=frame.key,
-        instance=wording.instance_data(frame, snapshot),
+        instance=wording.instance_data(frame, own.snapshot),
         labels=frame.labels,
-        link=wording.link(frame, snapshot, None),
-        summary=_summary(frame, snapshot, worst_first),
+        link=wording.link(frame, own.snapshot, None),
+        summary=_summary(frame, own.snapshot, worst_first, speak),
         last_sequence=last_sequence,
-        alerts=[_alert(frame, snapshot, alert, tails) for alert in worst_first],
+        alerts=[_alert(views(case.key), case.alert) for case in worst_first],
+        omitted=len(speak.cases) - len(worst_first),
+        ended=[
+            _ended(views(telling.key_of(frame.key, each.id)), each)
+            for each in speak.ended[:CASES]
+        ],
     )
     return Message(
         id=f"{frame.key}!{number}",
@@ -122,9 +164,14 @@ def build(
 def _fitting(data: NotificationData) -> bytes:
     """Encode *data*, shortened until it fits, and saying what was left out."""
     encoded = b""
-    for log, hosts in _SIZES:
-        shorter = [_shortened(alert, log, hosts) for alert in data.alerts]
-        encoded = msgspec.json.encode(structs.replace(data, alerts=shorter))
+    for most, log, hosts in _SIZES:
+        shorter = structs.replace(
+            data,
+            alerts=[_shortened(alert, log, hosts) for alert in data.alerts[:most]],
+            omitted=data.omitted + max(0, len(data.alerts) - most),
+            ended=data.ended[:most],
+        )
+        encoded = msgspec.json.encode(shorter)
         if len(encoded) <= MOST:
             break
     return encoded
@@ -146,34 +193,47 @@ def _with_log(cluster: ClusterData, most: int) -> ClusterData:
     return structs.replace(cluster, log=cluster.log[cut:], log_cut=cut)
 
 
-def _rank(alert: Alert) -> tuple[bool, int, str]:
+def rank(case: Case) -> tuple[bool, int, int, str]:
     # Failed hosts first among equals: they are what the reader came for.
-    return alert.severity != "critical", _ORDER.index(alert.name), alert.id
+    alert = case.alert
+    return (
+        alert.severity != "critical",
+        _ORDER.index(alert.name),
+        -alert.failed,
+        case.id,
+    )
 
 
 def _summary(
-    frame: Frame, snapshot: Snapshot | None, worst_first: Sequence[Alert]
+    frame: Frame,
+    snapshot: Snapshot | None,
+    worst_first: Sequence[Case],
+    speak: telling.Speak,
 ) -> str:
+    worst, locale = [case.alert for case in worst_first], frame.locale
+    if frame.instance is None and len(speak.cases) > 1:
+        failed = sum(case.alert.failed for case in speak.cases)
+        said = wording.several(worst, failed, len(speak.cases), locale)
+        return f"{frame.key}: {said}"
     name = f" ({snapshot.name})" if snapshot and snapshot.name else ""
     if worst_first:
-        said = "; ".join(wording.summary(alert, frame.locale) for alert in worst_first)
-    elif snapshot:
-        said = f"recovered: {codes.run(snapshot.status).name(frame.locale)}"
+        said = "; ".join(wording.summary(alert, locale) for alert in worst)
     else:
-        said = "recovered"
+        said = wording.recovered(snapshot.status if snapshot else None, locale)
     return f"{frame.key}{name}: {said}"
 
 
-def _alert(
-    frame: Frame, snapshot: Snapshot | None, alert: Alert, tails: Tails
-) -> AlertData:
+def _alert(view: View, alert: Alert) -> AlertData:
+    frame, snapshot = view.frame, view.snapshot
     step = _step(snapshot, alert)
     failures = step.failures if step else {}
-    known = tails.get(step.step_instance_id, {}) if step else {}
+    known = view.tails.get(step.step_instance_id, {}) if step else {}
     return AlertData(
         name=alert.name,
         severity=alert.severity,
         since=alert.since,
+        instance=wording.instance_data(frame, snapshot),
+        labels=frame.labels,
         step=wording.step_data(alert.attempt),
         summary=wording.summary(alert, frame.locale),
         failed=alert.failed,
@@ -185,6 +245,18 @@ def _alert(
             for cluster in clusters.gathered(failures, known)
         ],
         link=wording.link(frame, snapshot, alert.attempt),
+    )
+
+
+def _ended(view: View, ended: telling.Ended) -> EndedData:
+    heard = ended.heard
+    return EndedData(
+        name=telling.name_of(ended.id),
+        severity=heard.severity,
+        since=heard.since,
+        instance=wording.instance_data(view.frame, view.snapshot),
+        labels=view.frame.labels,
+        step=wording.step_data(heard.attempt),
     )
 
 

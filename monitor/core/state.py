@@ -8,6 +8,7 @@ it and all it holds may only gain fields, each with a default.
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct, structs
 
@@ -18,6 +19,8 @@ from monitor.core.message import Message
 from monitor.core.model import Snapshot
 from monitor.core.watch import Severity
 from monitor.core.wording import Frame
+
+FLIPS: Final = 20
 
 
 class Phase(StrEnum):
@@ -32,7 +35,8 @@ class State(Struct, frozen=True, kw_only=True):
     *changed_at* is when we last saw anything change, *stepped_at* when we last saw
     more than hosts change, *finished_at* when we last saw anything change about an
     instance that is finished: people retry after that. *tails* explain failures
-    that stand: at most 30 of at most 4 KB, redacted.
+    that stand: at most 30 of at most 4 KB, redacted. *flips* are when alerts began to
+    hold where none did, or none held any more, the last 20.
     """
 
     key: str
@@ -46,6 +50,7 @@ class State(Struct, frozen=True, kw_only=True):
     stepped_at: datetime | None = None
     finished_at: datetime | None = None
     tails: Tails = {}
+    flips: tuple[datetime, ...] = ()
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -228,4 +233,7 @@ def _change(state: State, recorded: tuple[Message, ...], **fields: object) -> Ch
         sequence=state.sequence + len(recorded),
         **fields,
     )
+    if recorded and bool(after.alerts) is not bool(state.alerts):
+        flips = (*state.flips, recorded[0].time)[-FLIPS:]
+        after = structs.replace(after, flips=flips)
     return Change(state=after, events=recorded)

@@ -3,15 +3,19 @@
 The shapes are public, here and wherever they stand inside others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
+from typing import Final
 
 from msgspec import Struct
 
-from monitor.core import alerts, codes, model
+from monitor.core import alerts, codes, message, model
 from monitor.core.alerts import Alert
 from monitor.core.model import Address, Failure, HostId, InstanceKey, Snapshot
 from monitor.core.transitions import Attempt
+
+NAMED: Final = 3
+"""Alerts of several instances that a summary names."""
 
 
 class Frame(Struct, frozen=True, kw_only=True):
@@ -84,6 +88,22 @@ def traits(frame: Frame, type_: str, severity: str) -> dict[str, str]:
     """Say what matchers see of a message; our own names win over labels."""
     own = {"type": str(type_), "source": frame.source}
     return {**frame.labels, **own, **({"severity": severity} if severity else {})}
+
+
+def alert_traits(
+    frame: Frame, alert: Alert, name: str = "", plan_id: int | None = None
+) -> dict[str, str]:
+    """Say what matchers see of an alert; labels win over what is not always there."""
+    key = frame.instance
+    facts = {
+        "scope": f"{key.scope_type}/{key.scope_id}" if key else frame.subject or "",
+        "instance": frame.key if key else "",
+        "plan": "" if plan_id is None else str(plan_id),
+        "name": name,
+        "step": alert.attempt.name if alert.attempt else "",
+    }
+    own = traits(frame, message.NOTIFICATION, alert.severity)
+    return {**facts, **own, "alert": str(alert.name)}
 
 
 def instance_data(frame: Frame, snapshot: Snapshot | None) -> InstanceData | None:
@@ -169,6 +189,20 @@ def summary(alert: Alert, locale: str) -> str:
             return f"JOB does not let us look: {alert.reason}"
         case alerts.Name.SOURCE_LOST:
             return f"JOB cannot be seen ({alert.reason}); nothing is known of its jobs"
+
+
+def several(worst: Sequence[Alert], failed: int, count: int, locale: str) -> str:
+    """Sum up *count* alerts of several instances, of which *worst* come first."""
+    said = "; ".join(dict.fromkeys(summary(a, locale) for a in worst[:NAMED]))
+    more = f"; and {count - NAMED} more" if count > NAMED else ""
+    hosts = f", {failed} failed hosts" if failed else ""
+    return f"{count} alerts{hosts}: {said}{more}"
+
+
+def recovered(status: int | None, locale: str) -> str:
+    return "recovered" + (
+        "" if status is None else f": {codes.run(status).name(locale)}"
+    )
 
 
 def link(

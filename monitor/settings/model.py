@@ -13,8 +13,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     StringConstraints,
@@ -24,6 +22,8 @@ from pydantic import (
 )
 
 from monitor import durations
+from monitor.core import routing
+from monitor.core.message import Kind
 from monitor.core.model import SCOPE_TYPES
 from monitor.settings.notation import (
     Address,
@@ -36,6 +36,16 @@ from monitor.settings.notation import (
     StoreUrl,
     Url,
 )
+from monitor.settings.routes import (
+    FlappingSettings,
+    GroupBy,
+    InhibitSettings,
+    RouteSettings,
+    StormSettings,
+    check_sinks,
+    named,
+)
+from monitor.settings.section import Section
 from monitor.sinks.catalogue import SinkConfig
 from monitor.sinks.log.config import LogConfig
 
@@ -61,27 +71,7 @@ def _token(token: SecretStr) -> SecretStr:
 Token = Annotated[SecretStr, AfterValidator(_token)]
 
 
-class _Group(BaseModel):
-    # An unquoted 12345 is as good a user name as any other.
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        hide_input_in_errors=True,
-        coerce_numbers_to_str=True,
-    )
-
-    @field_validator("*")
-    @classmethod
-    def _not_twice(cls, value: object, info: ValidationInfo) -> object:
-        """Refuse ``x_file`` where ``x`` is given: nobody knows which is the newer."""
-        name = str(info.field_name)
-        other = name.removesuffix("_file")
-        if other != name and value is not None and info.data.get(other) is not None:
-            raise ValueError(f"{other} is given as well; keep one of the two")
-        return value
-
-
-class SourceSettings(_Group):
+class SourceSettings(Section):
     """One JOB endpoint with its credentials and its request budget."""
 
     api: Literal["esb-v2", "esb-v3", "gateway-v3", "gateway-v4"]
@@ -195,7 +185,7 @@ class SourceSettings(_Group):
         return [name for name, there in given.items() if not there]
 
 
-class PollingSettings(_Group):
+class PollingSettings(Section):
     min_interval: Positive | None = None
     """Between two looks at one instance, at least. Null: as often as JOB samples
     its own agents, beyond which nothing new can be seen."""
@@ -234,7 +224,7 @@ class PollingSettings(_Group):
         return value
 
 
-class HostsFailedSettings(_Group):
+class HostsFailedSettings(Section):
     """Both thresholds must be reached."""
 
     at_least: Annotated[int, Field(ge=1)] = 1
@@ -244,7 +234,7 @@ class HostsFailedSettings(_Group):
     """Of the step's hosts. 0: the count alone decides."""
 
 
-class AlertSettings(_Group):
+class AlertSettings(Section):
     overdue_after: Positive = timedelta(hours=2)
     """An instance that runs longer is overdue; a watch may say otherwise."""
 
@@ -255,29 +245,39 @@ class AlertSettings(_Group):
     hosts_failed: HostsFailedSettings = HostsFailedSettings()
 
     settle_for: Duration = timedelta(0)
-    """Wait for so long before believing a finished reading that failed."""
+    """Wait for so long after a failure, and as long as a retry runs, before anybody is
+    told. 0s: a retry comes after the alarm."""
 
     group_wait: Duration = timedelta(seconds=1)
     """Before the first message of an incident, so that one message names all."""
 
     group_interval: Duration = timedelta(seconds=1)
-    """Between two messages about one incident, at least."""
+    """Between two messages about one incident, at least. After the third message that
+    ever more hosts fail it doubles, up to five minutes."""
 
     repeat_interval: Positive = timedelta(hours=4)
-    """Remind of what still holds. Half a shift: often enough not to be forgotten."""
+    """Remind of what still holds. Half a shift: often enough not to be forgotten. Each
+    reminder waits twice as long as the one before it, up to a day."""
 
-    group_by: Literal["instance"] = "instance"
-    """One incident per instance."""
+    group_by: GroupBy = (routing.INSTANCE,)
+    """What is one incident: ``instance``, ``plan``, or the labels that instances share."""
+
+    inhibit: tuple[InhibitSettings, ...] = ()
+    """Which alerts explain others, so that those are not told."""
+
+    flapping: FlappingSettings = FlappingSettings()
+
+    storm: StormSettings = StormSettings()
 
 
-class LogSettings(_Group):
+class LogSettings(Section):
     format: Literal["auto", "json", "console"] = "auto"
     """``auto``: for people where stderr is a terminal, else JSON lines."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class WebSettings(_Group):
+class WebSettings(Section):
     listen: Address = Listen("127.0.0.1", 8321)
     """Beyond this machine only with a token."""
 
@@ -309,7 +309,7 @@ class WebSettings(_Group):
         return self
 
 
-class Settings(_Group):
+class Settings(Section):
     """Everything. Build it through ``loading.load``; by itself it reads nothing."""
 
     # A dict, not a Mapping: pydantic-settings looks into the values of a dict only.
@@ -322,6 +322,10 @@ class Settings(_Group):
     polling: PollingSettings = PollingSettings()
 
     alerts: AlertSettings = AlertSettings()
+
+    routes: tuple[RouteSettings, ...] = ()
+    """Who is told of which alerts. A sink that no route names is told of everything
+    that its ``match`` lets through."""
 
     store: StoreUrl = "sqlite:///monitor.db"
     """What is remembered over restarts. A change needs a restart."""
@@ -350,3 +354,16 @@ class Settings(_Group):
             if count > 1:
                 raise ValueError(f"{count} sinks are named {name!r}")
         return sinks
+
+    @model_validator(mode="after")
+    def _routes_lead_somewhere(self) -> Self:
+        check_sinks(self.routes, inherited=False, place="routes")
+        takers = {sink.name for sink in self.sinks if Kind.ALERTS in sink.send}
+        for place, name in named(self.routes):
+            if name not in takers:
+                known = ", ".join(sorted(takers)) or "none"
+                raise ValueError(
+                    f"{place} leads to {name!r}, which is no sink that takes alerts;"
+                    f" there are: {known}"
+                )
+        return self

@@ -7,7 +7,7 @@ faulty value is never shown, since it may be a secret in the wrong place.
 import re
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -91,6 +91,10 @@ Headers = dict[
 
 class Common(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    level: ClassVar[bool] = False
+    """It keeps a level of its own, and is told of every end and, at each start, of
+    what holds."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
     """How logs, metrics and the command line call this sink."""

@@ -7,7 +7,15 @@ from sqlalchemy import Connection, delete, func, select
 
 from monitor.core.state import Phase, State
 from monitor.store import memory, rows
-from monitor.store.schema import cursors, dead_letters, deliveries, events, states, told
+from monitor.store.schema import (
+    cursors,
+    dead_letters,
+    deliveries,
+    events,
+    states,
+    told,
+    verdicts,
+)
 
 SLICE: Final = 500
 """Rows of each table that one transaction deletes."""
@@ -18,6 +26,7 @@ def forget(connection: Connection, before: float, readers: Sequence[str]) -> int
         _events(connection, before, readers)
         + _deliveries(connection, before, readers)
         + _letters(connection, before)
+        + _verdicts(connection, before)
         + _states(connection, before)
     )
 
@@ -45,6 +54,12 @@ def _letters(connection: Connection, before: float) -> int:
     gone = delete(dead_letters).where(
         dead_letters.c.id.in_(old), dead_letters.c.died_at < before
     )
+    return connection.execute(gone).rowcount
+
+
+def _verdicts(connection: Connection, before: float) -> int:
+    numbers = select(verdicts.c.number).where(verdicts.c.time < before).limit(SLICE)
+    gone = delete(verdicts).where(verdicts.c.number.in_(numbers))
     return connection.execute(gone).rowcount
 
 

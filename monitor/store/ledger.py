@@ -1,46 +1,80 @@
-"""What each sink was told about each group, against what holds."""
+"""What each sink was told about each group, against what holds, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, delete, insert, select
 
-from monitor.ports import Account, Telling
-from monitor.store import memory, outbox, rows
-from monitor.store.schema import deliveries, groups, shard, states, told
+from monitor.core.decisions import Verdict
+from monitor.core.member import Member
+from monitor.ports import Account, Notice, Telling
+from monitor.store import outbox, rows
+from monitor.store.schema import deliveries, groups, shard, states, told, verdicts
 
 
 def alerting(connection: Connection) -> list[str]:
     holding = select(states.c.key).where(states.c.alerting > 0)
-    said = select(told.c.group)
-    return list(connection.execute(holding.union(said)).scalars())
+    return list(connection.execute(holding).scalars())
 
 
-def account(connection: Connection, key: str) -> Account:
+def informed(connection: Connection) -> list[str]:
+    return list(connection.execute(select(told.c.group).distinct()).scalars())
+
+
+def members(connection: Connection, keys: Collection[str]) -> list[Member]:
+    bodies = connection.execute(select(states.c.body).where(states.c.key.in_(keys)))
+    return [rows.member(body) for body in bodies.scalars()]
+
+
+def account(connection: Connection, group: str) -> Account:
     said = connection.execute(
-        select(told.c.sink, told.c.body).where(told.c.group == key)
+        select(told.c.sink, told.c.body).where(told.c.group == group)
     )
-    count = select(groups.c.notifications).where(groups.c.key == key)
+    count = select(groups.c.notifications).where(groups.c.key == group)
     return Account(
-        state=memory.load(connection, key),
         told={sink: rows.told(body) for sink, body in said},
         notifications=connection.execute(count).scalar() or 0,
     )
 
 
-def tell(
-    connection: Connection, key: str, number: int, tellings: Sequence[Telling]
-) -> None:
-    for telling in tellings:
-        same = (told.c.sink == telling.sink, told.c.group == key)
-        connection.execute(delete(told).where(*same))
-        if telling.told is not None:
-            row = {"sink": telling.sink, "group": key, "shard": shard(key)}
-            connection.execute(
-                insert(told), [row | {"body": rows.encode(telling.told)}]
-            )
-    new = [outbox.waiting_row(t.delivery) for t in tellings if t.delivery is not None]
-    if new:
-        connection.execute(insert(deliveries), new)
-        connection.execute(delete(groups).where(groups.c.key == key))
-        row = {"key": key, "shard": shard(key), "notifications": number}
-        connection.execute(insert(groups), [row])
+def tell(connection: Connection, notices: Sequence[Notice]) -> None:
+    for notice in notices:
+        for telling in notice.tellings:
+            _remember(connection, notice.group, telling)
+        _send(connection, notice)
+        if notice.verdict is not None:
+            _explain(connection, notice.verdict)
+
+
+def _remember(connection: Connection, group: str, telling: Telling) -> None:
+    same = (told.c.sink == telling.sink, told.c.group == group)
+    connection.execute(delete(told).where(*same))
+    if telling.told is not None:
+        row = {"sink": telling.sink, "group": group, "shard": shard(group)}
+        body = rows.encode(telling.told)
+        connection.execute(insert(told), [{**row, "body": body}])
+
+
+def _send(connection: Connection, notice: Notice) -> None:
+    new = [outbox.waiting_row(t.delivery) for t in notice.tellings if t.delivery]
+    if not new:
+        return
+    connection.execute(insert(deliveries), new)
+    connection.execute(delete(groups).where(groups.c.key == notice.group))
+    row = {"key": notice.group, "shard": shard(notice.group)}
+    connection.execute(insert(groups), [{**row, "notifications": notice.number}])
+
+
+def _explain(connection: Connection, verdict: Verdict) -> None:
+    row = {
+        "key": verdict.group,
+        "shard": shard(verdict.group),
+        "time": verdict.at.timestamp(),
+        "body": rows.encode(verdict),
+    }
+    connection.execute(insert(verdicts), [row])
+
+
+def said(connection: Connection, group: str, most: int) -> list[Verdict]:
+    bodies = select(verdicts.c.body).where(verdicts.c.key == group)
+    newest = bodies.order_by(verdicts.c.number.desc()).limit(most)
+    return [rows.verdict(body) for body in connection.execute(newest).scalars()]

@@ -1,7 +1,7 @@
 """What stands in the rows: values as MessagePack, moments as seconds since 1970.
 
 Every later version must be able to read it. So whatever is part of a ``State``, a
-``Message``, a ``Told``, a ``Watch`` or a ``Table`` may only gain fields, each with a default, and its enums
+``Message``, a ``Told``, a ``Verdict``, a ``Watch`` or a ``Table`` may only gain fields, each with a default, and its enums
 only members; what shall mean something else takes another name, or a migration.
 """
 
@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from monitor import errors
+from monitor.core.decisions import Verdict
 from monitor.core.hazard import Table
+from monitor.core.member import Member
 from monitor.core.message import Message
 from monitor.core.state import State
 from monitor.core.telling import Told
@@ -48,6 +50,8 @@ encode = msgspec.msgpack.Encoder().encode
 state = _decoder(State)
 message = _decoder(Message)
 told = _decoder(Told)
+member = _decoder(Member)
+verdict = _decoder(Verdict)
 watch = _decoder(Watch)
 hazards = _decoder(Table)
 

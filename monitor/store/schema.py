@@ -108,6 +108,19 @@ told = Table(
 )
 """What each sink was last told about each group."""
 
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("shard", SmallInteger, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("verdicts_key", "key", "number"),
+    Index("verdicts_time", "time"),
+)
+"""Why each group was told of, or not; a row where that changed."""
+
 groups = Table(
     "groups",
     metadata,

@@ -4,20 +4,26 @@ The statements stand beside it, a module for each port, in the subset of SQL tha
 SQLite and PostgreSQL share.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection
 
+from monitor.core.decisions import Verdict
 from monitor.core.hazard import Table
+from monitor.core.member import Member
 from monitor.core.message import Message
 from monitor.core.model import InstanceKey
 from monitor.core.state import Change, State
 from monitor.core.watch import Watch
-from monitor.ports import Account, Delivery, Head, Telling
+from monitor.ports import Account, Delivery, Head, Notice
 from monitor.store import housekeeping, ledger, memory, outbox, register, shelf
 from monitor.store.group import Group
 from monitor.store.rows import Row
+
+MEMBERS: Final = 500
+"""Members of a group that are read together."""
 
 
 class SqlStore:
@@ -81,11 +87,27 @@ class SqlStore:
     async def alerting(self) -> list[str]:
         return await self._group.do(ledger.alerting, hurry=True)
 
-    async def account(self, key: str) -> Account:
-        return await self._group.do(lambda c: ledger.account(c, key), hurry=True)
+    async def informed(self) -> list[str]:
+        return await self._group.do(ledger.informed, hurry=True)
 
-    async def tell(self, key: str, number: int, tellings: Sequence[Telling]) -> None:
-        await self._group.do(lambda c: ledger.tell(c, key, number, tellings))
+    async def members(self, keys: Collection[str]) -> list[Member]:
+        found: list[Member] = []
+        wanted = list(keys)
+        for start in range(0, len(wanted), MEMBERS):
+            found += await self._members(wanted[start : start + MEMBERS])
+        return found
+
+    async def _members(self, keys: Sequence[str]) -> list[Member]:
+        return await self._group.do(lambda c: ledger.members(c, keys), hurry=True)
+
+    async def account(self, group: str) -> Account:
+        return await self._group.do(lambda c: ledger.account(c, group), hurry=True)
+
+    async def tell(self, notices: Sequence[Notice]) -> None:
+        await self._group.do(lambda c: ledger.tell(c, notices))
+
+    async def verdicts(self, group: str, most: int) -> list[Verdict]:
+        return await self._group.do(lambda c: ledger.said(c, group, most), hurry=True)
 
     async def found(self, source: str) -> list[Watch]:
         return await self._group.do(lambda c: register.found(c, source), hurry=True)

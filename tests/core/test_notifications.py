@@ -3,12 +3,12 @@ from typing import Any
 from hypothesis import given, settings
 from msgspec import structs
 
-from monitor.core import notifications, reach, state, telling, wording
+from monitor.core import notifications, reach, state, wording
 from monitor.core.clusters import Tail, Tails
 from monitor.core.model import HostId, Outcome, Snapshot, host_id
 from monitor.core.state import State
 from monitor.core.telling import Rules, Speak, Why
-from tests.core import lives, plain
+from tests.core import lives, plain, saying
 from tests.core.builders import FRAME, NOW, STEPS, hosts, job, step
 from tests.core.lives import Chapter, lived
 
@@ -19,10 +19,10 @@ def said(snapshot: Snapshot, reason: Why = Why.FIRST) -> Any:
     """What is said when *snapshot* is the first that is seen."""
     chapter = [*lived([snapshot])][-1]
     alerts = tuple(chapter.after.alerts.values())
-    message = notifications.build(
+    message = saying.build(
         FRAME,
         chapter.after.snapshot,
-        Speak(reason, alerts),
+        saying.speak(reason, alerts),
         number=1,
         last_sequence=chapter.after.sequence,
         now=NOW,
@@ -39,19 +39,20 @@ def test_one_message_names_everything_that_holds() -> None:
         "status_name": "non-zero exit code",
     }
     job_link = "https://job.example.com/api_execute/20000153"
+    instance = {
+        "source": "prod",
+        "bk_scope_type": "biz",
+        "bk_scope_id": "2",
+        "job_instance_id": 20000153,
+        "name": "deploy",
+    }
 
     assert said(failed) == {
         "status": "firing",
         "reason": "first",
         "severity": "critical",
         "group": "prod/biz/2/20000153",
-        "instance": {
-            "source": "prod",
-            "bk_scope_type": "biz",
-            "bk_scope_id": "2",
-            "job_instance_id": 20000153,
-            "name": "deploy",
-        },
+        "instance": instance,
         "labels": {"team": "sre"},
         "link": job_link,
         "summary": "prod/biz/2/20000153 (deploy): 1 of 2 hosts failed in step 'push'; "
@@ -62,6 +63,8 @@ def test_one_message_names_everything_that_holds() -> None:
                 "name": "hosts_failed",
                 "severity": "critical",
                 "since": "2026-11-23T10:00:00Z",
+                "instance": instance,
+                "labels": {"team": "sre"},
                 "step": {"step_instance_id": 7001, "execute_count": 0, "name": "push"},
                 "summary": "1 of 2 hosts failed in step 'push'",
                 "failed": 1,
@@ -82,6 +85,8 @@ def test_one_message_names_everything_that_holds() -> None:
                 "name": "job_failed",
                 "severity": "critical",
                 "since": "2026-11-23T10:00:00Z",
+                "instance": instance,
+                "labels": {"team": "sre"},
                 "step": None,
                 "summary": "job ended: failed",
                 "failed": 0,
@@ -92,6 +97,8 @@ def test_one_message_names_everything_that_holds() -> None:
                 "link": job_link,
             },
         ],
+        "omitted": 0,
+        "ended": [],
     }
 
 
@@ -143,10 +150,10 @@ def told(rows: dict[HostId, int], tails: Tails, steps: int = 1) -> Any:
     """Say what is said first of *steps* steps that failed alike, in this order."""
     failing = [step(4, rows, number=number) for number in range(1, steps + 1)]
     known = [*lived([job(4, *failing)])][-1].after
-    message = notifications.build(
+    message = saying.build(
         FRAME,
         known.snapshot,
-        Speak(Why.FIRST, tuple(known.alerts.values())),
+        saying.speak(Why.FIRST, known.alerts.values()),
         number=1,
         last_sequence=known.sequence,
         now=NOW,
@@ -162,10 +169,10 @@ def test_a_cluster_tells_exit_code_tag_and_the_end_of_a_log() -> None:
     outcomes = dict.fromkeys(rows, Outcome(1, "disk"))
     failing = structs.replace(step(4, rows), outcomes=outcomes)
     known = [*lived([job(4, failing)])][-1].after
-    message = notifications.build(
+    message = saying.build(
         FRAME,
         known.snapshot,
-        Speak(Why.FIRST, tuple(known.alerts.values())),
+        saying.speak(Why.FIRST, known.alerts.values()),
         number=1,
         last_sequence=known.sequence,
         now=NOW,
@@ -220,8 +227,8 @@ def test_a_host_that_runs_again_is_listed_with_the_failure_it_had() -> None:
         ]
     )
     known = [*story][-1].after
-    decision = Speak(Why.REMINDER, tuple(known.alerts.values()))
-    message = notifications.build(
+    decision = saying.speak(Why.REMINDER, known.alerts.values())
+    message = saying.build(
         FRAME, known.snapshot, decision, number=2, last_sequence=8, now=NOW
     )
 
@@ -230,7 +237,7 @@ def test_a_host_that_runs_again_is_listed_with_the_failure_it_had() -> None:
 
 
 def test_good_news_names_no_severity_and_no_alert() -> None:
-    message = notifications.build(
+    message = saying.build(
         FRAME, job(3), Speak(Why.RESOLVED, ()), number=7, last_sequence=9, now=NOW
     )
     resolved = plain.data(message)
@@ -252,8 +259,8 @@ def test_a_source_is_told_of_without_an_instance() -> None:
     )
     alerts = tuple(lost.state.alerts.values())
     firing, resolved = (
-        notifications.build(frame, None, decision, number=1, last_sequence=2, now=NOW)
-        for decision in (Speak(Why.FIRST, alerts), Speak(Why.RESOLVED, ()))
+        saying.build(frame, None, decision, number=1, last_sequence=2, now=NOW)
+        for decision in (saying.speak(Why.FIRST, alerts), Speak(Why.RESOLVED))
     )
 
     assert plain.data(firing)["instance"] is None
@@ -268,9 +275,9 @@ def test_a_source_is_told_of_without_an_instance() -> None:
 def test_a_message_agrees_with_the_decision_that_it_tells(life: list[Chapter]) -> None:
     for chapter in life:
         holding = [*chapter.after.alerts.values()]
-        decision = telling.decide(holding, None, chapter.now, Rules())
+        decision = saying.decide(holding, None, chapter.now, Rules())
         if isinstance(decision, Speak):
-            message = notifications.build(
+            message = saying.build(
                 FRAME,
                 chapter.after.snapshot,
                 decision,
@@ -293,7 +300,7 @@ def test_a_message_agrees_with_the_decision_that_it_tells(life: list[Chapter]) -
 
 def test_without_labels_matchers_see_type_and_source_alone() -> None:
     frame = structs.replace(FRAME, labels={})
-    message = notifications.build(
+    message = saying.build(
         frame, job(4), Speak(Why.RESOLVED, ()), number=1, last_sequence=1, now=NOW
     )
 

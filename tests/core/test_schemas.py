@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from monitor.core import alerts, notifications, reach, state, telling, transitions
+from monitor.core import alerts, reach, state, telling, transitions
 from monitor.core.clusters import Tail, Tails
 from monitor.core.message import NOTIFICATION, Message
 from monitor.core.model import SCOPE_TYPES, host_id
@@ -18,7 +18,7 @@ from monitor.core.state import State
 from monitor.core.telling import Rules, Speak, Why
 from monitor.core.watch import Severity
 from monitor.core.wording import Frame
-from tests.core import lives
+from tests.core import lives, saying
 from tests.core.builders import FRAME, NOW, hosts, job, step
 from tests.core.lives import Chapter, Turn, lived
 
@@ -48,10 +48,10 @@ def spoken(life: list[Chapter]) -> Iterator[Message]:
     heard = None
     for number, chapter in enumerate(life, start=1):
         holding = [*chapter.after.alerts.values()]
-        decision = telling.decide(holding, heard, chapter.now, Rules())
+        decision = saying.decide(holding, heard, chapter.now, Rules())
         if isinstance(decision, Speak):
-            heard = telling.hearing(decision.alerts, chapter.now)
-            yield notifications.build(
+            heard = telling.hearing(decision, heard, chapter.now)
+            yield saying.build(
                 FRAME,
                 chapter.after.snapshot,
                 decision,
@@ -134,8 +134,13 @@ def test_messages_about_a_scope_have_the_published_shape() -> None:
     refused = state.refused(State(key=SCOPE.key), "no view_history", SCOPE, NOW)
     assert refused is not None
     holding = tuple(refused.state.alerts.values())
-    message = notifications.build(
-        SCOPE, None, Speak(Why.FIRST, holding), number=1, last_sequence=1, now=NOW
+    message = saying.build(
+        SCOPE,
+        None,
+        saying.speak(Why.FIRST, holding),
+        number=1,
+        last_sequence=1,
+        now=NOW,
     )
 
     assert [emitted(event)["subject"] for event in refused.events] == ["biz/2"]

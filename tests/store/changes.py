@@ -4,19 +4,20 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from monitor.core import message, telling
+from monitor.core import message
 from monitor.core.alerts import Alert, Name
 from monitor.core.message import Message
 from monitor.core.model import Snapshot
 from monitor.core.state import Change, State
 from monitor.core.watch import Severity
 from monitor.ports import Delivery, Memory
+from tests.core import saying
 
 NOW: Final = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 DAY: Final = timedelta(days=1)
 KEY: Final = "prod/biz/2/20000153"
 ALERT: Final = Alert(name=Name.JOB_FAILED, severity=Severity.CRITICAL, since=NOW)
-TOLD: Final = telling.hearing([ALERT], NOW)
+TOLD: Final = saying.heard([ALERT], NOW)
 
 
 def an_event(sequence: int = 1, key: str = KEY, at: datetime = NOW) -> Message:

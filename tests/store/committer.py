@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 
 from monitor import errors
-from monitor.ports import Telling
+from monitor.ports import Notice, Telling
 from monitor.store import opening
 from monitor.store.sql import SqlStore
 from tests.store.changes import (
@@ -68,7 +68,7 @@ async def tell_on(store: SqlStore, commits: int | None) -> None:
             return
         delivery = a_delivery(a_notification(number))
         telling = Telling(sink="oncall", told=TOLD, delivery=delivery)
-        await store.tell(KEY, number, [telling])
+        await store.tell([Notice(group=KEY, number=number, tellings=[telling])])
         say("told", number)
 
 

@@ -8,7 +8,9 @@ import pytest
 from msgspec import structs
 
 from monitor import errors
+from monitor.core import member
 from monitor.core.clusters import Tail
+from monitor.core.decisions import Decision, Verdict
 from monitor.core.model import Failure, HostId, Snapshot, Step
 from monitor.core.state import Change, Phase, State
 from monitor.core.transitions import Attempt
@@ -17,6 +19,7 @@ from monitor.ports import (
     Delivery,
     Head,
     Ledger,
+    Notice,
     Outbox,
     Telling,
 )
@@ -435,26 +438,59 @@ def told(sink: str, *numbers: int) -> list[Telling]:
     ]
 
 
-async def test_of_a_group_nobody_was_told_of_there_is_its_state(
-    engine: Engine,
-) -> None:
+async def test_of_a_group_nobody_was_told_of_there_is_nothing(engine: Engine) -> None:
     async with engine() as store:
         await remember(store, a_change(1))
 
-        assert await store.account(KEY) == Account(
-            state=a_change(1).state, told={}, notifications=0
+        assert await store.account(KEY) == Account(told={}, notifications=0)
+
+
+async def test_members_are_what_is_known_of_those_of_whom_anything_is(
+    engine: Engine,
+) -> None:
+    async with engine() as store:
+        change = a_change(
+            1,
+            alerts={ALERT.id: ALERT},
+            snapshot=Snapshot(status=4, name="deploy", plan_id=7),
         )
+        await remember(store, change, a_change(1, OTHER))
+
+        found = await store.members([KEY, OTHER, "prod/biz/2/404"])
+
+        assert {each.key: each for each in found} == {
+            KEY: member.of(change.state),
+            OTHER: member.of(a_change(1, OTHER).state),
+        }
+
+
+async def test_decisions_are_kept_and_given_the_newest_first(engine: Engine) -> None:
+    verdicts = [
+        Verdict(group=KEY, at=NOW, decisions=(Decision(sink="oncall", reason=reason),))
+        for reason in ("first", "already_told", "resolved")
+    ]
+    async with engine() as store:
+        for verdict in verdicts:
+            await store.tell([Notice(group=KEY, number=0, verdict=verdict)])
+
+        assert await store.verdicts(KEY, 2) == [verdicts[2], verdicts[1]]
+        assert await store.verdicts(OTHER, 2) == []
 
 
 async def test_what_is_told_is_remembered_counted_and_on_its_way(
     engine: Engine,
 ) -> None:
     async with engine() as store:
-        await store.tell(KEY, 1, [*told("oncall", 1), *told("chat", 1)])
+        await store.tell(
+            [
+                Notice(
+                    group=KEY, number=1, tellings=[*told("oncall", 1), *told("chat", 1)]
+                )
+            ]
+        )
 
     async with engine() as store:
         assert await store.account(KEY) == Account(
-            state=State(key=KEY),
             told={"oncall": TOLD, "chat": TOLD},
             notifications=1,
         )
@@ -464,8 +500,14 @@ async def test_what_is_told_is_remembered_counted_and_on_its_way(
 
 async def test_numbers_of_a_group_rise_with_each_telling(engine: Engine) -> None:
     async with engine() as store:
-        await store.tell(KEY, 2, [*told("oncall", 1), *told("chat", 2)])
-        await store.tell(KEY, 3, told("oncall", 3))
+        await store.tell(
+            [
+                Notice(
+                    group=KEY, number=2, tellings=[*told("oncall", 1), *told("chat", 2)]
+                )
+            ]
+        )
+        await store.tell([Notice(group=KEY, number=3, tellings=told("oncall", 3))])
 
         assert (await store.account(KEY)).notifications == 3
         assert (await store.account(OTHER)).notifications == 0
@@ -476,11 +518,11 @@ async def test_what_is_told_is_remembered_only_with_what_is_on_its_way(
     engine: Engine,
 ) -> None:
     async with engine() as store:
-        await store.tell(KEY, 1, told("oncall", 1))
+        await store.tell([Notice(group=KEY, number=1, tellings=told("oncall", 1))])
         same_id = [Telling(sink="chat", told=TOLD, delivery=None), *told("oncall", 1)]
 
         with pytest.raises(errors.StoreError):
-            await store.tell(KEY, 2, same_id)
+            await store.tell([Notice(group=KEY, number=2, tellings=same_id)])
 
         account = await store.account(KEY)
         assert (set(account.told), account.notifications) == ({"oncall"}, 1)
@@ -492,30 +534,55 @@ async def test_silence_changes_what_was_told_and_not_the_number(
     quiet = structs.replace(TOLD, alerts={})
 
     async with engine() as store:
-        await store.tell(KEY, 1, [*told("oncall", 1), *told("chat", 1)])
         await store.tell(
-            KEY,
-            9,
             [
-                Telling(sink="oncall", told=quiet, delivery=None),
-                Telling(sink="chat", told=None, delivery=None),
-            ],
+                Notice(
+                    group=KEY, number=1, tellings=[*told("oncall", 1), *told("chat", 1)]
+                )
+            ]
+        )
+        await store.tell(
+            [
+                Notice(
+                    group=KEY,
+                    number=9,
+                    tellings=[
+                        Telling(sink="oncall", told=quiet, delivery=None),
+                        Telling(sink="chat", told=None, delivery=None),
+                    ],
+                )
+            ]
         )
 
         account = await store.account(KEY)
         assert (account.told, account.notifications) == ({"oncall": quiet}, 1)
 
 
-async def test_alerting_names_what_holds_and_what_was_told_each_once(
+async def test_alerting_names_what_holds_and_informed_what_was_told_each_once(
     engine: Engine,
 ) -> None:
     async with engine() as store:
         holding = a_change(1, alerts={ALERT.id: ALERT})
         await remember(store, holding, a_change(1, OTHER), a_change(1, "prod/biz/2/1"))
-        await store.tell(KEY, 1, [*told("oncall", 1), *told("chat", 1)])
-        await store.tell(OTHER, 0, [Telling(sink="oncall", told=TOLD, delivery=None)])
+        await store.tell(
+            [
+                Notice(
+                    group=KEY, number=1, tellings=[*told("oncall", 1), *told("chat", 1)]
+                )
+            ]
+        )
+        await store.tell(
+            [
+                Notice(
+                    group=OTHER,
+                    number=0,
+                    tellings=[Telling(sink="oncall", told=TOLD, delivery=None)],
+                )
+            ]
+        )
 
-        assert sorted(await store.alerting()) == [KEY, OTHER]
+        assert await store.alerting() == [KEY]
+        assert sorted(await store.informed()) == [KEY, OTHER]
 
 
 async def test_what_is_over_and_was_not_told_is_not_alerting(engine: Engine) -> None:
@@ -592,7 +659,7 @@ async def test_of_an_instance_nobody_watches_the_sequence_is_kept_for_ever(
 
     async with engine() as store:
         await remember(store, a_change(1), last)
-        await store.tell(KEY, 1, told("oncall", 1))
+        await store.tell([Notice(group=KEY, number=1, tellings=told("oncall", 1))])
         await all_forgotten(store, NOW + DAY)
 
         assert await store.load(KEY) == State(

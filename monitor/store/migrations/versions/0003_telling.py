@@ -1,11 +1,20 @@
 """What people said about alerts, why sinks were told or not, and how deliveries went."""
 
-import sqlalchemy as sa  # noqa: F401
-from alembic import op  # noqa: F401
+import sqlalchemy as sa
+from alembic import op
 
 revision = "0003"
 down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Each feature of this release adds its tables here."""
+    op.create_table(
+        "verdicts",
+        sa.Column("number", sa.Integer, primary_key=True),
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("shard", sa.SmallInteger, nullable=False),
+        sa.Column("time", sa.Float, nullable=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+    )
+    op.create_index("verdicts_key", "verdicts", ["key", "number"])
+    op.create_index("verdicts_time", "verdicts", ["time"])

@@ -1,0 +1,91 @@
+"""Which alerts are told together, and which explain others, as it is at the moment.
+
+Kept in memory of whoever has alerts; asks nothing, tells nobody.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+
+from monitor.core import routing, wording
+from monitor.core.alerts import Alert
+from monitor.core.inhibition import Inhibitions, Rule
+from monitor.core.member import Member
+from monitor.core.routing import Destination, Route
+from monitor.core.wording import Frame
+
+
+class Grouping:
+    def __init__(
+        self, root: Route, inhibitions: Inhibitions, frame: Callable[[str], Frame]
+    ) -> None:
+        self.root = root
+        self._inhibitions = inhibitions
+        self._frame = frame
+        self._groups: dict[str, frozenset[str]] = {}
+        self._members: dict[str, set[str]] = {}
+
+    def place(self, member: Member) -> tuple[dict[str, timedelta], bool]:
+        """Take in what holds for *member*.
+
+        Gives the groups to look at, each with its ``group_wait``, and whether others
+        may be inhibited no longer, or from now on.
+        """
+        every = [self.traits(member, alert) for alert in member.alerts.values()]
+        waits: dict[str, timedelta] = {}
+        for traits in every:
+            for group, wait in self._homes(member.key, traits):
+                waits[group] = min(wait, waits.get(group, wait))
+        before = self._groups.pop(member.key, frozenset())
+        if waits:
+            self._groups[member.key] = frozenset(waits)
+        for group in before - waits.keys():
+            self._leave(group, member.key)
+        for group in filter(routing.is_several, waits):
+            self._members.setdefault(group, set()).add(member.key)
+        left = before - waits.keys() or (() if waits else {member.key})
+        looks = {**dict.fromkeys(left, timedelta(0)), **waits}
+        return looks, self._inhibitions.hold(member.key, every)
+
+    def _homes(
+        self, key: str, traits: Mapping[str, str]
+    ) -> Iterator[tuple[str, timedelta]]:
+        found = self.destinations(key, traits)
+        for destination in found:
+            yield destination.group, destination.route.rules.group_wait
+        if not found:  # told to nobody: that is a decision too
+            yield key, timedelta(0)
+
+    def _leave(self, group: str, key: str) -> None:
+        members = self._members.get(group)
+        if members is not None:
+            members.discard(key)
+            if not members:
+                del self._members[group]
+
+    def groups(self) -> set[str]:
+        """List the groups in which something holds."""
+        return {group for groups in self._groups.values() for group in groups}
+
+    def groups_of(self, key: str) -> frozenset[str]:
+        return self._groups.get(key, frozenset())
+
+    def members(self, group: str) -> set[str]:
+        return self._members.get(group, set()) if routing.is_several(group) else {group}
+
+    def traits(self, member: Member, alert: Alert) -> dict[str, str]:
+        known = member.snapshot
+        return wording.alert_traits(
+            self._frame(member.key),
+            alert,
+            known.name if known else "",
+            known.plan_id if known else None,
+        )
+
+    def destinations(
+        self, key: str, traits: Mapping[str, str]
+    ) -> tuple[Destination, ...]:
+        about_instance = self._frame(key).instance is not None
+        return routing.destinations(self.root, key, traits, instance=about_instance)
+
+    def inhibiting(self, traits: Mapping[str, str]) -> Rule | None:
+        return self._inhibitions.inhibiting(traits)
