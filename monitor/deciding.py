@@ -85,6 +85,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 class _Way(Struct, frozen=True):
     """How the alerts of a group lead to one sink: *rules* are those of the first."""
 
+    listener: Listener
     cases: tuple[Case, ...]
     route: Route
     elsewhere: bool
@@ -103,19 +104,19 @@ class Deciding:
         way = self._way(listener, look, told.alerts if told else NEVER_TOLD)
         if told is None and not way.cases:
             if known is not None:
-                return _silent(listener, way, Silent(WhyNot.UNWATCHED), None, None)
+                return _silent(look, way, Silent(WhyNot.UNWATCHED), None, None)
             if way.elsewhere or not _holds(look):
                 return None
         about = self._circumstances(listener, look, told, way.cases)
         decision = telling.decide(way.cases, told, look.now, way.route.rules, about)
         if isinstance(decision, Speak):
-            return _spoken(listener, look, way, decision, told)
+            return _spoken(look, way, decision, told)
         if not way.cases and not told:
             decision = Silent(WhyNot.UNROUTED, self._unrouted(listener, look))
         kept = told
         if not look.lost:
             kept = telling.still_held(told, way.cases, about.flapping)
-        return _silent(listener, way, decision, told, kept)
+        return _silent(look, way, decision, told, kept)
 
     def _way(
         self, listener: Listener, look: Look, heard: Mapping[str, telling.Heard]
@@ -137,7 +138,7 @@ class Deciding:
                     cases.append(case)
                     route = route or here
         ordered = sorted(cases, key=notifications.rank)
-        return _Way(tuple(ordered), route or self._grouping.root, elsewhere)
+        return _Way(listener, tuple(ordered), route or self._grouping.root, elsewhere)
 
     def _destinations(
         self, listener: Listener, key: str, traits: Traits
@@ -213,20 +214,19 @@ def _awaited(case: Case, look: Look) -> bool:
     return attempt.step_instance_id in look.awaited
 
 
-def _spoken(
-    listener: Listener, look: Look, way: _Way, speak: Speak, told: Told | None
-) -> Outcome:
+def _spoken(look: Look, way: _Way, speak: Speak, told: Told | None) -> Outcome:
     if speak.reason is Why.RESOLVED and _unwatched(speak, look):
         speak = structs.replace(speak, reason=Why.UNWATCHED)
     after = telling.hearing(speak, told, look.now)
     muted = any(case.muted for case in way.cases)
     return Outcome(
-        listener=listener,
+        listener=way.listener,
         decision=speak,
         told=after,
-        record=_record(listener, way, speak.reason),
+        record=_record(way, speak.reason),
         muted=muted,
-        again=_earliest(
+        again=_next(
+            look.now,
             telling.remind_at(after, way.route.rules),
             *_ends(way.cases, after.alerts),
         ),
@@ -240,7 +240,7 @@ def _unwatched(speak: Speak, look: Look) -> bool:
 
 
 def _silent(
-    listener: Listener,
+    look: Look,
     way: _Way,
     silent: Silent,
     told: Told | None,
@@ -250,12 +250,12 @@ def _silent(
     remind = telling.remind_at(told, way.route.rules) if told else None
     muted = silent.reason is WhyNot.ACKNOWLEDGED or any(c.muted for c in way.cases)
     return Outcome(
-        listener=listener,
+        listener=way.listener,
         decision=silent,
         told=kept,
-        record=_record(listener, way, silent.reason, silent.detail, silent.until),
+        record=_record(way, silent.reason, silent.detail, silent.until),
         muted=muted,
-        again=_earliest(silent.until, remind, *_ends(way.cases, heard)),
+        again=_next(look.now, silent.until, remind, *_ends(way.cases, heard)),
     )
 
 
@@ -267,12 +267,12 @@ def _ends(
             yield case.obstacle.until
 
 
-def _earliest(*moments: datetime | None) -> datetime | None:
-    return min((moment for moment in moments if moment is not None), default=None)
+def _next(now: datetime, *moments: datetime | None) -> datetime | None:
+    """Give the first moment to come: what is past has had its say in this look."""
+    return min((m for m in moments if m is not None and m > now), default=None)
 
 
 def _record(
-    listener: Listener,
     way: _Way,
     reason: str,
     detail: str = "",
@@ -280,7 +280,7 @@ def _record(
 ) -> Decision:
     kept = way.cases[: decisions.CASES]
     return Decision(
-        sink=listener.name,
+        sink=way.listener.name,
         reason=str(reason),
         detail=detail,
         route=way.route.name if way.cases else "",

@@ -3,7 +3,7 @@
 Kept in memory of whoever has alerts; asks nothing, tells nobody.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import timedelta
 
 from monitor.core import routing, wording
@@ -23,6 +23,7 @@ class Grouping:
         self._frame = frame
         self._groups: dict[str, frozenset[str]] = {}
         self._members: dict[str, set[str]] = {}
+        self._elsewhere: dict[str, set[str]] = {}
 
     def place(self, member: Member) -> tuple[dict[str, timedelta], bool]:
         """Take in what holds for *member*.
@@ -43,6 +44,7 @@ class Grouping:
         for group in filter(routing.is_several, waits):
             self._members.setdefault(group, set()).add(member.key)
         left = before - waits.keys() or (() if waits else {member.key})
+        left = {*left, *self._elsewhere.pop(member.key, ())}
         looks = {**dict.fromkeys(left, timedelta(0)), **waits}
         return looks, self._inhibitions.hold(member.key, every)
 
@@ -54,6 +56,16 @@ class Grouping:
             yield destination.group, destination.route.rules.group_wait
         if not found:  # told to nobody: that is a decision too
             yield key, timedelta(0)
+
+    def told(self, group: str, keys: Collection[str]) -> None:
+        """Remember of whom somebody was told in *group*.
+
+        Those who belong elsewhere by now, since a label or a route is another, are
+        seen through to their end where they were told.
+        """
+        for key in keys:
+            if group not in self._groups.get(key, ()):
+                self._elsewhere.setdefault(key, set()).add(group)
 
     def _leave(self, group: str, key: str) -> None:
         members = self._members.get(group)

@@ -35,6 +35,9 @@ from monitor.storm import Bound, Storm
 AT_ONCE: Final = 100
 """Groups looked at together, so that they share commits."""
 
+UNEXPLAINED: Final = 5.0
+"""Seconds: a longer wait begins with a look, so that it can be asked why."""
+
 log = structlog.get_logger()
 
 
@@ -120,9 +123,9 @@ class Notifier:
 
     def _pause(self, group: str, wait: float) -> float:
         spoke_at = self._spoke_at.get(group)
-        if spoke_at is None:
-            return wait
-        return max(0.0, spoke_at + self._interval - anyio.current_time())
+        if spoke_at is not None:
+            wait = max(0.0, spoke_at + self._interval - anyio.current_time())
+        return 0.0 if wait > UNEXPLAINED else wait
 
     async def run(self) -> None:
         """Tell until cancelled."""
@@ -265,6 +268,7 @@ class Notifier:
         if written:
             self._spoke_at[look.group] = anyio.current_time()
             self._posted()
+        self._grouping.told(look.group, _told_of(look.group, outcomes))
         self._plan_next(look, outcomes)
 
     def _verdict(
@@ -379,6 +383,11 @@ def _covered(said: _Said, message: Message) -> Notice:
 
 def _sequence(look: Look) -> int:
     return max((each.sequence for each in look.members.values()), default=0)
+
+
+def _told_of(group: str, outcomes: Sequence[Outcome]) -> set[str]:
+    known = (outcome.told.alerts for outcome in outcomes if outcome.told)
+    return {telling.key_of(group, id_) for alerts in known for id_ in alerts}
 
 
 def _telling(

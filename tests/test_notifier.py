@@ -1,7 +1,5 @@
 """Who is told what about alerts, when, and how often; real store, virtual time."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,22 +9,10 @@ from msgspec import structs
 from structlog.testing import capture_logs
 
 from monitor import errors
-from monitor.core import reach, state
-from monitor.core.inhibition import Inhibitions, Rule
-from monitor.core.model import InstanceKey, Snapshot
-from monitor.core.routing import Route
-from monitor.core.state import Change
-from monitor.core.telling import Rules
+from monitor.core import reach
+from monitor.core.model import Snapshot
 from monitor.core.watch import Severity
-from monitor.core.wording import Frame
-from monitor.deciding import Listener
-from monitor.dispatcher import Dispatcher
-from monitor.grouping import Grouping
-from monitor.notifier import Habits, Notifier
-from monitor.recorder import Recorder
-from monitor.store.sql import SqlStore
-from monitor.tails import Tails
-from tests.support import clock, log, sink, stores
+from tests.support import log, sink, stores
 from tests.support.answers import (
     FAILED,
     KEY,
@@ -38,133 +24,19 @@ from tests.support.answers import (
     a_key,
     hosts,
 )
+from tests.support.desk import RULES, Wants, telling_to
 from tests.support.logs import SourceWithLogs, Turns
 from tests.support.sink import RecordingSink
 
 pytestmark = pytest.mark.looptime
 
-Wants = Callable[[Mapping[str, str]], bool]
-
 HOUR = 3600.0
-RULES = Rules(group_wait=timedelta(seconds=1), group_interval=timedelta(seconds=1))
 [BAD] = hosts(_2=0)
 THREE_FAILED = a_job(4, hosts(_1=104, _2=104, _3=11, _4=9))
 
 
-def everything(_: Mapping[str, str]) -> bool:
-    return True
-
-
 def only(severity: Severity) -> Wants:
     return lambda traits: traits["severity"] == severity
-
-
-class Desk:
-    """Notifier and dispatchers on one store; *lost* holds the sources out of sight."""
-
-    def __init__(
-        self,
-        store: SqlStore,
-        listeners: Mapping[RecordingSink, Wants],
-        *,
-        route: Route,
-        habits: Habits,
-        inhibit: Sequence[Rule] = (),
-        logs: SourceWithLogs | None = None,
-        turns: Turns | None = None,
-    ) -> None:
-        self.store = store
-        self.lost: set[str] = set()
-        self.labels: dict[str, str] = {}
-        self.recorder = Recorder(store, self._committed)
-        self.dispatchers = [
-            Dispatcher(each, store, None, now=clock.now, luck=clock.middling)
-            for each in listeners
-        ]
-        self.notifier = Notifier(
-            store,
-            store,
-            [Listener(each.name, wants) for each, wants in listeners.items()],
-            grouping=Grouping(route, Inhibitions(inhibit), self._frame),
-            habits=habits,
-            frame=self._frame,
-            lost=lambda source: source in self.lost,
-            logs=lambda _: self.tails is not None,
-            posted=self._wake,
-            now=clock.now,
-        )
-        self.tails: Tails | None = None
-        if logs is not None:
-            self.tails = Tails(
-                logs,
-                turns or Turns(),
-                ledger=store,
-                memory=store,
-                recorder=self.recorder,
-                luck=clock.middling,
-            )
-
-    def _frame(self, key: str) -> Frame:
-        source, _, rest = key.partition("/")
-        if rest.count("/") != 2:
-            return Frame(source=source, key=key, subject=rest or None)
-        kind, scope, number = rest.split("/")
-        instance = InstanceKey(source, kind, scope, int(number))
-        return log.a_frame(instance, **self.labels)
-
-    def _committed(self, change: Change) -> None:
-        self.notifier.changed(change)
-        if self.tails is not None:
-            self.tails.changed(change)
-
-    def _wake(self) -> None:
-        for dispatcher in self.dispatchers:
-            dispatcher.wake()
-
-    async def sees(self, kind: reach.Kind) -> None:
-        """Lose or regain sight of the source, as the poller's sight does."""
-        if kind is reach.Kind.LOST:
-            self.lost.add("prod")
-        else:
-            self.lost.discard("prod")
-        frame = Frame(source="prod", key="prod")
-        cause = reach.Cause.UNREACHABLE
-        await self.recorder.record(
-            "prod", lambda known: state.reached(known, kind, cause, frame, clock.now())
-        )
-
-
-@asynccontextmanager
-async def telling_to(
-    store: SqlStore,
-    *sinks: RecordingSink,
-    wants: Mapping[str, Wants] | None = None,
-    rules: Rules = RULES,
-    route: Route | None = None,
-    habits: Habits = Habits(),  # noqa: B008 - frozen
-    inhibit: Sequence[Rule] = (),
-    logs: SourceWithLogs | None = None,
-    turns: Turns | None = None,
-) -> AsyncIterator[Desk]:
-    listeners = {each: (wants or {}).get(each.name, everything) for each in sinks}
-    names = tuple(each.name for each in sinks)
-    desk = Desk(
-        store,
-        listeners,
-        route=route or Route(name="default", sinks=names, rules=rules),
-        habits=structs.replace(habits, group_interval=rules.group_interval),
-        inhibit=inhibit,
-        logs=logs,
-        turns=turns,
-    )
-    async with anyio.create_task_group() as tasks:
-        for dispatcher in desk.dispatchers:
-            tasks.start_soon(dispatcher.run)
-        tasks.start_soon(desk.notifier.run)
-        if desk.tails is not None:
-            tasks.start_soon(desk.tails.run)
-        yield desk
-        tasks.cancel_scope.cancel()
 
 
 async def test_one_message_names_everything_that_came_within_the_wait(
@@ -743,7 +615,7 @@ async def test_a_notification_carries_the_labels_of_its_watch(tmp_path: Path) ->
     async with stores.opened(tmp_path) as store:
         oncall = RecordingSink()
         async with telling_to(store, oncall) as desk:
-            desk.labels = {"team": "sre"}
+            desk.labels[KEY] = {"team": "sre"}
             await log.saw(desk.recorder, FAILED)
             await anyio.sleep(60)
 
