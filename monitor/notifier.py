@@ -7,12 +7,12 @@ on its way in one transaction; the dispatchers carry it. Where too many groups h
 something to say at once, a sink is told of them together.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import islice
 from math import inf
-from typing import Final, Never
+from typing import Final, Never, TypeVar
 
 import anyio
 import structlog
@@ -22,6 +22,7 @@ from monitor import composing
 from monitor.composing import Composing, Spoken
 from monitor.core import member, reach, routing, state, telling
 from monitor.core.decisions import Decision, Verdict
+from monitor.core.member import Member
 from monitor.core.message import Message
 from monitor.core.obstacle import Flapping
 from monitor.core.state import Change, Phase, State
@@ -29,7 +30,7 @@ from monitor.core.telling import Acked, Silent, Speak, Why, WhyNot
 from monitor.core.wording import Frame
 from monitor.deciding import Deciding, Listener, Look, Mute, Outcome
 from monitor.grouping import Grouping
-from monitor.ports import Delivery, Ledger, Memory, Notice, Now, Telling
+from monitor.ports import Account, Delivery, Ledger, Memory, Notice, Now, Telling
 from monitor.storm import Bound, Storm
 
 AT_ONCE: Final = 100
@@ -37,6 +38,8 @@ AT_ONCE: Final = 100
 
 UNEXPLAINED: Final = 5.0
 """Seconds: a longer wait begins with a look, so that it can be asked why."""
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -186,33 +189,54 @@ class Notifier:
 
     async def _gather(self, group: str) -> Look:
         self._expecting.add(group)  # first: logs may come while the account is read
-        account = await self._ledger.account(group)
-        source = group.partition("/")[0]
-        logs = self._logs(source)
-        known: State | None = None
-        awaited: frozenset[int] | None = frozenset()
+        accounts = await self._ledger.accounts([group])
+        logs = self._logs(group.partition("/")[0])
         if routing.is_several(group):
-            told = (id_ for each in account.told.values() for id_ in each.alerts)
-            keys = {telling.key_of(group, id_) for id_ in told}
-            found = await self._ledger.members(self._grouping.members(group) | keys)
-            awaited = None if logs else awaited
+            keys = self._keys(group, accounts[group])
+            found = await self._ledger.members(keys)
+            look = self._look(group, accounts[group], found)
+            look = structs.replace(look, awaited=None if logs else frozenset())
         else:
             known = await self._memory.load(group)
-            found = [member.of(known)]
-            if logs:
-                wanted = state.wanting(known)
-                awaited = frozenset(each.step_instance_id for each in wanted)
+            wanted = state.wanting(known) if logs else ()
+            look = structs.replace(
+                self._look(group, accounts[group], [member.of(known)]),
+                known=known,
+                awaited=frozenset(each.step_instance_id for each in wanted),
+            )
         self._expecting.discard(group)
+        return look
+
+    async def _survey(self, groups: Sequence[str]) -> list[Look]:
+        """Gather for many what a message about them all needs: it waits for no log."""
+        accounts = await self._ledger.accounts(groups)
+        keys = {group: self._keys(group, accounts[group]) for group in groups}
+        every = {key for some in keys.values() for key in some}
+        found = {each.key: each for each in await self._ledger.members(every)}
+        return [
+            self._look(
+                group,
+                accounts[group],
+                [found[key] for key in keys[group] if key in found],
+            )
+            for group in groups
+        ]
+
+    def _keys(self, group: str, account: Account) -> set[str]:
+        told = (id_ for each in account.told.values() for id_ in each.alerts)
+        known = {telling.key_of(group, id_) for id_ in told}
+        return known | self._grouping.members(group)
+
+    def _look(self, group: str, account: Account, found: Sequence[Member]) -> Look:
+        source = group.partition("/")[0]
         return Look(
             group=group,
             members={each.key: each for each in found},
-            known=known,
             account=account,
             now=self._now(),
             since=self._since,
             lost=group != source and self._lost(source),
             acked=self._acked(group),
-            awaited=awaited,
         )
 
     def _admitted(self, look: Look, outcome: Outcome) -> Outcome:
@@ -321,25 +345,32 @@ class Notifier:
         storm = self._storms[listener.name]
         while True:
             groups = await storm.over()
-            spoken: dict[str, list[_Said]] = {}
-            for group in groups:
-                look = await self._gather(group)
-                outcome = self._deciding.decide(listener, look)
-                if outcome is not None and isinstance(outcome.decision, Speak):
-                    source = group.partition("/")[0]
-                    spoken.setdefault(source, []).append(_Said(look, outcome))
-            for source, said in spoken.items():
-                await self._tell_together(source, said)
+            by_source: dict[str, list[_Said]] = {}
+            for some in _slices(groups):
+                for said in self._to_say(listener, await self._survey(some)):
+                    source = said.look.group.partition("/")[0]
+                    by_source.setdefault(source, []).append(said)
+            for source, said_there in by_source.items():
+                await self._tell_together(source, said_there)
             storm.told(groups)
             self._plan_all(groups)
 
+    def _to_say(self, listener: Listener, looks: Iterable[Look]) -> Iterator["_Said"]:
+        for look in looks:
+            outcome = self._deciding.decide(listener, look)
+            if outcome is not None and isinstance(outcome.decision, Speak):
+                spoken = Spoken(look.group, outcome.decision)
+                yield _Said(look, outcome, spoken)
+
     async def _tell_together(self, source: str, said: Sequence["_Said"]) -> None:
-        one = composing.summed_up(
-            source,
-            [Spoken(s.look.group, s.outcome.decision) for s in said],  # type: ignore[arg-type]
-        )
-        account, now = await self._ledger.account(one.group), self._now()
-        number = account.notifications + 1
+        """Tell of many in one message.
+
+        It is on its way before the last of them is remembered as told: after a crash
+        in between some may be told again, none is forgotten.
+        """
+        one = composing.summed_up(source, [each.spoken for each in said])
+        accounts, now = await self._ledger.accounts([one.group]), self._now()
+        number = accounts[one.group].notifications + 1
         message = await self._composing.message(
             one.group, one.speak, number=number, sequence=0, now=now
         )
@@ -350,7 +381,9 @@ class Notifier:
             number=number,
             tellings=[Telling(sink=sink, told=None, delivery=delivery)],
         )
-        await self._ledger.tell([digest, *(_covered(each, message) for each in said)])
+        notices = [digest, *(_covered(each, message) for each in said)]
+        for some in _slices(notices):
+            await self._ledger.tell(some)
         log.info("telling.storm", sink=sink, id=message.id, incidents=len(said))
         for each in said:
             self._gists.pop(each.look.group, None)
@@ -360,6 +393,12 @@ class Notifier:
 class _Said(Struct, frozen=True):
     look: Look
     outcome: Outcome
+    spoken: Spoken
+
+
+def _slices(many: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(many), AT_ONCE):
+        yield many[start : start + AT_ONCE]
 
 
 def _covered(said: _Said, message: Message) -> Notice:

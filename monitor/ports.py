@@ -260,7 +260,9 @@ class Ledger(Protocol):
         """Give what telling must know of *keys*, those of which nothing is known left out."""
         ...
 
-    async def account(self, group: str) -> Account: ...
+    async def accounts(self, groups: Sequence[str]) -> dict[str, Account]:
+        """Give one for each of *groups*, also where nobody was told of it yet."""
+        ...
 
     async def tell(self, notices: Sequence[Notice]) -> None:
         """Remember what is being said and why, and put it on its way, all at once."""

@@ -10,7 +10,7 @@ from typing import Final
 import anyio
 from msgspec import Struct
 
-TOGETHER: Final = 1000
+TOGETHER: Final = 10_000
 """Groups that one message tells of, at most."""
 
 

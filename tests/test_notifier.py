@@ -356,7 +356,7 @@ async def test_alerts_of_a_removed_watch_end_in_silence(tmp_path: Path) -> None:
             await anyio.sleep(24 * HOUR)
 
             assert oncall.said == ["first"]
-            assert (await store.account(str(KEY))).told == {}
+            assert (await store.accounts([str(KEY)]))[str(KEY)].told == {}
 
 
 async def test_what_is_watched_again_is_told_again(tmp_path: Path) -> None:

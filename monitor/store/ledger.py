@@ -6,6 +6,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from monitor.core.decisions import Verdict
 from monitor.core.member import Member
+from monitor.core.telling import Told
 from monitor.ports import Account, Notice, Telling
 from monitor.store import outbox, rows
 from monitor.store.schema import deliveries, groups, shard, states, told, verdicts
@@ -25,15 +26,18 @@ def members(connection: Connection, keys: Collection[str]) -> list[Member]:
     return [rows.member(body) for body in bodies.scalars()]
 
 
-def account(connection: Connection, group: str) -> Account:
-    said = connection.execute(
-        select(told.c.sink, told.c.body).where(told.c.group == group)
-    )
-    count = select(groups.c.notifications).where(groups.c.key == group)
-    return Account(
-        told={sink: rows.told(body) for sink, body in said},
-        notifications=connection.execute(count).scalar() or 0,
-    )
+def accounts(connection: Connection, wanted: Sequence[str]) -> dict[str, Account]:
+    said: dict[str, dict[str, Told]] = {group: {} for group in wanted}
+    known = select(told.c.group, told.c.sink, told.c.body)
+    for group, sink, body in connection.execute(known.where(told.c.group.in_(wanted))):
+        said[group][sink] = rows.told(body)
+    counted = select(groups.c.key, groups.c.notifications)
+    found = connection.execute(counted.where(groups.c.key.in_(wanted)))
+    numbers = {key: number for key, number in found}  # noqa: C416 - rows are no pairs
+    return {
+        group: Account(told=said[group], notifications=numbers.get(group, 0))
+        for group in wanted
+    }
 
 
 def tell(connection: Connection, notices: Sequence[Notice]) -> None:

@@ -100,8 +100,8 @@ class SqlStore:
     async def _members(self, keys: Sequence[str]) -> list[Member]:
         return await self._group.do(lambda c: ledger.members(c, keys), hurry=True)
 
-    async def account(self, group: str) -> Account:
-        return await self._group.do(lambda c: ledger.account(c, group), hurry=True)
+    async def accounts(self, groups: Sequence[str]) -> dict[str, Account]:
+        return await self._group.do(lambda c: ledger.accounts(c, groups), hurry=True)
 
     async def tell(self, notices: Sequence[Notice]) -> None:
         await self._group.do(lambda c: ledger.tell(c, notices))

@@ -62,7 +62,7 @@ async def commit_on(store: SqlStore, key: str, commits: int | None) -> None:
 
 
 async def tell_on(store: SqlStore, commits: int | None) -> None:
-    known = await store.account(KEY)
+    known = (await store.accounts([KEY]))[KEY]
     for number in itertools.count(known.notifications + 1):
         if commits is not None and number > commits:
             return

@@ -442,7 +442,7 @@ async def test_of_a_group_nobody_was_told_of_there_is_nothing(engine: Engine) ->
     async with engine() as store:
         await remember(store, a_change(1))
 
-        assert await store.account(KEY) == Account(told={}, notifications=0)
+        assert (await store.accounts([KEY]))[KEY] == Account(told={}, notifications=0)
 
 
 async def test_members_are_what_is_known_of_those_of_whom_anything_is(
@@ -490,7 +490,7 @@ async def test_what_is_told_is_remembered_counted_and_on_its_way(
         )
 
     async with engine() as store:
-        assert await store.account(KEY) == Account(
+        assert (await store.accounts([KEY]))[KEY] == Account(
             told={"oncall": TOLD, "chat": TOLD},
             notifications=1,
         )
@@ -509,8 +509,8 @@ async def test_numbers_of_a_group_rise_with_each_telling(engine: Engine) -> None
         )
         await store.tell([Notice(group=KEY, number=3, tellings=told("oncall", 3))])
 
-        assert (await store.account(KEY)).notifications == 3
-        assert (await store.account(OTHER)).notifications == 0
+        assert (await store.accounts([KEY]))[KEY].notifications == 3
+        assert (await store.accounts([OTHER]))[OTHER].notifications == 0
         assert await store.waiting("oncall") == {f"{KEY}!": 2}
 
 
@@ -524,7 +524,7 @@ async def test_what_is_told_is_remembered_only_with_what_is_on_its_way(
         with pytest.raises(errors.StoreError):
             await store.tell([Notice(group=KEY, number=2, tellings=same_id)])
 
-        account = await store.account(KEY)
+        account = (await store.accounts([KEY]))[KEY]
         assert (set(account.told), account.notifications) == ({"oncall"}, 1)
 
 
@@ -554,7 +554,7 @@ async def test_silence_changes_what_was_told_and_not_the_number(
             ]
         )
 
-        account = await store.account(KEY)
+        account = (await store.accounts([KEY]))[KEY]
         assert (account.told, account.notifications) == ({"oncall": quiet}, 1)
 
 
@@ -665,7 +665,7 @@ async def test_of_an_instance_nobody_watches_the_sequence_is_kept_for_ever(
         assert await store.load(KEY) == State(
             key=KEY, version=3, sequence=4, phase=phase
         )
-        account = await store.account(KEY)
+        account = (await store.accounts([KEY]))[KEY]
         assert (account.told, account.notifications) == ({}, 1)
         assert await store.heads("prod") == [Head(KEY, phase, None, None)]
         assert await all_forgotten(store, NOW + 9999 * DAY) == []

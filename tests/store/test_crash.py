@@ -89,7 +89,7 @@ async def assert_kept(url: str, acknowledged: Acknowledged) -> None:
         found = {key: await store.load(key) for key in KEYS}
         for key, version in acknowledged.versions.items():
             assert found[key].version >= version
-        assert (await store.account(KEY)).notifications >= acknowledged.told
+        assert (await store.accounts([KEY]))[KEY].notifications >= acknowledged.told
         await assert_whole(store, found)
 
 
@@ -104,7 +104,7 @@ async def assert_whole(store: SqlStore, found: dict[str, State]) -> None:
         assert bool(state.alerts) == bool(state.version % 2)
 
     holding = {key for key, state in found.items() if state.alerts}
-    account = await store.account(KEY)
+    account = (await store.accounts([KEY]))[KEY]
     assert {*await store.alerting()} == holding
     assert await store.informed() == ([KEY] if account.told else [])
     waiting = await store.waiting("oncall")
