@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct, structs
 
-from monitor.core import alerts, clusters, codes, message, telling, wording
+from monitor.core import alerts, clusters, codes, message, routing, telling, wording
 from monitor.core.alerts import Alert
 from monitor.core.clusters import Cluster, Tails
 from monitor.core.message import Message
@@ -210,17 +210,29 @@ def _summary(
     worst_first: Sequence[Case],
     speak: telling.Speak,
 ) -> str:
-    worst, locale = [case.alert for case in worst_first], frame.locale
-    if frame.instance is None and len(speak.cases) > 1:
-        failed = sum(case.alert.failed for case in speak.cases)
-        said = wording.several(worst, failed, len(speak.cases), locale)
-        return f"{frame.key}: {said}"
+    said = _said([case.alert for case in worst_first], frame, snapshot, speak)
     name = f" ({snapshot.name})" if snapshot and snapshot.name else ""
-    if worst_first:
-        said = "; ".join(wording.summary(alert, locale) for alert in worst)
-    else:
-        said = wording.recovered(snapshot.status if snapshot else None, locale)
     return f"{frame.key}{name}: {said}"
+
+
+def _said(
+    worst: Sequence[Alert],
+    frame: Frame,
+    snapshot: Snapshot | None,
+    speak: telling.Speak,
+) -> str:
+    locale = frame.locale
+    if not routing.is_several(frame.key):
+        if not worst:
+            return wording.recovered(snapshot.status if snapshot else None, locale)
+        return wording.summaries(worst, locale)
+    if not worst:
+        return wording.ended(len(speak.ended), locale)
+    failed = sum(case.alert.failed for case in speak.cases)
+    said = wording.several(worst, failed, len(speak.cases), locale)
+    if not speak.ended:
+        return said
+    return wording.ended(len(speak.ended), locale, beside=said)
 
 
 def _alert(view: View, alert: Alert) -> AlertData:

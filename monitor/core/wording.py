@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from monitor.core import alerts, codes, message, model
+from monitor.core import alerts, codes, message, model, phrases
 from monitor.core.alerts import Alert
 from monitor.core.model import Address, Failure, HostId, InstanceKey, Snapshot
 from monitor.core.transitions import Attempt
@@ -175,34 +175,56 @@ def _by_address(address: Address) -> tuple[int, int, int, int, str]:
     return cloud, ip.version, int(ip), number, ""
 
 
+def summaries(worst: Sequence[Alert], locale: str) -> str:
+    """Say in a few words all that is wrong, the same only once."""
+    said = dict.fromkeys(summary(alert, locale) for alert in worst)
+    return phrases.spoken(locale).joint.join(said)
+
+
 def summary(alert: Alert, locale: str) -> str:
     """Say in a few words what is wrong."""
+    words = phrases.spoken(locale)
     match alert.name:
         case alerts.Name.HOSTS_FAILED:
-            step = alert.attempt.name if alert.attempt else ""
-            return f"{alert.failed} of {alert.total} hosts failed in step {step!r}"
+            return words.hosts_failed.format(
+                failed=alert.failed,
+                total=alert.total,
+                step=alert.attempt.name if alert.attempt else "",
+            )
         case alerts.Name.JOB_FAILED:
-            return f"job ended: {codes.run(alert.status or 0).name(locale)}"
+            status = codes.run(alert.status or 0).name(locale)
+            return words.job_failed.format(status=status)
         case alerts.Name.JOB_GONE:
-            return "JOB no longer knows this instance"
+            return words.job_gone
         case alerts.Name.JOB_REFUSED:
-            return f"JOB does not let us look: {alert.reason}"
+            return words.job_refused.format(reason=alert.reason)
         case alerts.Name.SOURCE_LOST:
-            return f"JOB cannot be seen ({alert.reason}); nothing is known of its jobs"
+            reason = words.causes.get(alert.reason, alert.reason)
+            return words.source_lost.format(reason=reason)
 
 
 def several(worst: Sequence[Alert], failed: int, count: int, locale: str) -> str:
     """Sum up *count* alerts of several instances, of which *worst* come first."""
-    said = "; ".join(dict.fromkeys(summary(a, locale) for a in worst[:NAMED]))
-    more = f"; and {count - NAMED} more" if count > NAMED else ""
-    hosts = f", {failed} failed hosts" if failed else ""
-    return f"{count} alerts{hosts}: {said}{more}"
+    words = phrases.spoken(locale)
+    said = [summaries(worst[:NAMED], locale)]
+    if count > NAMED:
+        said.append(words.more.format(count=count - NAMED))
+    what = words.among_them if failed else words.several
+    return what.format(count=count, failed=failed, said=words.joint.join(said))
 
 
 def recovered(status: int | None, locale: str) -> str:
-    return "recovered" + (
-        "" if status is None else f": {codes.run(status).name(locale)}"
-    )
+    words = phrases.spoken(locale)
+    if status is None:
+        return words.recovered
+    return words.recovered_as.format(status=codes.run(status).name(locale))
+
+
+def ended(count: int, locale: str, beside: str = "") -> str:
+    """Say of a group of several that *count* alerts are over, *beside* what holds."""
+    words = phrases.spoken(locale)
+    what = words.also_ended if beside else words.ended
+    return what.format(count=count, said=beside)
 
 
 def link(

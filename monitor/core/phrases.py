@@ -1,0 +1,70 @@
+"""The sentences that people read, in each language.
+
+The names in the braces are filled in by ``wording``; what comes from JOB is put in
+as text, never read as a phrase.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+
+class Phrases(Struct, frozen=True, kw_only=True):
+    hosts_failed: str
+    job_failed: str
+    job_gone: str
+    job_refused: str
+    source_lost: str
+    several: str
+    among_them: str
+    more: str
+    recovered: str
+    recovered_as: str
+    ended: str
+    also_ended: str
+    joint: str
+    causes: dict[str, str]
+
+
+EN: Final = Phrases(
+    hosts_failed="{failed} of {total} hosts failed in step {step!r}",
+    job_failed="job ended: {status}",
+    job_gone="JOB no longer knows this instance",
+    job_refused="JOB does not let us look: {reason}",
+    source_lost="JOB cannot be seen ({reason}); nothing is known of its jobs",
+    several="{count} alerts: {said}",
+    among_them="{count} alerts, {failed} failed hosts: {said}",
+    more="and {count} more",
+    recovered="recovered",
+    recovered_as="recovered: {status}",
+    ended="{count} alerts are over",
+    also_ended="{said}; {count} alerts are over",
+    joint="; ",
+    causes={},
+)
+
+ZH: Final = Phrases(
+    hosts_failed="步骤 {step!r} 中 {total} 台主机有 {failed} 台失败",
+    job_failed="作业结束：{status}",
+    job_gone="JOB 中已查不到该作业实例",
+    job_refused="JOB 拒绝查询：{reason}",
+    source_lost="无法访问 JOB（{reason}），其作业状态未知",
+    several="{count} 条告警：{said}",
+    among_them="{count} 条告警，{failed} 台主机失败：{said}",
+    more="另有 {count} 条",
+    recovered="已恢复",
+    recovered_as="已恢复：{status}",
+    ended="{count} 条告警已结束",
+    also_ended="{said}；{count} 条告警已结束",
+    joint="；",
+    causes={
+        "unreachable": "无法连接",
+        "auth": "凭据被拒绝",
+        "throttled": "被限流",
+        "garbled": "应答无法解析",
+    },
+)
+
+
+def spoken(locale: str) -> Phrases:
+    return ZH if locale.lower().startswith("zh") else EN
