@@ -1,11 +1,11 @@
 """What is wrong now: alerts are levels, not edges.
 
-``conditions`` says what holds for an instance; ``settled`` compares that with the
+``conditions.holding`` says what holds for an instance; ``settled`` compares that with the
 alerts held so far and names what was raised, changed or resolved. Whether anybody
 is told is another question (``telling``).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -13,14 +13,16 @@ from typing import Final
 from msgspec import Struct, structs
 
 from monitor.core import codes
-from monitor.core.model import Failure, HostId, Snapshot, Step
 from monitor.core.transitions import Attempt
 from monitor.core.watch import Severity
 
 
 class Name(StrEnum):
+    """In the order in which messages list them, failed hosts first."""
+
     HOSTS_FAILED = "hosts_failed"
     JOB_FAILED = "job_failed"
+    JOB_WAITING = "job_waiting"
     JOB_GONE = "job_gone"
     JOB_REFUSED = "job_refused"
     SOURCE_LOST = "source_lost"
@@ -74,79 +76,6 @@ class Change(Struct, frozen=True, kw_only=True):
 Held = Mapping[str, Alert]
 
 UNWATCHED: Final = "unwatched"
-
-_JOB_WARNINGS: Final = frozenset({8, 11, 13})
-
-
-def conditions(
-    before: Snapshot | None,
-    after: Snapshot,
-    now: datetime,
-    *,
-    severity: Severity | None = None,
-) -> Iterator[Alert]:
-    """List what is wrong with an instance, counting what is newly so.
-
-    *severity* overrides the usual one. A job that runs again after a failure has
-    not recovered yet: ``job_failed`` holds until a finished status says better.
-    """
-    known = {step.step_instance_id: step for step in before.steps} if before else {}
-    for step in after.steps:
-        if step.failures:
-            yield _hosts_failed(known.get(step.step_instance_id), step, now, severity)
-
-    if after.outcome is not None and _failed(after.outcome):
-        usual = Severity.WARNING if after.outcome in _JOB_WARNINGS else None
-        yield Alert(
-            name=Name.JOB_FAILED,
-            severity=severity or usual or Severity.CRITICAL,
-            since=now,
-            status=after.outcome,
-            occasions=int(before is None or _failed_anew(before, after)),
-        )
-
-
-def _hosts_failed(
-    before: Step | None, after: Step, now: datetime, severity: Severity | None
-) -> Alert:
-    known = before.failures.keys() if before else frozenset()
-    latest = max(failure.execute_count for failure in after.failures.values())
-    hidden = after.status == 6
-    return Alert(
-        name=Name.HOSTS_FAILED,
-        severity=severity or (Severity.WARNING if hidden else Severity.CRITICAL),
-        since=now,
-        attempt=Attempt(after.step_instance_id, latest, after.name),
-        status=after.status,
-        failed=len(after.failures),
-        total=len(after.hosts),
-        occasions=len(after.failures.keys() - known),
-    )
-
-
-def _failed(status: int) -> bool:
-    code = codes.run(status)
-    return code.finished and code.meaning is codes.Meaning.FAILED
-
-
-def _failed_anew(before: Snapshot, after: Snapshot) -> bool:
-    """Tell whether this is another failed end, be it that the run was not seen.
-
-    A later attempt alone proves no end: a torn answer may show the job as it was
-    and its step as it is. A host that failed again in a later attempt does.
-    """
-    if not after.finished or before.status != after.status:
-        return after.finished
-    known = {step.step_instance_id: step.failures for step in before.steps}
-    return any(
-        _again(known.get(step.step_instance_id, {}), step.failures)
-        for step in after.steps
-    )
-
-
-def _again(known: Mapping[HostId, Failure], now: Mapping[HostId, Failure]) -> bool:
-    both = known.keys() & now.keys()
-    return any(now[host].execute_count > known[host].execute_count for host in both)
 
 
 def settled(

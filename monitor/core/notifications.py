@@ -238,7 +238,8 @@ def _said(
 def _alert(view: View, alert: Alert) -> AlertData:
     frame, snapshot = view.frame, view.snapshot
     step = _step(snapshot, alert)
-    failures = step.failures if step else {}
+    is_about_failures = alert.name is alerts.Name.HOSTS_FAILED
+    failures = step.failures if step and is_about_failures else {}
     known = view.tails.get(step.step_instance_id, {}) if step else {}
     return AlertData(
         name=alert.name,

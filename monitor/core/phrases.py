@@ -12,6 +12,8 @@ from msgspec import Struct
 class Phrases(Struct, frozen=True, kw_only=True):
     hosts_failed: str
     job_failed: str
+    job_waiting: str
+    step_waiting: str
     job_gone: str
     job_refused: str
     source_lost: str
@@ -29,6 +31,8 @@ class Phrases(Struct, frozen=True, kw_only=True):
 EN: Final = Phrases(
     hosts_failed="{failed} of {total} hosts failed in step {step!r}",
     job_failed="job ended: {status}",
+    job_waiting="job waits for a person",
+    step_waiting="step {step!r} waits for a person",
     job_gone="JOB no longer knows this instance",
     job_refused="JOB does not let us look: {reason}",
     source_lost="JOB cannot be seen ({reason}); nothing is known of its jobs",
@@ -46,6 +50,8 @@ EN: Final = Phrases(
 ZH: Final = Phrases(
     hosts_failed="步骤 {step!r} 中 {total} 台主机有 {failed} 台失败",
     job_failed="作业结束：{status}",
+    job_waiting="作业等待人工处理",
+    step_waiting="步骤 {step!r} 等待人工处理",
     job_gone="JOB 中已查不到该作业实例",
     job_refused="JOB 拒绝查询：{reason}",
     source_lost="无法访问 JOB（{reason}），其作业状态未知",

@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from monitor.core import alerts, clusters, events, reach, transitions
+from monitor.core import alerts, clusters, conditions, events, reach, transitions
 from monitor.core.alerts import Alert
 from monitor.core.clusters import Tails, Wanted
 from monitor.core.message import Message
@@ -72,7 +72,7 @@ def seen(
     known = transitions.as_named_by(snapshot, _remembered(state))
     after = transitions.merged(known, snapshot)
     moved = transitions.between(None if state.gone else known, after)
-    holding = alerts.conditions(known, after, now, severity=severity)
+    holding = conditions.holding(known, after, now, severity=severity)
     held, alert_changes = alerts.settled(state.alerts, holding)
     watched = state.phase is Phase.WATCHED and not state.gone
     if watched and after == state.snapshot and not alert_changes:

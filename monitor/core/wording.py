@@ -194,6 +194,8 @@ def summary(alert: Alert, locale: str) -> str:
         case alerts.Name.JOB_FAILED:
             status = codes.run(alert.status or 0).name(locale)
             return words.job_failed.format(status=status)
+        case alerts.Name.JOB_WAITING:
+            return _waits(alert, words)
         case alerts.Name.JOB_GONE:
             return words.job_gone
         case alerts.Name.JOB_REFUSED:
@@ -201,6 +203,12 @@ def summary(alert: Alert, locale: str) -> str:
         case alerts.Name.SOURCE_LOST:
             reason = words.causes.get(alert.reason, alert.reason)
             return words.source_lost.format(reason=reason)
+
+
+def _waits(alert: Alert, words: phrases.Phrases) -> str:
+    if alert.attempt is None:
+        return words.job_waiting
+    return words.step_waiting.format(step=alert.attempt.name)
 
 
 def several(worst: Sequence[Alert], failed: int, count: int, locale: str) -> str:

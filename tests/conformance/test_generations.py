@@ -94,14 +94,18 @@ COURSES: Final = {
     step.changed step 1.0 2→3
     hosts.changed step 1.0 5×9
     step.changed step 2.0 1→7
+    alert.raised job_waiting
     instance.finished 7→13
     step.changed step 2.0 7→13
     alert.raised job_failed
+    alert.resolved job_waiting
     instance.reopened 13→7
     step.changed step 2.0 13→7
+    alert.raised job_waiting
     instance.finished 7→3
     step.changed step 2.0 7→3
     alert.resolved job_failed
+    alert.resolved job_waiting
     """,
     "force_stop": BEGIN
     + """

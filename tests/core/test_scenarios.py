@@ -189,17 +189,23 @@ def test_a_refused_confirmation_may_be_asked_again() -> None:
         job(7, step(7)),
         job(3, step(3)),
     ) == [
-        ["instance.appeared →7"],
+        ["instance.appeared →7", "alert.raised job_waiting warning"],
         [
             "instance.finished 7→13",
             "step.changed 7→13 attempt 0",
             "alert.raised job_failed warning",
+            "alert.resolved job_waiting warning",
         ],
-        ["instance.reopened 13→7", "step.changed 13→7 attempt 0"],
+        [
+            "instance.reopened 13→7",
+            "step.changed 13→7 attempt 0",
+            "alert.raised job_waiting warning",
+        ],
         [
             "instance.finished 7→3",
             "step.changed 7→3 attempt 0",
             "alert.resolved job_failed warning",
+            "alert.resolved job_waiting warning",
         ],
     ]
 
