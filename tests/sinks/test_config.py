@@ -90,6 +90,8 @@ def test_a_timeout_is_a_duration() -> None:
         {"allow_networks": ["10.0.0.1/8"]},
         {"allow_networks": ["intranet"]},
         {"batch": 0},
+        {"format": "xml"},
+        {"format": "alertmanager", "send": ["alerts", "events"]},
         {"retries": 3},
     ],
 )

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from monitor import clock, errors
+from monitor.formats import alertmanager
 from monitor.sinks import http
 from monitor.sinks.webhook import signature
 from monitor.sinks.webhook import sink as webhook
 from monitor.sinks.webhook.config import WebhookConfig
 from monitor.sinks.webhook.sink import WebhookSink
-from tests.sinks.messages import SEEN_AT, an_event
+from tests.sinks.messages import SEEN_AT, a_notification, an_event
 from tests.sinks.receiver import (
     Delivery,
     Receiver,
@@ -59,6 +60,18 @@ async def test_a_request_is_one_structured_cloud_event() -> None:
         assert delivery.body == an_event().cloudevent()
         assert delivery.headers["content-type"] == "application/cloudevents+json"
         assert delivery.headers["webhook-id"] == an_event().id
+
+
+async def test_the_body_may_be_that_of_alertmanagers_webhooks() -> None:
+    message = a_notification()
+
+    async with a_pair(format="alertmanager", secret=SECRET) as (sink, receiver):
+        await sink.deliver(message)
+
+        [delivery] = receiver.deliveries
+        assert delivery.body == alertmanager.body(message, receiver="oncall")
+        assert delivery.headers["content-type"] == "application/json"
+        verify(SECRET, delivery)
 
 
 async def test_the_signature_is_what_the_receivers_library_expects() -> None:

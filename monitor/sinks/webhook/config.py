@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from monitor.core.message import Kind
 from monitor.sinks import notation
 from monitor.sinks.notation import HEADERS_MAX, Common, Headers, Network, Timeout, Url
 from monitor.sinks.webhook import signature
@@ -42,6 +43,15 @@ class WebhookConfig(Common):
     """Private and other special addresses that this sink may reach."""
 
     batch: Annotated[int, Field(ge=1, le=1000)] = 1
+
+    format: Literal["cloudevents", "alertmanager"] = "cloudevents"
+    """How the body is written."""
+
+    @model_validator(mode="after")
+    def _format_can_say_it(self) -> Self:
+        if self.format == "alertmanager" and Kind.EVENTS in self.send:
+            raise ValueError("format alertmanager knows alerts only: send: [alerts]")
+        return self
 
     @model_validator(mode="after")
     def _one_secret(self) -> Self:

@@ -1,4 +1,4 @@
-"""One CloudEvent per POST, signed by Standard Webhooks, tried once.
+"""One message per POST, signed by Standard Webhooks, tried once.
 
 The answer is shown masked and bounded.
 """
@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from monitor import errors
-from monitor.core.message import CONTENT_TYPE, Message
+from monitor.core.message import Message
 from monitor.ports import Now
 from monitor.sinks import http
 from monitor.sinks.http import Answer, Client
-from monitor.sinks.webhook import credentials, signature
+from monitor.sinks.webhook import credentials, signature, writing
 from monitor.sinks.webhook.config import WebhookConfig
 from monitor.sinks.webhook.credentials import Credentials
 
@@ -32,6 +32,7 @@ class WebhookSink:
         self, config: WebhookConfig, client: Client, proven: Credentials, *, now: Now
     ) -> None:
         self._config = config
+        self._writing = writing.of(config)
         self._client = client
         self._credentials = proven
         self._now = now
@@ -41,10 +42,11 @@ class WebhookSink:
         return self._config.name
 
     async def deliver(self, message: Message) -> None:
-        proven, body, now = self._credentials, message.cloudevent(), self._now()
+        proven, now = self._credentials, self._now()
+        body = self._writing.body(message)
         headers = {
             **proven.headers,
-            "Content-Type": CONTENT_TYPE,
+            "Content-Type": self._writing.content_type,
             **signature.headers(proven.keys, message.id, int(now.timestamp()), body),
         }
         answer = await self._client.post(self._config.url, body, headers)
