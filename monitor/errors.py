@@ -111,5 +111,21 @@ class Rejected(SinkError):
     """The sink will never take it: park it among the dead letters."""
 
 
+class DaemonError(MonitorError):
+    """The daemon did not do what it was asked to."""
+
+
+class NoDaemon(DaemonError):
+    """No daemon answers."""
+
+
+class NotAllowed(DaemonError):
+    """The daemon is not for us to talk to."""
+
+
+class NotFound(DaemonError):
+    """The daemon knows no such thing."""
+
+
 class StoreError(MonitorError):
     """The store cannot remember: crash; nothing was acknowledged."""

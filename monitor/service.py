@@ -4,7 +4,9 @@ The only place that knows concrete classes. Straight lines on purpose: scoping
 enforces the order of construction, the exit stack the order of closing.
 """
 
+import os
 import random
+import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from datetime import timedelta
@@ -18,6 +20,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import structlog
 from anyio.abc import TaskGroup
+from msgspec import Struct
 
 from monitor import clock, errors, logs, metering, station, wiring
 from monitor.core import state, wording
@@ -31,7 +34,8 @@ from monitor.metering import Sample
 from monitor.notifier import Notifier
 from monitor.ports import Luck, Now, Sink
 from monitor.recorder import Recorder
-from monitor.settings import secret
+from monitor.reloading import Reloading
+from monitor.settings import effective, secret
 from monitor.settings.model import Settings, WebSettings
 from monitor.sinks import catalogue
 from monitor.station import Station
@@ -40,12 +44,17 @@ from monitor.store.group import Run
 from monitor.store.sql import SqlStore
 from monitor.watchlist.files import Files
 from monitor.watchlist.listing import Listing, difference
+from monitor.web import unix
 from monitor.web.hints import Callbacks
 
 Until = Callable[[], Awaitable[None]]
 Load = Callable[[], Settings]
 
 HOUSEKEEPING = timedelta(hours=1)
+
+OWNERS, GROUPS = 0o600, 0o660
+"""The control socket beside the store is its owner's; where systemd made a directory
+for the service, its group is the service's own and its members may come too."""
 
 log = structlog.get_logger()
 
@@ -69,17 +78,24 @@ async def serve(
     """
     settings = load()
     logs.protect(_secrets(settings))
-    async with opening.opened(settings.store, run=run) as store:
+    async with (
+        opening.opened(settings.store, run=run) as store,
+        AsyncExitStack() as lifetime,
+    ):
+        door = _Door(_listener(settings, lifetime), Reloading())
         files, proven = _files(settings), None
         while True:
             try:
                 async with AsyncExitStack() as stack:
-                    house = _House(settings, store, files, guests, now=now, luck=luck)
+                    house = _House(
+                        settings, store, files, door, guests, now=now, luck=luck
+                    )
                     again = await house.live(stack, load, until, reloading)
             except errors.Misconfigured as refused:
                 if proven is None:
                     raise
                 log.warning("configuration.refused", faults=refused.faults)
+                door.reloading.not_replaced(refused.faults)
                 again, proven = proven, None
             else:
                 proven = settings
@@ -96,6 +112,26 @@ def _files(settings: Settings) -> Files:
     return Files(settings.watch_lists, directory=Path(), sources=sources)
 
 
+def _listener(settings: Settings, lifetime: AsyncExitStack) -> socket.socket | None:
+    """Open the control socket; a daemon that cannot have one watches all the same."""
+    path = unix.place(opening.file_of(settings.store), os.environ)
+    mode = GROUPS if unix.runtime_directory(os.environ) else OWNERS
+    try:
+        listener = lifetime.enter_context(unix.listening(path, mode))
+    except OSError as failed:
+        log.warning("control.unavailable", path=str(path), reason=failed.strerror)
+        return None
+    log.info("control.listening", path=str(path))
+    return listener
+
+
+class _Door(Struct, frozen=True):
+    """What those who come by the control socket find, whatever the configuration."""
+
+    listener: socket.socket | None
+    reloading: Reloading
+
+
 class _House:
     """Everything that lives as long as one configuration."""
 
@@ -104,6 +140,7 @@ class _House:
         settings: Settings,
         store: SqlStore,
         files: Files,
+        door: _Door,
         guests: Sequence[Sink],
         *,
         now: Now,
@@ -113,6 +150,7 @@ class _House:
         self._secrets = _secrets(settings)
         self._store = store
         self._files = files
+        self._door = door
         self._guests = guests
         self._now = now
         self._luck = luck
@@ -120,6 +158,7 @@ class _House:
         self._recorder = Recorder(store, self._committed)
         self._stations: dict[str, Station] = {}
         self._dispatchers: list[Dispatcher] = []
+        self._grouping: Grouping
         self._notifier: Notifier
         self._callbacks = Callbacks(self._hint)
         self._ready = False
@@ -136,6 +175,7 @@ class _House:
             self._start_delivery(delivery)
             async with anyio.create_task_group() as intake:
                 await self._start_intake(intake)
+                await self._open_control(stack)
                 # Not sooner: who wants what depends on the labels of the watches.
                 delivery.start_soon(self._notifier.run, name="notifier")
                 self._ready = True
@@ -166,23 +206,27 @@ class _House:
                     joined=self._joined,
                 )
             )
+        self._grouping = self._build_grouping()
         self._notifier = self._build_notifier()
 
+    def _build_grouping(self) -> Grouping:
+        guests = [guest.name for guest in self._guests]
+        return Grouping(
+            wiring.root_route(self._settings, guests),
+            wiring.inhibitions(self._settings.alerts),
+            self._frame,
+        )
+
     def _build_notifier(self) -> Notifier:
-        alerts, guests = self._settings.alerts, [guest.name for guest in self._guests]
         return Notifier(
             self._store,
             self._store,
             [
                 *wiring.listeners(self._settings),
-                *(Listener(guest, lambda _: True) for guest in guests),
+                *(Listener(guest.name, lambda _: True) for guest in self._guests),
             ],
-            grouping=Grouping(
-                wiring.root_route(self._settings, guests),
-                wiring.inhibitions(alerts),
-                self._frame,
-            ),
-            habits=wiring.habits(alerts),
+            grouping=self._grouping,
+            habits=wiring.habits(self._settings.alerts),
             frame=self._frame,
             lost=self._lost,
             logs=self._reads_logs,
@@ -211,6 +255,18 @@ class _House:
             ready=lambda: self._ready,
         )
         log.info("web.listening", url=await stack.enter_async_context(opened))
+
+    async def _open_control(self, stack: AsyncExitStack) -> None:
+        if self._door.listener is None:
+            return
+        from monitor.web import control  # noqa: PLC0415
+        from monitor.web.api import alerts, reload  # noqa: PLC0415
+
+        routes = [
+            *alerts.routes(self._store, self._grouping.traits, self._frame),
+            *reload.routes(self._door.reloading),
+        ]
+        await stack.enter_async_context(control.serving(self._door.listener, routes))
 
     def samples(self) -> Iterator[Sample]:
         """Be the meter of what only the house knows."""
@@ -250,9 +306,15 @@ class _House:
                 stopped = True
                 waiting.cancel_scope.cancel()
 
+            async def hang_up() -> Never:
+                while True:
+                    await reloading()
+                    waiting.start_soon(self._door.reloading.ask, name="reload")
+
             waiting.start_soon(stop, name="until")
+            waiting.start_soon(hang_up, name="reloading")
             while again is None:
-                await reloading()
+                await self._door.reloading.asked()
                 again = await self._reload(load)
             waiting.cancel_scope.cancel()
         # Told to stop while settings were read: the one is not said again.
@@ -261,32 +323,41 @@ class _House:
     async def _reload(self, load: Load) -> Settings | None:
         """Read everything anew; give other settings if there are any."""
         try:
-            again = self._bound(load())
+            again, needs_restart = self._bound(load())
             secrets = _secrets(again)
         except errors.Misconfigured as refused:
             log.warning("configuration.refused", faults=refused.faults)
+            self._door.reloading.refused(refused.faults)
             return None
 
         logs.protect(secrets)
         if again != self._settings or secrets != self._secrets:
             log.info("configuration.changed")
+            changed = effective.differences(self._settings, again)
+            self._door.reloading.replacing(changed or ["secrets"], needs_restart)
             return again
 
-        await self._watch(await anyio.to_thread.run_sync(self._files.read))
+        listing = await anyio.to_thread.run_sync(self._files.read)
+        self._door.reloading.unchanged(listing, needs_restart)
+        await self._watch(listing)
         log.info("configuration.unchanged")
         return None
 
-    def _bound(self, again: Settings) -> Settings:
-        """Keep what only a restart changes."""
+    def _bound(self, again: Settings) -> tuple[Settings, list[str]]:
+        """Keep what only a restart changes, and name it."""
+        kept: dict[str, object] = {}
+        needs_restart = []
         old, new = self._settings.web, again.web
         if again.store != self._settings.store:
-            log.warning("configuration.needs_restart", key="store")
-            again = again.model_copy(update={"store": self._settings.store})
+            kept["store"] = self._settings.store
+            needs_restart.append("store")
         if old and new and old.listen != new.listen:
-            log.warning("configuration.needs_restart", key="web.listen")
             # All of it: the other address may be fit for having no token.
-            again = again.model_copy(update={"web": old})
-        return again
+            kept["web"] = old
+            needs_restart.append("web.listen")
+        for key in needs_restart:
+            log.warning("configuration.needs_restart", key=key)
+        return again.model_copy(update=kept), needs_restart
 
     async def _follow_files(self) -> None:
         async with aclosing(self._files.changes()) as listings:
@@ -296,6 +367,7 @@ class _House:
     async def _watch(self, listing: Listing) -> None:
         self._report(listing)
         self._listing = listing
+        self._door.reloading.watching(listing)
         for one in self._stations.values():
             await one.watch(listing)
 

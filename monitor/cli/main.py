@@ -17,12 +17,15 @@ from monitor.cli import streams
 VERBS: Final = {
     "run": "Watch all that the watch lists name, and tell people.",
     "check": "Check configuration and watch lists, and show what is in effect.",
+    "alerts": "List what is wrong now, the worst first.",
+    "reload": "Let the daemon read its configuration and watch lists anew.",
     "wait": "Wait for instances to end and print the IPs that failed.",
     "demo": "Show failures and a recovery, with a simulated JOB.",
     "simulate": "Play a JOB to try things on.",
     "version": "Print the version.",
 }
-"""Verb → one sentence. Each is a function in a module of its name."""
+"""Verb → one sentence. Each is a function, or a ``Typer`` with verbs of its own, in a
+module of its name."""
 
 _EXAMPLES: Final = """\
 Examples:
@@ -36,7 +39,7 @@ Examples:
 \b
 Exit codes:
   0 done   1 the outcome is bad   2 usage   3 timed out, still running
-  4 auth or permission   5 source unreachable   6 no such instance
+  4 auth or permission   5 source or daemon unreachable   6 no such instance
   78 configuration refused   130 interrupted
 """
 
@@ -44,7 +47,10 @@ _EXITS: Final = (
     (errors.Misconfigured, 78),
     (errors.Refused, 4),
     (errors.Forbidden, 4),
+    (errors.NotAllowed, 4),
     (errors.Missing, 6),
+    (errors.NotFound, 6),
+    (errors.NoDaemon, 5),
     (errors.SourceError, 5),
     (errors.MonitorError, 1),
 )
@@ -62,7 +68,7 @@ class Verbs(TyperGroup):
     # typer keeps the type of a context to itself.
     def resolve_command(
         self, ctx: Any, args: list[str]
-    ) -> tuple[str | None, TyperCommand | None, list[str]]:
+    ) -> tuple[str | None, TyperCommand | TyperGroup | None, list[str]]:
         name, found, rest = super().resolve_command(ctx, args)
         return name, _imported(name) if name and found else None, rest
 
@@ -95,12 +101,12 @@ def main() -> None:
     app(prog_name="job-monitor")
 
 
-def _imported(verb: str) -> TyperCommand:
-    module = importlib.import_module(f"monitor.cli.{verb}")
+def _imported(verb: str) -> TyperCommand | TyperGroup:
+    found = getattr(importlib.import_module(f"monitor.cli.{verb}"), verb)
+    if isinstance(found, typer.Typer):
+        return typer.main.get_group(found)
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-    alone.command(verb, context_settings={"help_option_names": ["-h", "--help"]})(
-        getattr(module, verb)
-    )
+    alone.command(verb, context_settings={"help_option_names": ["-h", "--help"]})(found)
     command = typer.main.get_command(alone)
     assert isinstance(command, TyperCommand)  # noqa: S101 - one function, no group
     return command

@@ -19,6 +19,18 @@ Config = Annotated[
 ]
 
 
+Socket = Annotated[
+    Path | None,
+    typer.Option(
+        "--socket",
+        envvar="MONITOR_SOCKET",
+        metavar="PATH",
+        help="The daemon's socket.  [default: the one beside its store]",
+        show_default=False,
+    ),
+]
+
+
 def colour() -> bool:
     """Tell whether a terminal may get colour. Source: https://no-color.org."""
     return not os.environ.get("NO_COLOR")

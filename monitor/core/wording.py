@@ -5,13 +5,13 @@ The shapes are public, here and wherever they stand inside others.
 
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from monitor.core import alerts, codes, message, model, phrases
 from monitor.core.alerts import Alert
-from monitor.core.model import Address, Failure, HostId, InstanceKey, Snapshot
+from monitor.core.model import Address, Failure, HostId, InstanceKey
 from monitor.core.transitions import Attempt
 
 NAMED: Final = 3
@@ -32,6 +32,16 @@ class Frame(Struct, frozen=True, kw_only=True):
     labels: Mapping[str, str] = {}
     web_url: str | None = None
     locale: str = "en"
+
+
+class Known(Protocol):
+    """What is used of a snapshot, or of less than one."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def plan_id(self) -> int | None: ...
 
 
 def frame_of(key: str, locale: str = "en") -> Frame:
@@ -106,7 +116,7 @@ def alert_traits(
     return {**facts, **own, "alert": str(alert.name)}
 
 
-def instance_data(frame: Frame, snapshot: Snapshot | None) -> InstanceData | None:
+def instance_data(frame: Frame, snapshot: Known | None) -> InstanceData | None:
     key = frame.instance
     if key is None:
         return None
@@ -235,9 +245,7 @@ def ended(count: int, locale: str, beside: str = "") -> str:
     return what.format(count=count, said=beside)
 
 
-def link(
-    frame: Frame, snapshot: Snapshot | None, attempt: Attempt | None
-) -> str | None:
+def link(frame: Frame, snapshot: Known | None, attempt: Attempt | None) -> str | None:
     """Point a person at the instance in JOB, or at the step and attempt.
 
     Source: the routes of bk-job src/frontend/src/main.js, read 2026-11; a job

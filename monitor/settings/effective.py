@@ -3,6 +3,7 @@
 Secrets are masked; where a secret comes from a file, the path is shown.
 """
 
+from collections.abc import Iterator
 from datetime import timedelta, tzinfo
 from enum import Enum
 from typing import Any
@@ -23,6 +24,37 @@ def values(settings: Settings) -> dict[str, Any]:
 def text(settings: Settings) -> str:
     """Write them as YAML, in the order of the documentation."""
     return yaml.safe_dump(values(settings), sort_keys=False, allow_unicode=True)
+
+
+def differences(before: Settings, after: Settings) -> list[str]:
+    """Name the keys that are other than before; of a list of named things, which."""
+    return list(_differing(before.model_dump(), after.model_dump(), ""))
+
+
+def _differing(before: object, after: object, name: str) -> Iterator[str]:
+    if before == after:
+        return
+    old, new = _by_name(before), _by_name(after)
+    if old is None or new is None:
+        yield name
+        return
+    for key in dict.fromkeys((*old, *new)):
+        inside = f"{name}.{key}" if name else key
+        yield from _differing(old.get(key), new.get(key), inside)
+
+
+def _by_name(value: object) -> dict[str, object] | None:
+    match value:
+        case dict():
+            return {str(key): inside for key, inside in value.items()}
+        case tuple() if value and all(_is_named(each) for each in value):
+            return {each["name"]: each for each in value}
+        case _:
+            return None
+
+
+def _is_named(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("name"), str)
 
 
 def _plain(value: object, name: str = "") -> Any:

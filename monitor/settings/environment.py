@@ -22,7 +22,7 @@ from monitor.settings.model import Settings
 PREFIX: Final = "MONITOR_"
 LEVEL: Final = "__"
 
-ELSEWHERE: Final = frozenset({"MONITOR_CONFIG"})
+ELSEWHERE: Final = frozenset({"MONITOR_CONFIG", "MONITOR_SOCKET"})
 """Variables that are read by the command line."""
 
 

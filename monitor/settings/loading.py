@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from monitor import errors
 from monitor.settings import document, environment, faults, notation, secret
@@ -49,6 +49,21 @@ def sources(path: Path | None, environ: Mapping[str, str]) -> Settings:
     data = {key: given.data[key] for key in OF_SOURCES if key in given.data}
     settings, found = _settings(given, data, start)
     return _accepted(settings, given.faults + found)
+
+
+def store(path: Path | None, environ: Mapping[str, str]) -> Path:
+    """Say where the store is; whatever else is amiss is not looked at."""
+    ours = {k: v for k, v in environ.items() if k.upper() == "MONITOR_STORE"}
+    given, start = _given(path, ours, "name the store by MONITOR_STORE")
+    url = given.data.get("store", Settings.model_fields["store"].default)
+    try:
+        url = TypeAdapter(notation.StoreUrl).validate_python(url)
+    except ValidationError as exc:
+        said = exc.errors(include_url=False, include_context=False, include_input=False)
+        raise errors.Misconfigured(
+            faults.at(("store",), said[0]["msg"], given)
+        ) from None
+    return notation.store_path(notation.store_in(start, url)).resolve()
 
 
 def only(settings: Settings, names: Collection[str]) -> Settings:

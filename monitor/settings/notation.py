@@ -135,6 +135,10 @@ def store_in(directory: Path, url: str) -> str:
     return f"{_SQLITE}{directory / url.removeprefix(_SQLITE)}"
 
 
+def store_path(url: str) -> Path:
+    return Path(url.removeprefix(_SQLITE))
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Positive = Annotated[Duration, AfterValidator(_positive)]
 Bytes = Annotated[Size, PlainValidator(_size)]

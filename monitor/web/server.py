@@ -1,4 +1,4 @@
-"""The server: binds, lets in, and words every refusal the same way.
+"""The server: binds, and lets in.
 
 Connections that dawdle, bodies that do not end and names that nobody configured
 are refused here. There is no access log, since the address of a callback holds a
@@ -11,14 +11,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.typedefs import Handler
 
 from monitor import errors
 from monitor.metering import Meter
-from monitor.web import callback, gate, metrics
+from monitor.web import callback, gate, metrics, problems
 from monitor.web.config import WebConfig
 from monitor.web.hints import Callbacks
 
@@ -31,13 +29,6 @@ _AT_THE_END: Final = 1.0
 """Seconds that requests under way have when the server closes."""
 
 _LINGER: Final = 2.0
-_HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Server": "job-monitor",  # and not which versions of what
-}
-_KEPT: Final = ("Allow", "WWW-Authenticate")
-
 _WHY: Final = {
     errno.EADDRINUSE: "is taken; stop what listens there, or choose another port",
     errno.EADDRNOTAVAIL: "is no address of this machine; choose one of its own",
@@ -58,8 +49,19 @@ async def serving(
 
     Raises ``errors.Misconfigured`` where it cannot listen.
     """
-    runner = web.AppRunner(
-        _application(config, callbacks, meters, ready),
+    app = _application(config, callbacks, meters, ready)
+    runner = runner_of(app, idle)
+    await runner.setup()
+    try:
+        yield await _bound(runner, config)
+    finally:
+        await runner.cleanup()
+
+
+def runner_of(app: web.Application, idle: float = IDLE) -> web.AppRunner:
+    """Run *app* with the patience that all who ask here are given."""
+    return web.AppRunner(
+        app,
         access_log=None,
         logger=_logger(),
         # A client that gives up must free the request that hangs for it.
@@ -70,11 +72,6 @@ async def serving(
         # Nobody who should come here compresses, and bombs do.
         auto_decompress=False,
     )
-    await runner.setup()
-    try:
-        yield await _bound(runner, config)
-    finally:
-        await runner.cleanup()
 
 
 async def _bound(runner: web.AppRunner, config: WebConfig) -> str:
@@ -99,7 +96,7 @@ def _application(
     app = web.Application(
         client_max_size=callback.BODY_MAX,
         middlewares=[
-            _worded,
+            problems.worded,
             gate.against_rebinding(gate.names(config), exempt=callback.PATH),
         ],
     )
@@ -134,29 +131,6 @@ def _readiness(ready: Ready) -> web.RouteDef:
         raise web.HTTPServiceUnavailable(text="the watch lists are not read yet")
 
     return web.get("/readyz", show)
-
-
-@web.middleware
-async def _worded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Word every refusal as RFC 9457 has it."""
-    try:
-        response = await handler(request)
-    except web.HTTPException as refused:
-        response = _problem(refused)
-    response.headers.update(_HEADERS)
-    return response
-
-
-def _problem(refused: web.HTTPException) -> web.Response:
-    said = {"title": refused.reason, "status": refused.status}
-    if refused.text != f"{refused.status}: {refused.reason}":
-        said["detail"] = refused.text
-    return web.Response(
-        body=msgspec.json.encode(said),
-        status=refused.status,
-        content_type="application/problem+json",
-        headers={n: refused.headers[n] for n in _KEPT if n in refused.headers},
-    )
 
 
 def _logger() -> logging.Logger:

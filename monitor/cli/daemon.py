@@ -1,0 +1,177 @@
+"""The way to a daemon of this machine: finds its socket, asks, says what is amiss.
+
+Of the configuration only the place of the store is looked at, so that who may not
+read its secrets can ask all the same.
+"""
+
+import http.client
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+import typer
+from msgspec import Struct
+
+from monitor import errors
+from monitor.settings import loading
+from monitor.sinks.printable import printable
+from monitor.web import unix
+from monitor.web.shapes.page import PageData
+
+T = TypeVar("T")
+
+ROOT: Final = "/api/v1"
+PATIENCE: Final = 60.0
+"""Seconds for one answer: while a daemon replaces its configuration, it is silent."""
+
+PAGE: Final = 500
+ANSWER_MAX: Final = 64 << 20
+
+
+class _Problem(Struct):
+    title: str = ""
+    detail: str = ""
+    faults: tuple[str, ...] = ()
+
+
+def found(config: Path | None, socket: Path | None) -> "Daemon":
+    """Find the daemon of *config*, or the one that has *socket*."""
+    return Daemon(socket or _place(config, os.environ))
+
+
+def _place(config: Path | None, environ: Any) -> Path:
+    named = config is not None or loading.DEFAULT.exists()
+    if not named and "MONITOR_STORE" not in environ:
+        directory = unix.runtime_directory(environ)
+        return directory / unix.NAME if directory else unix.SYSTEM
+    return unix.place(loading.store(config, environ), environ)
+
+
+class Daemon:
+    """What it answers is decoded; every refusal is an exception with a remedy."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def get(self, path: str, type_: type[T], **query: object) -> T:
+        return self._decoded(self._asked("GET", _url(path, query)), type_)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        type_: type[T],
+        body: Struct | None = None,
+        **query: object,
+    ) -> T:
+        """Ask for something to be done; what is asked twice may be done twice."""
+        return self._decoded(self._asked(method, _url(path, query), body), type_)
+
+    def pages(
+        self, path: str, type_: type[T], *, most: int, **query: object
+    ) -> Iterator[T]:
+        """List the first *most* things, a page at a time as they are wanted."""
+        after: str | None = None
+        while most > 0:
+            limit = min(most, PAGE)
+            page = self.get(path, PageData[type_], limit=limit, after=after, **query)  # type: ignore[valid-type]
+            yield from page.items
+            most, after = most - len(page.items), page.next
+            if after is None:
+                return
+
+    def _asked(self, method: str, url: str, body: Struct | None = None) -> bytes:
+        connection = _Connection(self._path)
+        try:
+            connection.request(
+                method,
+                url,
+                None if body is None else msgspec.json.encode(body),
+                {} if body is None else {"Content-Type": "application/json"},
+            )
+            response = connection.getresponse()
+            answer = response.read(ANSWER_MAX + 1)
+        except (OSError, http.client.HTTPException) as failed:
+            raise _silent(self._path, failed) from failed
+        finally:
+            connection.close()
+        if len(answer) > ANSWER_MAX:
+            raise errors.DaemonError("the daemon's answer is too long; ask for less")
+        if response.status >= 400:
+            raise _refused(response.status, answer)
+        return answer
+
+    def _decoded(self, answer: bytes, type_: type[T]) -> T:
+        if type_ is type(None):
+            return None
+        try:
+            return msgspec.json.decode(answer, type=type_)
+        except msgspec.DecodeError as error:
+            raise errors.DaemonError(
+                f"what answers at {self._path} is no Job Monitor of this version: {error}"
+            ) from error
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=PATIENCE)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = unix.connected(self._path, PATIENCE)
+
+
+def _url(path: str, query: dict[str, Any]) -> str:
+    given = {name: value for name, value in query.items() if value is not None}
+    return f"{ROOT}{path}" + (f"?{urlencode(given, doseq=True)}" if given else "")
+
+
+def _silent(path: Path, failed: Exception) -> errors.DaemonError:
+    match failed:
+        case PermissionError():
+            return errors.NotAllowed(f"{path} is not for this user; {_who(path)}")
+        case FileNotFoundError() | ConnectionRefusedError():
+            return errors.NoDaemon(f"no daemon listens at {path}; {_elsewhere(path)}")
+        case TimeoutError():
+            return errors.NoDaemon(f"the daemon at {path} does not answer; see its log")
+        case _:
+            return errors.NoDaemon(
+                f"the daemon at {path} went away before it answered; try again"
+            )
+
+
+def _who(path: Path) -> str:
+    try:
+        owner = path.owner()
+    except (OSError, KeyError):
+        return "ask as the user that the daemon runs as, or as root"
+    return f"ask as {owner}, whose daemon it is, or as root"
+
+
+def _elsewhere(path: Path) -> str:
+    start = "start one with job-monitor run, or name its socket with --socket"
+    if path != unix.SYSTEM and unix.SYSTEM.exists():
+        return f"{start} (there is one at {unix.SYSTEM})"
+    return start
+
+
+def _refused(status: int, answer: bytes) -> Exception:
+    try:
+        problem = msgspec.json.decode(answer, type=_Problem)
+    except msgspec.DecodeError:
+        problem = _Problem()
+    said = printable(problem.detail or problem.title or f"it answers {status}", 1000)
+    match status:
+        case 400:
+            return typer.BadParameter(said)
+        case 404:
+            return errors.NotFound(said)
+        case 401 | 403:
+            return errors.NotAllowed(said)
+        case 422 if problem.faults:
+            return errors.Misconfigured(*(printable(f, 1000) for f in problem.faults))
+        case _:
+            return errors.DaemonError(said)

@@ -1,0 +1,93 @@
+"""What holds now, the worst first."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Final, Protocol
+
+from aiohttp import web
+from msgspec import Struct
+
+from monitor.core import matchers, notifications, wording
+from monitor.core.alerts import Alert
+from monitor.core.member import Member
+from monitor.core.telling import Case
+from monitor.core.wording import Frame
+from monitor.web import api
+from monitor.web.api import asked
+from monitor.web.api.asked import Span
+from monitor.web.shapes.alerts import AlertData
+from monitor.web.shapes.page import PageData
+
+PATH: Final = f"{api.ROOT}/alerts"
+
+Traits = Callable[[Member, Alert], Mapping[str, str]]
+Place = tuple[bool, int, int, str]
+
+
+class Holding(Protocol):
+    """The part of ``Ledger`` that knows what holds."""
+
+    async def alerting(self) -> list[str]: ...
+
+    async def members(self, keys: Collection[str]) -> list[Member]: ...
+
+
+class _Held(Struct, frozen=True):
+    place: Place
+    member: Member
+    alert: Alert
+
+
+def routes(
+    holding: Holding, traits: Traits, frame: Callable[[str], Frame]
+) -> list[web.RouteDef]:
+    async def show(request: web.Request) -> web.Response:
+        wanted, span = asked.matching(request), asked.span(request, Place)
+        members = await holding.members(await holding.alerting())
+        found = [
+            held
+            for held in _held(members)
+            if matchers.all_match(wanted, traits(held.member, held.alert))
+        ]
+        return asked.answer(_page(found, span, frame))
+
+    return [web.get(PATH, show)]
+
+
+def _held(members: Collection[Member]) -> Iterator[_Held]:
+    for member in members:
+        for alert in member.alerts.values():
+            case = Case(id=f"{member.key}!{alert.id}", key=member.key, alert=alert)
+            yield _Held(notifications.rank(case), member, alert)
+
+
+def _page(
+    found: list[_Held], span: Span, frame: Callable[[str], Frame]
+) -> PageData[AlertData]:
+    behind = sorted(
+        (each for each in found if span.after is None or each.place > span.after),
+        key=lambda each: each.place,
+    )
+    shown = behind[: span.limit]
+    more = len(behind) > len(shown)
+    return PageData(
+        items=[_data(each, frame(each.member.key)) for each in shown],
+        next=asked.place_text(shown[-1].place) if more else None,
+    )
+
+
+def _data(held: _Held, frame: Frame) -> AlertData:
+    alert, known = held.alert, held.member.snapshot
+    return AlertData(
+        key=held.member.key,
+        id=alert.id,
+        name=alert.name,
+        severity=alert.severity,
+        since=alert.since,
+        instance=wording.instance_data(frame, known),
+        labels=frame.labels,
+        step=wording.step_data(alert.attempt),
+        summary=wording.summary(alert, frame.locale),
+        failed=alert.failed,
+        total=alert.total,
+        link=wording.link(frame, known, alert.attempt),
+    )

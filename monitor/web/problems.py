@@ -1,0 +1,54 @@
+"""Every refusal worded the same way, as RFC 9457 has it, with what to do about it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from monitor import errors
+
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Server": "job-monitor",  # and not which versions of what
+}
+_KEPT: Final = ("Allow", "WWW-Authenticate", "Retry-After")
+
+
+@web.middleware
+async def worded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Word what is raised; of ours, only what the store cannot do may be."""
+    try:
+        response = await handler(request)
+    except web.HTTPException as refused:
+        response = _of(refused)
+    except errors.StoreError as failed:
+        response = problem(503, "Service Unavailable", str(failed))
+    response.headers.update(_HEADERS)
+    return response
+
+
+def problem(
+    status: int, title: str, detail: str | None = None, *, faults: Sequence[str] = ()
+) -> web.Response:
+    """Word a refusal; *faults* are lines, where there is more than one thing wrong."""
+    said: dict[str, object] = {"title": title, "status": status}
+    if detail is not None:
+        said["detail"] = detail
+    if faults:
+        said["faults"] = faults
+    return web.Response(
+        body=msgspec.json.encode(said),
+        status=status,
+        content_type="application/problem+json",
+    )
+
+
+def _of(refused: web.HTTPException) -> web.Response:
+    plain = refused.text == f"{refused.status}: {refused.reason}"
+    answer = problem(refused.status, refused.reason, None if plain else refused.text)
+    kept = {name: refused.headers[name] for name in _KEPT if name in refused.headers}
+    answer.headers.update(kept)
+    return answer
