@@ -35,7 +35,7 @@ from monitor.notifier import Notifier
 from monitor.ports import Luck, Now, Sink
 from monitor.recorder import Recorder
 from monitor.reloading import Reloading
-from monitor.settings import effective, secret
+from monitor.settings import effective, secret, templating
 from monitor.settings.model import Settings, WebSettings
 from monitor.sinks import catalogue
 from monitor.station import Station
@@ -148,6 +148,7 @@ class _House:
     ) -> None:
         self._settings = settings
         self._secrets = _secrets(settings)
+        self._library = templating.library(settings)
         self._store = store
         self._files = files
         self._door = door
@@ -189,7 +190,7 @@ class _House:
 
     async def _build(self, stack: AsyncExitStack) -> None:
         for config in wiring.sinks(self._settings):
-            opened = catalogue.opened(config, now=self._now)
+            opened = catalogue.opened(config, now=self._now, library=self._library)
             sink = await stack.enter_async_context(opened)
             await self._add_sink(sink, wiring.wants(config))
         for guest in self._guests:
@@ -324,17 +325,19 @@ class _House:
         """Read everything anew; give other settings if there are any."""
         try:
             again, needs_restart = self._bound(load())
-            secrets = _secrets(again)
+            secrets, library = _secrets(again), templating.library(again)
         except errors.Misconfigured as refused:
             log.warning("configuration.refused", faults=refused.faults)
             self._door.reloading.refused(refused.faults)
             return None
 
         logs.protect(secrets)
-        if again != self._settings or secrets != self._secrets:
+        known = (self._settings, self._secrets, self._library)
+        if (again, secrets, library) != known:
             log.info("configuration.changed")
             changed = effective.differences(self._settings, again)
-            self._door.reloading.replacing(changed or ["secrets"], needs_restart)
+            files = "templates" if secrets == self._secrets else "secrets"
+            self._door.reloading.replacing(changed or [files], needs_restart)
             return again
 
         listing = await anyio.to_thread.run_sync(self._files.read)

@@ -13,7 +13,14 @@ from typing import Final, cast
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from monitor import errors
-from monitor.settings import document, environment, faults, notation, secret
+from monitor.settings import (
+    document,
+    environment,
+    faults,
+    notation,
+    secret,
+    templating,
+)
 from monitor.settings.document import Document
 from monitor.settings.model import Settings
 
@@ -31,8 +38,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     given, start = _given(path, environ, "configure everything by MONITOR_… variables")
     settings, found = _settings(given, given.data, start)
     if settings is not None:
-        unreadable = secret.unreadable(settings)
-        found = tuple(faults.at(loc, why, given) for loc, why in unreadable)
+        unusable = (*secret.unreadable(settings), *templating.faults(settings))
+        found = tuple(faults.at(loc, why, given) for loc, why in unusable)
     return _accepted(settings, given.faults + found)
 
 

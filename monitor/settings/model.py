@@ -46,8 +46,10 @@ from monitor.settings.routes import (
     named,
 )
 from monitor.settings.section import Section
+from monitor.settings.templates import TemplateName, TemplateSettings, check_template
 from monitor.sinks.catalogue import SinkConfig
 from monitor.sinks.log.config import LogConfig
+from monitor.sinks.webhook.config import WebhookConfig
 
 
 def _source_name(name: str) -> str:
@@ -327,6 +329,11 @@ class Settings(Section):
     """Who is told of which alerts. A sink that no route names is told of everything
     that its ``match`` lets through."""
 
+    templates: Annotated[
+        dict[TemplateName, TemplateSettings], Field(default_factory=dict)
+    ]
+    """How messages are written, by name, for sinks with ``format: template``."""
+
     store: StoreUrl = "sqlite:///monitor.db"
     """What is remembered over restarts. A change needs a restart."""
 
@@ -354,6 +361,13 @@ class Settings(Section):
             if count > 1:
                 raise ValueError(f"{count} sinks are named {name!r}")
         return sinks
+
+    @model_validator(mode="after")
+    def _templates_are_there(self) -> Self:
+        for sink in self.sinks:
+            if isinstance(sink, WebhookConfig) and sink.template is not None:
+                check_template(sink, self.templates)
+        return self
 
     @model_validator(mode="after")
     def _routes_lead_somewhere(self) -> Self:

@@ -6,14 +6,17 @@ configuration stays quick.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, assert_never
+from typing import Annotated, Final, assert_never
 
 from pydantic import Field
 
+from monitor.formats.library import Library
 from monitor.ports import Now, Sink
 from monitor.sinks.log.config import LogConfig
 from monitor.sinks.plugin.config import PluginConfig
 from monitor.sinks.webhook.config import WebhookConfig
+
+DEFAULT: Final = Library()
 
 SinkConfig = Annotated[
     LogConfig | WebhookConfig | PluginConfig, Field(discriminator="kind")
@@ -21,8 +24,13 @@ SinkConfig = Annotated[
 
 
 @asynccontextmanager
-async def opened(config: SinkConfig, *, now: Now) -> AsyncIterator[Sink]:
-    """Open a sink; Misconfigured if a file or a plugin is not what it should be."""
+async def opened(
+    config: SinkConfig, *, now: Now, library: Library = DEFAULT
+) -> AsyncIterator[Sink]:
+    """Open a sink; Misconfigured if a file or a plugin is not what it should be.
+
+    *library* holds the templates that it may write with.
+    """
     match config:
         case LogConfig():
             from monitor.sinks.log.sink import LogSink  # noqa: PLC0415
@@ -31,7 +39,7 @@ async def opened(config: SinkConfig, *, now: Now) -> AsyncIterator[Sink]:
         case WebhookConfig():
             from monitor.sinks.webhook import sink as webhook  # noqa: PLC0415
 
-            async with webhook.opened(config, now=now) as sink:
+            async with webhook.opened(config, now=now, library=library) as sink:
                 yield sink
         case PluginConfig():
             from monitor.sinks.plugin import sink as plugin  # noqa: PLC0415

@@ -45,7 +45,7 @@ async def test_a_plugin_may_refuse_its_options() -> None:
 def test_reading_the_configuration_imports_no_technology() -> None:
     code = (
         "import sys, monitor.sinks.catalogue\n"
-        "print(*{'aiohttp', 'structlog', 'ssl'} & sys.modules.keys())"
+        "print(*{'aiohttp', 'jinja2', 'structlog', 'ssl'} & sys.modules.keys())"
     )
 
     done = subprocess.run(

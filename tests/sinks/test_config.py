@@ -91,6 +91,17 @@ def test_a_timeout_is_a_duration() -> None:
         {"allow_networks": ["intranet"]},
         {"batch": 0},
         {"format": "xml"},
+        {"format": "template"},
+        {"template": "wecom"},
+        {"locale": "zh-CN"},
+        {"robot_secret": "x"},
+        {"format": "template", "template": "dingtalk", "robot_secret": ""},
+        {
+            "format": "template",
+            "template": "dingtalk",
+            "robot_secret": "x",
+            "robot_secret_file": "/run/x",
+        },
         {"format": "alertmanager", "send": ["alerts", "events"]},
         {"retries": 3},
     ],
@@ -123,6 +134,9 @@ def test_no_secret_is_in_what_is_shown_of_a_configuration() -> None:
         url=f"https://hooks.example.com/{CANARY}",
         secret=CANARY,
         headers={"Authorization": CANARY},
+        format="template",
+        template="dingtalk",
+        robot_secret=CANARY,
     )
     plugin = read(
         name="x", kind="plugin", plugin="file", options={"token": CANARY, "deep": [1]}

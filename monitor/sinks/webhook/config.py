@@ -44,13 +44,35 @@ class WebhookConfig(Common):
 
     batch: Annotated[int, Field(ge=1, le=1000)] = 1
 
-    format: Literal["cloudevents", "alertmanager"] = "cloudevents"
+    format: Literal["cloudevents", "alertmanager", "template"] = "cloudevents"
     """How the body is written."""
+
+    template: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """Of the format ``template``: an entry of ``templates``, or a preset."""
+
+    locale: Literal["en", "zh-CN"] | None = None
+    """The language of a preset; null: that of everything."""
+
+    robot_secret: Annotated[SecretStr, Field(min_length=1)] | None = None
+    """Signs as DingTalk's and Feishu's robots want it; or ``robot_secret_file``."""
+
+    robot_secret_file: Path | None = None
 
     @model_validator(mode="after")
     def _format_can_say_it(self) -> Self:
         if self.format == "alertmanager" and Kind.EVENTS in self.send:
             raise ValueError("format alertmanager knows alerts only: send: [alerts]")
+        if (self.format == "template") != (self.template is not None):
+            raise ValueError("format: template and the key template go together")
+        return self
+
+    @model_validator(mode="after")
+    def _robot_is_spoken_to(self) -> Self:
+        given = (self.robot_secret, self.robot_secret_file)
+        if given.count(None) == 0:
+            raise ValueError("give robot_secret or robot_secret_file, not both")
+        if self.template is None and (given != (None, None) or self.locale):
+            raise ValueError("robot_secret and locale need format: template")
         return self
 
     @model_validator(mode="after")

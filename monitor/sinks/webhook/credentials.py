@@ -24,6 +24,7 @@ class Credentials(Struct, frozen=True):
 
     keys: tuple[bytes, ...] = ()
     headers: Mapping[str, str] = {}
+    robot: str = ""
     secrets: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -47,10 +48,25 @@ async def read(settings: WebhookConfig) -> Credentials:
     if settings.headers_file:
         lines = await _text(settings.headers_file)
         headers |= _checked(notation.headers, lines, settings.headers_file)
+    robot = await _robot(settings)
     values = {name: value.get_secret_value() for name, value in headers.items()}
     url = urlsplit(settings.url.get_secret_value())
-    secrets = (*secret.split(), *values.values(), url.path, url.query)
-    return Credentials(keys, values, tuple(s for s in secrets if len(s) >= SECRET_MIN))
+    secrets = (*secret.split(), *values.values(), robot, url.path, url.query)
+    masked = tuple(s for s in secrets if len(s) >= SECRET_MIN)
+    return Credentials(keys, values, robot, masked)
+
+
+async def _robot(settings: WebhookConfig) -> str:
+    if settings.robot_secret_file:
+        text = (await _text(settings.robot_secret_file)).strip()
+        return _checked(_not_empty, text, settings.robot_secret_file)
+    return settings.robot_secret.get_secret_value() if settings.robot_secret else ""
+
+
+def _not_empty(secret: str) -> str:
+    if not secret:
+        raise ValueError("is empty")
+    return secret
 
 
 async def _text(path: Path) -> str:
