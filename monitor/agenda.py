@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from monitor.core import cadence
 from monitor.core.cadence import Limits
+from monitor.core.overtime import USUAL, Policy
 from monitor.core.watch import Watch
 from monitor.ports import Luck, Now
 from monitor.tracks import Kinds, Track
@@ -29,7 +30,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     *early*: how often to ask for the hosts of a running step; 0: never.
 
     *least_settle* holds whatever a watch says: an end must be confirmed and told
-    before the instance is retired.
+    before the instance is retired. *policy* is that of alerts.
     """
 
     limits: Limits = Limits()
@@ -38,6 +39,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     gone_apart: float = 60.0
     spread: float = 10.0
     early: float = 30.0
+    policy: Policy = USUAL
     web_url: str | None = None
     locale: str = "en"
 
@@ -111,8 +113,10 @@ class Agenda:
         return self._rarely(track)
 
     def _rarely(self, track: Track) -> float:
-        unseen = min(RARELY, anyio.current_time() - track.seen_at)
-        rarely = RARELY * (1 - 0.1 * self._luck()) - unseen
+        now = anyio.current_time()
+        rarely = RARELY * (1 - 0.1 * self._luck()) - min(RARELY, now - track.seen_at)
+        # No list tells what time alone makes wrong.
+        rarely = min(rarely, track.due - now)
         return max(1.0, min(rarely, SILENCE * self._rules.limits.cap))
 
     def interval(self, track: Track, now: datetime) -> float:

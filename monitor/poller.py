@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
+from math import inf
 from typing import Final, TypeVar
 
 import anyio
@@ -16,8 +17,10 @@ import structlog
 
 from monitor import agenda, errors
 from monitor.agenda import Agenda, Learning, Rules
-from monitor.core import backoff, model, state, wording
+from monitor.core import backoff, model, overtime, state, wording
+from monitor.core.asking import Depth
 from monitor.core.model import InstanceKey, Snapshot
+from monitor.core.overtime import Policy
 from monitor.core.state import Phase
 from monitor.core.watch import Watch
 from monitor.core.wording import Frame
@@ -152,6 +155,11 @@ class Poller:
             if seen.snapshot is not None:
                 used = await self._compare(track, seen.snapshot)
                 seen.remember(track, used=used)
+            elif track.due <= began:
+                await self._compare_times(track, whole=seen.depth is Depth.HOSTS)
+            if track.due <= began and not track.blind:
+                # It is decided by an answer with hosts.
+                track.hurried = True
             delay = self.agenda.next(track)
         if delay is None:
             await self._retire(track)
@@ -160,14 +168,37 @@ class Poller:
         return delay
 
     async def _compare(self, track: Track, snapshot: Snapshot) -> bool:
-        key, now = track.watch.key, self._now()
-        frame = self._frame(track.watch, key)
-        severity = track.watch.options.severity
+        now, frame = self._now(), self._frame(track.watch, track.watch.key)
         self._report_unknown(snapshot)
         return await self._record(
             track,
-            lambda known: state.seen(known, snapshot, frame, now, severity=severity),
+            lambda known: state.seen(
+                known,
+                snapshot,
+                frame,
+                now,
+                policy=self._policy(track),
+                seen_since=self._sight.since,
+            ),
         )
+
+    async def _compare_times(self, track: Track, *, whole: bool) -> None:
+        """Look whether time alone has made something wrong."""
+        now, frame = self._now(), self._frame(track.watch, track.watch.key)
+        await self._record(
+            track,
+            lambda known: state.seen_again(
+                known,
+                frame,
+                now,
+                policy=self._policy(track),
+                seen_since=self._sight.since,
+                whole=whole,
+            ),
+        )
+
+    def _policy(self, track: Track) -> Policy:
+        return overtime.policy_of(track.watch.options, self._rules.policy)
 
     async def _record(self, track: Track, decide: Decide) -> bool:
         key = track.watch.key
@@ -189,8 +220,14 @@ class Poller:
         track.learn(known)
         if known is not None:
             track.place(known, now)
+        track.due = self._due(track, after, now)
         if ended and seen_running and known is not None:
             self._learn(track, known, now)
+
+    def _due(self, track: Track, known: state.State, now: datetime) -> float:
+        policy, since = self._policy(track), self._sight.since
+        at = state.wrong_at(known, now, policy=policy, seen_since=since)
+        return inf if at is None else self._time() + (at - now).total_seconds()
 
     def _learn(self, track: Track, known: Snapshot, now: datetime) -> None:
         """Learn from an end that was seen: how long it took, how late we were."""
@@ -306,7 +343,7 @@ class Poller:
 
 
 def _renew(track: Track, watch: Watch) -> None:
-    if watch.options.severity is not track.watch.options.severity:
+    if watch.options != track.watch.options:
         # What holds is to be judged anew, even if the answer is an old one.
         track.forget()
     track.watch = watch

@@ -45,6 +45,8 @@ class Patience(Struct, frozen=True):
 
 
 class Sight:
+    """*since*: since when the source has been in sight, by our own looks."""
+
     def __init__(
         self,
         source: str,
@@ -66,6 +68,7 @@ class Sight:
         self._luck = luck
         self._locale = locale
         self._reach = reach.SEEN
+        self.since = now()
         self._reaching = anyio.Lock(fast_acquire=True)
         # Whom JOB refuses, by scope: who started a job sees it without permission
         # for its scope, so that a scope may hold both kinds. Source: bk-job
@@ -168,6 +171,7 @@ class Sight:
                 await self._tell(kind, self._reach.cause)
         if kind is reach.Kind.RESTORED:
             self._probes, self._probe_at = 0, 0.0
+            self.since = self._now()
             self._brake.resume(self._patience.spread)
 
     async def _tell(self, kind: reach.Kind, cause: Cause | None) -> None:

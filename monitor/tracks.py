@@ -8,13 +8,13 @@ nothing, records nothing.
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
-from itertools import chain
 from math import inf
 from typing import Final, Protocol
 
 import anyio
 from msgspec import Struct
 
+from monitor.core import model
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.watch import Severity, Watch
 from monitor.looking import Memo
@@ -49,7 +49,8 @@ class Track(Memo):
 
     *changed_at*, *stepped_at* and *finished_at* are as in ``State``; *began* is when
     the job started, on the clock of the event loop, so that ages are a subtraction.
-    *pause* is how long the scheduler was told to wait. *vouched*: a list is watched
+    *pause* is how long the scheduler was told to wait. *due* is when, on that clock,
+    something may be wrong though nothing changed. *vouched*: a list is watched
     instead, and says when something moves.
     """
 
@@ -57,6 +58,7 @@ class Track(Memo):
         "began",
         "changed_at",
         "created_at",
+        "due",
         "failures",
         "finished_at",
         "first",
@@ -74,6 +76,7 @@ class Track(Memo):
         super().__init__()
         self.watch = watch
         self.pause = 1.0
+        self.due = inf
         self.seen_at = -inf
         self.failures = 0
         self.missing = 0
@@ -104,17 +107,10 @@ class Track(Memo):
         self.created_at = known.created_at
         self.kinds = kinds(key.source, key.scope, known.plan_id, known.name)
         if self.first is None and self.changed_at is not None:
-            moved = min(self.changed_at, _last_moved(known) or self.changed_at)
+            moved = min(self.changed_at, model.last_moved(known) or self.changed_at)
             self.first = First(self.changed_at, moved)
         age = max(0.0, (now - start).total_seconds()) if start else 0.0
         self.began = anyio.current_time() - age
-
-
-def _last_moved(known: Snapshot) -> datetime | None:
-    times = (known.created_at, known.started_at, known.ended_at)
-    steps = ((step.started_at, step.ended_at) for step in known.steps)
-    moments = [time for time in (*times, *chain(*steps)) if time is not None]
-    return max(moments, default=None)
 
 
 @lru_cache(maxsize=4096)  # so that those who are alike hold the same object

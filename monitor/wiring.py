@@ -16,6 +16,7 @@ from monitor.core.cadence import Limits
 from monitor.core.inhibition import Inhibitions, Rule
 from monitor.core.message import Kind, Message
 from monitor.core.obstacle import Flapping
+from monitor.core.overtime import Policy
 from monitor.core.routing import Route
 from monitor.deciding import Listener
 from monitor.job.source import SourceConfig
@@ -108,6 +109,10 @@ def rules(settings: Settings, source: SourceSettings) -> Rules:
         least_settle=waits + CONFIRMED_AND_TOLD,
         spread=spread(settings),
         early=settings.polling.early_failures.total_seconds(),
+        policy=Policy(
+            overdue_after=settings.alerts.overdue_after,
+            stalled_after=settings.alerts.stalled_after,
+        ),
         web_url=source.web_url,
         locale=settings.locale,
     )

@@ -10,6 +10,7 @@ import pytest
 from monitor import errors
 from monitor.agenda import Rules
 from monitor.core.cadence import Limits
+from monitor.core.overtime import Policy
 from tests.support import stores
 from tests.support.answers import (
     FAILED,
@@ -26,6 +27,9 @@ EVERY_10_S = Rules(limits=Limits(floor=10.0, cap=10.0), spread=0.0)
 EVERY_5_S = Rules(limits=Limits(floor=5.0, cap=5.0), spread=0.0)
 MANY = [a_watch(a_key(number)) for number in range(1, 101)]
 DAY = 86_400.0
+PATIENT = msgspec.structs.replace(
+    EVERY_10_S, policy=Policy(overdue_after=timedelta(days=9))
+)
 
 
 def about_source(seen: Watching) -> list[str]:
@@ -93,7 +97,7 @@ async def test_a_day_of_outage_is_one_loss_and_one_return(tmp_path: Path) -> Non
     source = ScriptedSource(RUNNING)
     async with (
         stores.opened(tmp_path) as store,
-        watching(store, source, MANY, rules=EVERY_10_S) as seen,
+        watching(store, source, MANY, rules=PATIENT) as seen,
     ):
         await anyio.sleep(60)
         seen.changes.clear()

@@ -6,7 +6,7 @@ is told is another question (``telling``).
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -22,7 +22,10 @@ class Name(StrEnum):
 
     HOSTS_FAILED = "hosts_failed"
     JOB_FAILED = "job_failed"
+    HOSTS_UNFINISHED = "hosts_unfinished"
     JOB_WAITING = "job_waiting"
+    JOB_STALLED = "job_stalled"
+    JOB_OVERDUE = "job_overdue"
     JOB_GONE = "job_gone"
     JOB_REFUSED = "job_refused"
     SOURCE_LOST = "source_lost"
@@ -42,7 +45,8 @@ class Alert(Struct, frozen=True, kw_only=True):
     *occasions* counts every worsening since it was raised: each host that had not
     failed so far, and each new failed end of the job. It never falls, so that
     comparing two of them tells whether things became worse in between, whatever
-    else became better.
+    else became better. *unfinished* counts hosts that were left so, *limit* is the
+    time that was exceeded.
     """
 
     name: Name
@@ -54,6 +58,8 @@ class Alert(Struct, frozen=True, kw_only=True):
     total: int = 0
     occasions: int = 1
     reason: str = ""
+    unfinished: int = 0
+    limit: timedelta | None = None
 
     @property
     def id(self) -> str:
@@ -85,8 +91,8 @@ def settled(
 
     Gives the alerts to hold from now on, and the changes: raised and changed in
     the order of *holding*, then resolved. An alert is changed where its severity,
-    the number of its failed hosts, the attempt in which they failed or its
-    occasions are other than they were. A retry that has not failed so far, another
+    the number of its failed or unfinished hosts, the attempt in which they failed
+    or its occasions are other than they were. A retry that has not failed so far, another
     status of the step and more hosts in all are taken in without a change: they
     have events of their own.
     """
@@ -105,7 +111,8 @@ def settled(
 
 
 def _news(alert: Alert) -> tuple[object, ...]:
-    return alert.severity, alert.failed, alert.occasions, alert.attempt
+    hosts = alert.failed, alert.unfinished
+    return alert.severity, hosts, alert.occasions, alert.attempt
 
 
 def _continued(before: Alert | None, alert: Alert) -> Alert:

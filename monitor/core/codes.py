@@ -59,6 +59,8 @@ RUNS: Final = _table(
 )
 """Jobs and steps share one table."""
 
+STOPPING: Final = 10
+
 HOSTS: Final = _table(
     Code(0, "unknown error", "未知错误", F, finished=True),
     Code(1, "agent abnormal", "Agent异常", F, finished=True),
@@ -101,6 +103,10 @@ FORCE_STOPPED: Final = frozenset({403, 404, 500})
 def run(number: int) -> Code:
     """Tell what a job or step status means; an unknown one is not finished."""
     return RUNS.get(number) or _unknown(number, Meaning.UNKNOWN, finished=False)
+
+
+def needs_person(number: int) -> bool:
+    return run(number).meaning is Meaning.NEEDS_PERSON
 
 
 def host(number: int) -> Code:

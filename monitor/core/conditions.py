@@ -1,37 +1,42 @@
-"""What is wrong with an instance, as far as an answer of JOB tells.
+"""What is wrong with an instance, by the answers of JOB and by the time.
 
-Pure functions of what was known before and what is known now: ``alerts.settled``
-makes of them what was raised, changed or resolved.
+Pure functions of what was known before, what is known now and how long it has been
+so (``overtime``): ``alerts.settled`` makes of them what was raised, changed or
+resolved.
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from monitor.core import codes
-from monitor.core.alerts import Alert, Name
+from msgspec import structs
+
+from monitor.core import codes, overtime
+from monitor.core.alerts import Alert, Held, Name
 from monitor.core.codes import Meaning
 from monitor.core.model import Failure, HostId, Snapshot, Step
+from monitor.core.overtime import USUAL, Course, Policy
 from monitor.core.transitions import Attempt
 from monitor.core.watch import Severity
 
-STOPPING: Final = 10
-
 _JOB_WARNINGS: Final = frozenset({8, 11, 13})
+_NOT_BEGUN: Final = 1
+_UNDER_WAY: Final = frozenset({Meaning.WAITING, Meaning.RUNNING})
 
 
 def holding(
+    held: Held,
     before: Snapshot | None,
     after: Snapshot,
-    now: datetime,
-    *,
-    severity: Severity | None = None,
+    course: Course,
+    policy: Policy = USUAL,
 ) -> Iterator[Alert]:
     """List what is wrong with an instance, counting what is newly so.
 
-    *severity* overrides the usual one. A job that runs again after a failure has
-    not recovered yet: ``job_failed`` holds until a finished status says better.
+    A job that runs again after a failure has not recovered yet: ``job_failed`` holds
+    until a finished status says better.
     """
+    now, severity = course.now, policy.severity
     known = {step.step_instance_id: step for step in before.steps} if before else {}
     for step in after.steps:
         if step.failures:
@@ -46,7 +51,31 @@ def holding(
             status=after.outcome,
             occasions=int(before is None or _failed_anew(before, after)),
         )
-    yield from _waiting(after, now, severity or Severity.WARNING)
+    for alert in _quieter(held, before, after, course, policy):
+        yield structs.replace(alert, severity=severity or alert.severity, occasions=0)
+
+
+def _quieter(
+    held: Held,
+    before: Snapshot | None,
+    after: Snapshot,
+    course: Course,
+    policy: Policy,
+) -> Iterator[Alert]:
+    """List what is no failure, and yet no success; of it there is nothing to count."""
+    if after.finished:
+        yield from _unfinished(held, before, after, course)
+        return
+    yield from (a for a in held.values() if a.name is Name.HOSTS_UNFINISHED)
+    yield from _waiting(after, course.now)
+    if overtime.is_stalled(held, after, course, policy.stalled_after):
+        yield _exceeded(Name.JOB_STALLED, course.now, policy.stalled_after)
+    if overtime.is_overdue(held, course, policy.overdue_after):
+        yield _exceeded(Name.JOB_OVERDUE, course.now, policy.overdue_after)
+
+
+def _exceeded(name: Name, now: datetime, limit: timedelta) -> Alert:
+    return Alert(name=name, severity=Severity.WARNING, since=now, limit=limit)
 
 
 def _hosts_failed(
@@ -69,7 +98,7 @@ def _hosts_failed(
 
 def _failed(status: int) -> bool:
     code = codes.run(status)
-    return code.finished and code.meaning is codes.Meaning.FAILED
+    return code.finished and code.meaning is Meaning.FAILED
 
 
 def _failed_anew(before: Snapshot, after: Snapshot) -> bool:
@@ -92,39 +121,72 @@ def _again(known: Mapping[HostId, Failure], now: Mapping[HostId, Failure]) -> bo
     return any(now[host].execute_count > known[host].execute_count for host in both)
 
 
-def waits_for_a_person(snapshot: Snapshot) -> bool:
-    """Tell whether the job goes on only once somebody acts.
+def _waiting(after: Snapshot, now: datetime) -> Iterator[Alert]:
+    """Give an alert for each step that waits: another step is another request."""
+    if not after.awaits_person:
+        return
+    alert = Alert(name=Name.JOB_WAITING, severity=Severity.WARNING, since=now)
+    waiting = [step for step in after.steps if codes.needs_person(step.status)]
+    for step in waiting:
+        yield structs.replace(alert, attempt=_attempt(step))
+    if not waiting:
+        yield alert
 
-    While it is being stopped nobody can: a step that waited for a confirmation
-    stays as it was, perhaps for ever. Source: bk-job ConfirmStepEventHandler,
-    which has no branch for a stop, read 2026-11.
+
+def left_unfinished(step: Step) -> frozenset[HostId]:
+    """Name the hosts that JOB says are under way; of stale ones it says nothing.
+
+    A step that never began has hosts that wait as well, and nobody misses them.
     """
-    if snapshot.finished or snapshot.status == STOPPING:
-        return False
-    return _needs_person(snapshot.status) or any(
-        _needs_person(step.status) for step in snapshot.steps
+    if step.status == _NOT_BEGUN:
+        return frozenset()
+    return frozenset(
+        host
+        for host, status in step.hosts.items()
+        if codes.host(status).meaning in _UNDER_WAY and host not in step.stale
     )
 
 
-def _needs_person(status: int) -> bool:
-    return codes.run(status).meaning is Meaning.NEEDS_PERSON
+def _unfinished(
+    held: Held, before: Snapshot | None, after: Snapshot, course: Course
+) -> Iterator[Alert]:
+    """Give an alert for each step that is over without all of its hosts.
+
+    JOB writes hosts, steps and job one after the other, so that a first finished
+    answer may be torn: a second one must say the same of a host.
+    """
+    ended = before.steps if before and before.finished and course.whole else ()
+    known = {_attempt(step): left_unfinished(step) for step in ended}
+    for step in after.steps:
+        left = left_unfinished(step)
+        alert = Alert(
+            name=Name.HOSTS_UNFINISHED,
+            severity=Severity.WARNING,
+            since=course.now,
+            attempt=_attempt(step),
+            unfinished=len(left),
+            total=len(step.hosts),
+        )
+        if left and (alert.id in held or left & known.get(_attempt(step), _NOBODY)):
+            yield alert
 
 
-def _waiting(after: Snapshot, now: datetime, severity: Severity) -> Iterator[Alert]:
-    """Give an alert for each step that waits: another step is another request."""
-    if not waits_for_a_person(after):
-        return
-    waiting = [step for step in after.steps if _needs_person(step.status)]
-    for step in waiting or (None,):
-        attempt = (
-            Attempt(step.step_instance_id, step.execute_count, step.name)
-            if step
-            else None
+_NOBODY: Final = frozenset[HostId]()
+
+
+def _attempt(step: Step) -> Attempt:
+    return Attempt(step.step_instance_id, step.execute_count, step.name)
+
+
+def next_at(
+    held: Held, after: Snapshot, course: Course, policy: Policy = USUAL
+) -> datetime | None:
+    """Say when something may be wrong even if the next answer is the same."""
+    if after.finished:
+        unsure = any(
+            f"{Name.HOSTS_UNFINISHED}/{step.step_instance_id}" not in held
+            for step in after.steps
+            if left_unfinished(step)
         )
-        yield Alert(
-            name=Name.JOB_WAITING,
-            severity=severity,
-            since=now,
-            attempt=attempt,
-            occasions=0,
-        )
+        return course.now if unsure else None
+    return min(overtime.deadlines(held, after, course, policy), default=None)

@@ -6,6 +6,7 @@ knows where it came from: the decoders in ``job/`` build it.
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from itertools import chain
 from typing import Final, NewType
 
 from msgspec import Struct
@@ -133,6 +134,27 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     @property
     def finished(self) -> bool:
         return codes.run(self.status).finished
+
+    @property
+    def awaits_person(self) -> bool:
+        """Tell whether the job goes on only once somebody acts.
+
+        While it is being stopped nobody can: a step that waited for a confirmation
+        stays as it was, perhaps for ever. Source: bk-job ConfirmStepEventHandler,
+        which has no branch for a stop, read 2026-11.
+        """
+        if self.finished or self.status == codes.STOPPING:
+            return False
+        statuses = (self.status, *(step.status for step in self.steps))
+        return any(map(codes.needs_person, statuses))
+
+
+def last_moved(snapshot: Snapshot) -> datetime | None:
+    """Give the latest time that JOB itself tells; None where it tells none."""
+    times = (snapshot.created_at, snapshot.started_at, snapshot.ended_at)
+    steps = ((step.started_at, step.ended_at) for step in snapshot.steps)
+    moments = [time for time in chain(times, *steps) if time is not None]
+    return max(moments, default=None)
 
 
 def host_id(ip: str | None, bk_cloud_id: int, bk_host_id: int | None = None) -> HostId:

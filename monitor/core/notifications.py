@@ -11,7 +11,16 @@ from typing import Final
 import msgspec
 from msgspec import Struct, structs
 
-from monitor.core import alerts, clusters, codes, message, routing, telling, wording
+from monitor.core import (
+    alerts,
+    clusters,
+    codes,
+    conditions,
+    message,
+    routing,
+    telling,
+    wording,
+)
 from monitor.core.alerts import Alert
 from monitor.core.clusters import Cluster, Tails
 from monitor.core.message import Message
@@ -251,7 +260,7 @@ def _alert(view: View, alert: Alert) -> AlertData:
         summary=wording.summary(alert, frame.locale),
         failed=alert.failed,
         total=alert.total,
-        hosts=wording.failed_list(failures, frame.locale),
+        hosts=_hosts(snapshot, step, alert, frame.locale),
         omitted=0,
         clusters=[
             _cluster(cluster, failures, frame.locale)
@@ -259,6 +268,23 @@ def _alert(view: View, alert: Alert) -> AlertData:
         ],
         link=wording.link(frame, snapshot, alert.attempt),
     )
+
+
+def _hosts(
+    snapshot: Snapshot | None, step: Step | None, alert: Alert, locale: str
+) -> list[HostData]:
+    """List the hosts that the alert is about.
+
+    While a retry runs, its hosts are not those that were left behind before.
+    """
+    if snapshot is None or step is None:
+        return []
+    if alert.name is alerts.Name.HOSTS_FAILED:
+        return wording.failed_list(step.failures, locale)
+    if alert.name is alerts.Name.HOSTS_UNFINISHED and snapshot.finished:
+        left = conditions.left_unfinished(step)
+        return wording.host_list({host: step.hosts[host] for host in left}, {}, locale)
+    return []
 
 
 def _ended(view: View, ended: telling.Ended) -> EndedData:

@@ -14,7 +14,7 @@ from monitor.core.alerts import Alert, Name
 from monitor.core.member import Member
 from monitor.core.telling import Obstacle, Rules, WhyNot
 
-_SETTLES: Final = frozenset({Name.HOSTS_FAILED, Name.JOB_FAILED})
+_SETTLES: Final = frozenset({Name.HOSTS_FAILED, Name.JOB_FAILED, Name.HOSTS_UNFINISHED})
 """What a retry may mend."""
 
 

@@ -10,10 +10,15 @@ from msgspec import Struct
 
 
 class Phrases(Struct, frozen=True, kw_only=True):
+    """What an alert says has the name of the alert."""
+
     hosts_failed: str
     job_failed: str
+    hosts_unfinished: str
     job_waiting: str
     step_waiting: str
+    job_stalled: str
+    job_overdue: str
     job_gone: str
     job_refused: str
     source_lost: str
@@ -26,13 +31,19 @@ class Phrases(Struct, frozen=True, kw_only=True):
     also_ended: str
     joint: str
     causes: dict[str, str]
+    units: tuple[str, str, str]
 
 
 EN: Final = Phrases(
     hosts_failed="{failed} of {total} hosts failed in step {step!r}",
     job_failed="job ended: {status}",
+    hosts_unfinished=(
+        "{unfinished} of {total} hosts were left unfinished in step {step!r}"
+    ),
     job_waiting="job waits for a person",
     step_waiting="step {step!r} waits for a person",
+    job_stalled="nothing has moved for {limit}",
+    job_overdue="job has run for more than {limit}",
     job_gone="JOB no longer knows this instance",
     job_refused="JOB does not let us look: {reason}",
     source_lost="JOB cannot be seen ({reason}); nothing is known of its jobs",
@@ -45,13 +56,17 @@ EN: Final = Phrases(
     also_ended="{said}; {count} alerts are over",
     joint="; ",
     causes={},
+    units=(" h", " min", " s"),
 )
 
 ZH: Final = Phrases(
     hosts_failed="步骤 {step!r} 中 {total} 台主机有 {failed} 台失败",
     job_failed="作业结束：{status}",
+    hosts_unfinished="步骤 {step!r} 中 {total} 台主机有 {unfinished} 台没有执行完",
     job_waiting="作业等待人工处理",
     step_waiting="步骤 {step!r} 等待人工处理",
+    job_stalled="作业已有 {limit} 没有任何进展",
+    job_overdue="作业运行已超过 {limit}",
     job_gone="JOB 中已查不到该作业实例",
     job_refused="JOB 拒绝查询：{reason}",
     source_lost="无法访问 JOB（{reason}），其作业状态未知",
@@ -69,6 +84,7 @@ ZH: Final = Phrases(
         "throttled": "被限流",
         "garbled": "应答无法解析",
     },
+    units=(" 小时", " 分钟", " 秒"),
 )
 
 

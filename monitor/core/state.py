@@ -17,6 +17,7 @@ from monitor.core.alerts import Alert
 from monitor.core.clusters import Tails, Wanted
 from monitor.core.message import Message
 from monitor.core.model import Snapshot
+from monitor.core.overtime import USUAL, Course, Policy
 from monitor.core.watch import Severity
 from monitor.core.wording import Frame
 
@@ -36,7 +37,8 @@ class State(Struct, frozen=True, kw_only=True):
     more than hosts change, *finished_at* when we last saw anything change about an
     instance that is finished: people retry after that. *tails* explain failures
     that stand: at most 30 of at most 4 KB, redacted. *flips* are when alerts began to
-    hold where none did, or none held any more, the last 20.
+    hold where none did, or none held any more, the last 20. *began_at* is when the
+    present run of the job began.
     """
 
     key: str
@@ -51,6 +53,7 @@ class State(Struct, frozen=True, kw_only=True):
     finished_at: datetime | None = None
     tails: Tails = {}
     flips: tuple[datetime, ...] = ()
+    began_at: datetime | None = None
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -66,13 +69,25 @@ def seen(
     frame: Frame,
     now: datetime,
     *,
-    severity: Severity | None = None,
+    policy: Policy = USUAL,
+    seen_since: datetime | None = None,
 ) -> Change | None:
-    """Take in what JOB said; None where it says nothing new."""
+    """Take in what JOB said; None where it says nothing new.
+
+    *seen_since*: since when its source has been in sight.
+    """
     known = transitions.as_named_by(snapshot, _remembered(state))
     after = transitions.merged(known, snapshot)
     moved = transitions.between(None if state.gone else known, after)
-    holding = conditions.holding(known, after, now, severity=severity)
+    course = Course(
+        now=now,
+        began_at=_began_at(state, known, after, now),
+        moved_at=_moved_at(state, now, moved=bool(moved)),
+        moved=bool(moved),
+        seen_since=seen_since,
+        whole=not any(step.partial for step in snapshot.steps),
+    )
+    holding = conditions.holding(state.alerts, known, after, course, policy)
     held, alert_changes = alerts.settled(state.alerts, holding)
     watched = state.phase is Phase.WATCHED and not state.gone
     if watched and after == state.snapshot and not alert_changes:
@@ -93,7 +108,87 @@ def seen(
         stepped_at=now if transitions.stepped(moved) else state.stepped_at,
         finished_at=_finished_at(state, after, now, moved=bool(moved)),
         tails=clusters.kept(after.steps, state.tails),
+        began_at=course.began_at,
     )
+
+
+def seen_again(
+    state: State,
+    frame: Frame,
+    now: datetime,
+    *,
+    policy: Policy = USUAL,
+    seen_since: datetime | None = None,
+    whole: bool = True,
+) -> Change | None:
+    """Take in that JOB said the same again; None where that is nothing new.
+
+    *whole*: and it said so of all hosts.
+    """
+    known = state.snapshot
+    if known is None or not _is_seen(state):
+        return None
+    course = _still(state, known, now, seen_since)
+    course = structs.replace(course, whole=whole)
+    holding = conditions.holding(state.alerts, known, known, course, policy)
+    held, changes = alerts.settled(state.alerts, holding)
+    if not changes:
+        return None
+    happened = events.of_alerts(frame, known, changes)
+    recorded = events.recorded(frame, happened, after=state.sequence, now=now)
+    return _change(state, recorded, alerts=held)
+
+
+def wrong_at(
+    state: State,
+    now: datetime,
+    *,
+    policy: Policy = USUAL,
+    seen_since: datetime | None = None,
+) -> datetime | None:
+    """Say when something may be wrong even if JOB says the same again."""
+    known = state.snapshot
+    if known is None or not _is_seen(state):
+        return None
+    course = _still(state, known, now, seen_since)
+    return conditions.next_at(state.alerts, known, course, policy)
+
+
+def _is_seen(state: State) -> bool:
+    return state.phase is Phase.WATCHED and not state.gone
+
+
+def _still(
+    state: State, known: Snapshot, now: datetime, seen_since: datetime | None
+) -> Course:
+    return Course(
+        now=now,
+        began_at=_began_at(state, known, known, now),
+        moved_at=_moved_at(state, now, moved=False),
+        moved=False,
+        seen_since=seen_since,
+    )
+
+
+def _moved_at(state: State, now: datetime, *, moved: bool) -> datetime:
+    return now if moved else state.changed_at or now
+
+
+def _began_at(
+    state: State, known: Snapshot | None, after: Snapshot, now: datetime
+) -> datetime:
+    """Say when this run of the job began.
+
+    JOB keeps the start of the first attempt, however much later a retry comes: of
+    a run that is not the first, only what we saw of it counts.
+    """
+    if known is not None and known.finished and not after.finished:
+        return now
+    if state.began_at is not None:
+        return state.began_at
+    start = after.started_at or after.created_at or now
+    retried = any(step.execute_count for step in after.steps)
+    return now if retried else min(start, now)
 
 
 def _remembered(state: State) -> Snapshot | None:

@@ -31,6 +31,7 @@ class Options(Struct, frozen=True, kw_only=True, gc=False):
     severity: Severity | None = None
     settle: timedelta | None = None
     overdue_after: timedelta | None = None
+    stalled_after: timedelta | None = None
     until: datetime | None = None
 
 

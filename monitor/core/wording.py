@@ -4,6 +4,7 @@ The shapes are public, here and wherever they stand inside others.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from ipaddress import ip_address
 from typing import Final, Protocol
 
@@ -193,32 +194,31 @@ def summaries(worst: Sequence[Alert], locale: str) -> str:
 
 def summary(alert: Alert, locale: str) -> str:
     """Say in a few words what is wrong."""
-    words = phrases.spoken(locale)
-    match alert.name:
-        case alerts.Name.HOSTS_FAILED:
-            return words.hosts_failed.format(
-                failed=alert.failed,
-                total=alert.total,
-                step=alert.attempt.name if alert.attempt else "",
-            )
-        case alerts.Name.JOB_FAILED:
-            status = codes.run(alert.status or 0).name(locale)
-            return words.job_failed.format(status=status)
-        case alerts.Name.JOB_WAITING:
-            return _waits(alert, words)
-        case alerts.Name.JOB_GONE:
-            return words.job_gone
-        case alerts.Name.JOB_REFUSED:
-            return words.job_refused.format(reason=alert.reason)
-        case alerts.Name.SOURCE_LOST:
-            reason = words.causes.get(alert.reason, alert.reason)
-            return words.source_lost.format(reason=reason)
+    words, attempt = phrases.spoken(locale), alert.attempt
+    is_step = alert.name is alerts.Name.JOB_WAITING and attempt is not None
+    phrase: str = getattr(words, "step_waiting" if is_step else alert.name)
+    is_cause = alert.name is alerts.Name.SOURCE_LOST
+    return phrase.format(
+        failed=alert.failed,
+        unfinished=alert.unfinished,
+        total=alert.total,
+        step=attempt.name if attempt else "",
+        status=codes.run(alert.status or 0).name(locale),
+        reason=words.causes.get(alert.reason, alert.reason)
+        if is_cause
+        else alert.reason,
+        limit=_span(alert.limit, words),
+    )
 
 
-def _waits(alert: Alert, words: phrases.Phrases) -> str:
-    if alert.attempt is None:
-        return words.job_waiting
-    return words.step_waiting.format(step=alert.attempt.name)
+def _span(limit: timedelta | None, words: phrases.Phrases) -> str:
+    """Write a span of time for people, to the second."""
+    seconds = round((limit or timedelta()).total_seconds())
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = zip((hours, minutes, seconds), words.units, strict=True)
+    said = [f"{count}{unit}" for count, unit in parts if count]
+    return " ".join(said) or f"0{words.units[-1]}"
 
 
 def several(worst: Sequence[Alert], failed: int, count: int, locale: str) -> str:

@@ -20,7 +20,14 @@ from monitor.core.model import InstanceKey
 from monitor.core.watch import NO_OPTIONS, Options, Severity
 
 IDS: Final = ("bk_biz_id", "bk_scope_type", "bk_scope_id", "job_instance_id")
-OPTIONS: Final = ("source", "severity", "settle", "overdue_after", "until")
+OPTIONS: Final = (
+    "source",
+    "severity",
+    "settle",
+    "overdue_after",
+    "stalled_after",
+    "until",
+)
 RESERVED: Final = frozenset({"type", *OPTIONS})
 """No labels: matchers find the message's own values under some of these names."""
 

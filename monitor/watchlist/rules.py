@@ -18,7 +18,7 @@ MOST: Final = 100_000
 SHORTEST: Final = timedelta(seconds=5)
 
 _SCOPE: Final = ("source", "bk_biz_id", "bk_scope_type", "bk_scope_id")
-_OPTIONS: Final = ("severity", "settle", "overdue_after")
+_OPTIONS: Final = ("severity", "settle", "overdue_after", "stalled_after")
 
 
 def read(node: Node, reading: Reading) -> Rule:

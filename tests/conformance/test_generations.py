@@ -117,6 +117,7 @@ COURSES: Final = {
     hosts.failed step 1.0 10.0.0.1=403,10.0.0.2=403,10.0.0.3=403,10.0.0.4=403
     alert.raised hosts_failed
     alert.raised job_failed
+    alert.raised hosts_unfinished
     """,
     "abnormal": BEGIN
     + """
@@ -124,6 +125,7 @@ COURSES: Final = {
     instance.finished 2→9
     step.changed step 1.0 2→9
     alert.raised job_failed
+    alert.raised hosts_unfinished
     """,
     "rolling_duplicates": BEGIN
     + """

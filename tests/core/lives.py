@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from hypothesis import strategies as st
 from msgspec import Struct
@@ -53,8 +54,11 @@ def decided(known: State, act: Act, now: datetime) -> Change | None:
             return state.ended(known, Phase.UNWATCHED, FRAME, now)
 
 
-def lived(acts: Iterable[Act]) -> Iterator[Chapter]:
-    known, now = State(key=str(KEY)), NOW
+BLANK: Final = State(key=str(KEY))
+
+
+def lived(acts: Iterable[Act], known: State = BLANK) -> Iterator[Chapter]:
+    now = NOW
     for act in acts:
         chapter = Chapter(known, act, now, decided(known, act, now))
         yield chapter

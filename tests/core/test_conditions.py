@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from monitor.core import conditions, transitions
 from monitor.core.alerts import Alert, Name
 from monitor.core.model import Snapshot
+from monitor.core.overtime import Course
 from monitor.core.transitions import Attempt
 from monitor.core.watch import Severity
 from tests.core import builders
@@ -11,6 +12,7 @@ from tests.core.builders import NOW, STEPS, hosts, job, step
 
 laws = settings(max_examples=60, deadline=None)
 
+AT_ONCE = Course(now=NOW, began_at=NOW, moved_at=NOW)
 WARNING, CRITICAL = Severity.WARNING, Severity.CRITICAL
 
 
@@ -19,7 +21,7 @@ def holding(*story: Snapshot) -> list[Alert]:
     before, after = None, transitions.merged(None, story[0])
     for answer in story[1:]:
         before, after = after, transitions.merged(after, answer)
-    return [*conditions.holding(before, after, NOW)]
+    return [*conditions.holding({}, before, after, AT_ONCE)]
 
 
 def names(*story: Snapshot) -> list[tuple[str, str]]:
@@ -130,7 +132,7 @@ def test_hidden_failures_are_found_in_every_step(story: list[Snapshot]) -> None:
         after = transitions.merged(before, answer)
         found = {
             alert.attempt: (alert.failed, alert.total)
-            for alert in conditions.holding(before, after, NOW)
+            for alert in conditions.holding({}, before, after, AT_ONCE)
             if alert.name is Name.HOSTS_FAILED
         }
 

@@ -290,12 +290,34 @@ def test_a_message_agrees_with_the_decision_that_it_tells(life: list[Chapter]) -
             assert message.traits["severity"] == told["severity"]
             assert {a["name"] for a in told["alerts"]} == {a.name for a in holding}
             assert all(
-                len(a["hosts"]) + a["omitted"] == a["failed"] for a in told["alerts"]
+                len(a["hosts"]) + a["omitted"] == a["failed"]
+                for a in told["alerts"]
+                if a["name"] != "hosts_unfinished"
             )
             assert all(
                 sum(cluster["count"] for cluster in a["clusters"]) == a["failed"]
                 for a in told["alerts"]
             )
+
+
+def test_hosts_that_were_left_unfinished_are_listed_until_a_retry_runs() -> None:
+    left = job(4, step(4, hosts(_1=7, _2=9, _3=5)))
+    known = [*lives.lived([left, left])][-1].after
+    retried = structs.replace(left, status=2)
+
+    def listed(snapshot: Snapshot) -> tuple[list[str], str]:
+        spoken = saying.speak(Why.FIRST, known.alerts.values())
+        message = saying.build(
+            FRAME, snapshot, spoken, number=1, last_sequence=1, now=NOW
+        )
+        [alert] = [
+            a for a in plain.data(message)["alerts"] if a["name"] == "hosts_unfinished"
+        ]
+        return [host["ip"] for host in alert["hosts"]], alert["summary"]
+
+    summary = "2 of 3 hosts were left unfinished in step 'push'"
+    assert listed(left) == (["10.0.0.1", "10.0.0.3"], summary)
+    assert listed(retried) == ([], summary)
 
 
 def test_without_labels_matchers_see_type_and_source_alone() -> None:

@@ -1,9 +1,11 @@
 """What people read, in each language."""
 
+from datetime import timedelta
 from string import Formatter
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from monitor.core import phrases, wording
 from monitor.core.alerts import Alert, Name
@@ -12,7 +14,9 @@ from monitor.core.transitions import Attempt
 from monitor.core.watch import Severity
 from tests.core.builders import NOW
 
-SENTENCES = sorted(msgspec.structs.asdict(phrases.EN).keys() - {"causes", "joint"})
+SENTENCES = sorted(
+    msgspec.structs.asdict(phrases.EN).keys() - {"causes", "joint", "units"}
+)
 
 
 def filled_in(sentence: str) -> set[str]:
@@ -29,6 +33,8 @@ def an_alert(name: Name, step: str = "push", reason: str = "") -> Alert:
         failed=3,
         total=5,
         reason=reason,
+        unfinished=2,
+        limit=timedelta(hours=2, minutes=5, seconds=1),
     )
 
 
@@ -63,6 +69,21 @@ def test_what_comes_from_job_is_no_phrase() -> None:
 
     for locale in ("en", "zh-CN"):
         assert hostile in wording.summary(an_alert(Name.HOSTS_FAILED, hostile), locale)
+
+
+def test_a_span_of_time_is_written_as_people_do() -> None:
+    overdue = an_alert(Name.JOB_OVERDUE)
+
+    assert wording.summary(overdue, "en") == "job has run for more than 2 h 5 min 1 s"
+    assert wording.summary(overdue, "zh") == "作业运行已超过 2 小时 5 分钟 1 秒"
+
+
+def test_who_waits_for_a_person_is_named_where_it_is_known() -> None:
+    step = an_alert(Name.JOB_WAITING)
+    job = structs.replace(step, attempt=None)
+
+    assert wording.summary(step, "en") == "step 'push' waits for a person"
+    assert wording.summary(job, "en") == "job waits for a person"
 
 
 def test_a_summary_in_chinese() -> None:

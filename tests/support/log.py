@@ -2,6 +2,7 @@
 
 from monitor.core import state
 from monitor.core.model import InstanceKey, Snapshot
+from monitor.core.overtime import Policy
 from monitor.core.state import Change, Phase
 from monitor.core.watch import Severity
 from monitor.core.wording import Frame
@@ -28,9 +29,10 @@ async def saw(
     severity: Severity | None = None,
 ) -> None:
     """Record what a visit that brought *snapshot* would."""
+    policy = Policy(severity=severity)
 
     def decide(known: state.State) -> Change | None:
-        return state.seen(known, snapshot, a_frame(key), clock.now(), severity=severity)
+        return state.seen(known, snapshot, a_frame(key), clock.now(), policy=policy)
 
     await recorder.record(str(key), decide)
 

@@ -121,7 +121,8 @@ def test_a_scalar_is_the_text_that_was_written() -> None:
             "{bk_biz_id: 2, job_instance_id: 1, zzz: sre}",
             (
                 "2:38: unknown key 'zzz'; known: bk_biz_id, bk_scope_type, bk_scope_id,"
-                " job_instance_id, labels, source, severity, settle, overdue_after, until"
+                " job_instance_id, labels, source, severity, settle, overdue_after,"
+                " stalled_after, until"
             ),
         ),
         ("{bk_biz_id: 2, bk_biz_id: 3}", "2:18: 'bk_biz_id' is given twice"),

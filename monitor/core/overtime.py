@@ -1,0 +1,107 @@
+"""What time alone makes wrong: a run that takes too long, or stands still.
+
+Such a thing ends by what is seen, never by the time: a clock may be set back.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec import Struct, structs
+
+from monitor.core import model
+from monitor.core.alerts import Held, Name
+from monitor.core.model import Snapshot
+from monitor.core.watch import Options, Severity
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """What is expected of an instance; *severity* overrides the usual ones."""
+
+    severity: Severity | None = None
+    overdue_after: timedelta = timedelta(hours=2)
+    stalled_after: timedelta = timedelta(hours=2, minutes=5)
+
+
+USUAL: Final = Policy()
+
+
+def policy_of(options: Options, usual: Policy) -> Policy:
+    """Let what a watch says go over what is usual."""
+    said = {
+        "severity": options.severity,
+        "overdue_after": options.overdue_after,
+        "stalled_after": options.stalled_after,
+    }
+    own = {name: value for name, value in said.items() if value is not None}
+    return structs.replace(usual, **own) if own else usual
+
+
+class Course(Struct, frozen=True, kw_only=True):
+    """What beside answers bears on what is wrong.
+
+    *began_at*: when this run of the job began. *moved_at*: when we last saw anything
+    move; *moved*: just now. *seen_since*: since when the source has been in sight.
+    *whole*: all hosts were asked for.
+    """
+
+    now: datetime
+    began_at: datetime
+    moved_at: datetime
+    moved: bool = True
+    seen_since: datetime | None = None
+    whole: bool = True
+
+
+def is_overdue(held: Held, course: Course, limit: timedelta) -> bool:
+    """Tell whether a run that has not ended has taken too long."""
+    known = held.get(Name.JOB_OVERDUE)
+    if known is not None and known.limit == limit:
+        return True
+    return course.now - course.began_at >= limit
+
+
+def is_stalled(held: Held, after: Snapshot, course: Course, limit: timedelta) -> bool:
+    """Tell whether nothing has moved for too long in a job that should move.
+
+    That nothing moved is believed of an answer with all hosts only.
+    """
+    if course.moved or after.awaits_person:
+        return False
+    known = held.get(Name.JOB_STALLED)
+    if known is not None and known.limit == limit:
+        return _last_sign(after, course) <= known.since
+    return course.whole and course.now - still_since(after, course) >= limit
+
+
+def still_since(after: Snapshot, course: Course) -> datetime:
+    """Say since when nothing has moved, as far as that is proven.
+
+    Hosts and attempts only go onwards, so that an answer which is the same as
+    before, JOB's own times included, proves that nothing moved in between, whether
+    or not we looked. Where JOB tells no time, only what we could see counts.
+    """
+    since = _last_sign(after, course)
+    if course.seen_since is None or _told(after, course) is not None:
+        return since
+    return max(since, course.seen_since)
+
+
+def _last_sign(after: Snapshot, course: Course) -> datetime:
+    return max(course.moved_at, _told(after, course) or course.moved_at)
+
+
+def _told(after: Snapshot, course: Course) -> datetime | None:
+    """Give JOB's own last time; one that is yet to come is not believed."""
+    told = model.last_moved(after)
+    return told if told is not None and told <= course.now else None
+
+
+def deadlines(
+    held: Held, after: Snapshot, course: Course, policy: Policy
+) -> Iterator[datetime]:
+    """Say when a run will have taken too long, and have stood still for too long."""
+    if Name.JOB_OVERDUE not in held:
+        yield course.began_at + policy.overdue_after
+    if Name.JOB_STALLED not in held and not after.awaits_person:
+        yield still_since(after, course) + policy.stalled_after
