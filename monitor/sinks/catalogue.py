@@ -12,6 +12,7 @@ from pydantic import Field
 
 from monitor.formats.library import Library
 from monitor.ports import Now, Sink
+from monitor.sinks.broker.config import BrokerConfig
 from monitor.sinks.log.config import LogConfig
 from monitor.sinks.plugin.config import PluginConfig
 from monitor.sinks.webhook.config import WebhookConfig
@@ -19,7 +20,7 @@ from monitor.sinks.webhook.config import WebhookConfig
 DEFAULT: Final = Library()
 
 SinkConfig = Annotated[
-    LogConfig | WebhookConfig | PluginConfig, Field(discriminator="kind")
+    LogConfig | WebhookConfig | BrokerConfig | PluginConfig, Field(discriminator="kind")
 ]
 
 
@@ -40,6 +41,11 @@ async def opened(
             from monitor.sinks.webhook import sink as webhook  # noqa: PLC0415
 
             async with webhook.opened(config, now=now, library=library) as sink:
+                yield sink
+        case BrokerConfig():
+            from monitor.sinks.broker import sink as broker  # noqa: PLC0415
+
+            async with broker.opened(config) as sink:
                 yield sink
         case PluginConfig():
             from monitor.sinks.plugin import sink as plugin  # noqa: PLC0415
