@@ -24,6 +24,7 @@ class Grouping:
         self._groups: dict[str, frozenset[str]] = {}
         self._members: dict[str, set[str]] = {}
         self._elsewhere: dict[str, set[str]] = {}
+        self._labels: dict[str, Mapping[str, str]] = {}
 
     def place(self, member: Member) -> tuple[dict[str, timedelta], bool]:
         """Take in what holds for *member*.
@@ -37,8 +38,10 @@ class Grouping:
             for group, wait in self._homes(member.key, traits):
                 waits[group] = min(wait, waits.get(group, wait))
         before = self._groups.pop(member.key, frozenset())
+        self._labels.pop(member.key, None)
         if waits:
             self._groups[member.key] = frozenset(waits)
+            self._labels[member.key] = self._frame(member.key).labels
         for group in before - waits.keys():
             self._leave(group, member.key)
         for group in filter(routing.is_several, waits):
@@ -73,6 +76,14 @@ class Grouping:
             members.discard(key)
             if not members:
                 del self._members[group]
+
+    def placed(self) -> list[str]:
+        return list(self._labels)
+
+    def relabelled(self, key: str) -> bool:
+        """Tell whether *key* has other labels than when it was placed."""
+        known = self._labels.get(key)
+        return known is not None and known != self._frame(key).labels
 
     def groups(self) -> set[str]:
         """List the groups in which something holds."""

@@ -15,17 +15,18 @@ from math import inf
 from typing import Final, Never, TypeVar
 
 import anyio
+import anyio.lowlevel
 import structlog
 from msgspec import Struct, structs
 
 from monitor import composing
 from monitor.composing import Composing, Spoken
-from monitor.core import member, reach, routing, state, telling
+from monitor.core import member, model, reach, routing, state, telling
 from monitor.core.decisions import Decision, Verdict
 from monitor.core.member import Member
 from monitor.core.message import Message
 from monitor.core.obstacle import Flapping
-from monitor.core.state import Change, Phase, State
+from monitor.core.state import Change, Phase
 from monitor.core.telling import Acked, Silent, Speak, Why, WhyNot
 from monitor.core.wording import Frame
 from monitor.deciding import Deciding, Listener, Look, Mute, Outcome
@@ -98,14 +99,17 @@ class Notifier:
         self._inhibited: set[str] = set()
         self._muted: set[str] = set()
         self._expecting: set[str] = set()
+        # What was told is read, decided on and written: one after the other.
+        self._telling = anyio.Lock()
         self._changed = anyio.Event()
+        self._joined = anyio.Event()
 
     def changed(self, change: Change) -> None:
         """Something was recorded: look at its groups in a moment."""
         types = {event.type for event in change.events}
         key, ended = change.state.key, change.state.phase is not Phase.WATCHED
         if ended or any(type_.startswith("bkjob.alert.") for type_ in types):
-            self._place(change.state)
+            self._place(member.of(change.state))
         if key in self._expecting and not state.wanting(change.state):
             for group in self._grouping.groups_of(key):
                 self._plan(group, 0.0)
@@ -117,8 +121,12 @@ class Notifier:
         """Silences or acknowledgements are other than they were: look at everything."""
         self._plan_all(self._grouping.groups() | self._muted)
 
-    def _place(self, known: State) -> None:
-        groups, others = self._grouping.place(member.of(known))
+    def joined(self) -> None:
+        """Watches may have other labels: see who belongs elsewhere now."""
+        self._joined.set()
+
+    def _place(self, known: Member) -> None:
+        groups, others = self._grouping.place(known)
         for group, wait in groups.items():
             self._plan(group, self._pause(group, wait.total_seconds()))
         if others:
@@ -134,6 +142,7 @@ class Notifier:
         """Tell until cancelled."""
         await self._take_up()
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._follow_labels, name="labels")
             for listener in self._listeners:
                 if listener.name in self._storms:
                     tasks.start_soon(self._sum_up, listener, name="storms")
@@ -145,6 +154,16 @@ class Notifier:
             groups, _ = self._grouping.place(known)
             self._plan_all(groups)
         self._plan_all(await self._ledger.informed())
+
+    async def _follow_labels(self) -> Never:
+        while True:
+            await self._joined.wait()
+            self._joined = anyio.Event()
+            for some in _slices(self._grouping.placed()):
+                moved = filter(self._grouping.relabelled, some)
+                for known in await self._ledger.members([*moved]):
+                    self._place(known)
+                await anyio.lowlevel.checkpoint()
 
     async def _tell_on(self) -> Never:
         while True:
@@ -166,7 +185,7 @@ class Notifier:
 
     async def _tell_due(self) -> None:
         while groups := list(islice(self._pop_due(), AT_ONCE)):
-            async with anyio.create_task_group() as tasks:
+            async with self._telling, anyio.create_task_group() as tasks:
                 for group in groups:
                     tasks.start_soon(self._tell, group)
 
@@ -243,7 +262,7 @@ class Notifier:
         storm = self._storms.get(outcome.listener.name)
         if storm is None or isinstance(outcome.decision, Silent):
             return outcome
-        if storm.admits(look.group):
+        if not _about_instances(look.group) or storm.admits(look.group):
             return outcome
         why = "too much happens at once; it is told with the others"
         return structs.replace(
@@ -345,15 +364,19 @@ class Notifier:
         storm = self._storms[listener.name]
         while True:
             groups = await storm.over()
-            by_source: dict[str, list[_Said]] = {}
-            for some in _slices(groups):
-                for said in self._to_say(listener, await self._survey(some)):
-                    source = said.look.group.partition("/")[0]
-                    by_source.setdefault(source, []).append(said)
-            for source, said_there in by_source.items():
-                await self._tell_together(source, said_there)
-            storm.told(groups)
+            async with self._telling:
+                await self._tell_of(listener, groups)
+                storm.told(groups)
             self._plan_all(groups)
+
+    async def _tell_of(self, listener: Listener, groups: Sequence[str]) -> None:
+        by_source: dict[str, list[_Said]] = {}
+        for some in _slices(groups):
+            for said in self._to_say(listener, await self._survey(some)):
+                source = said.look.group.partition("/")[0]
+                by_source.setdefault(source, []).append(said)
+        for source, said_there in by_source.items():
+            await self._tell_together(source, said_there)
 
     def _to_say(self, listener: Listener, looks: Iterable[Look]) -> Iterator["_Said"]:
         for look in looks:
@@ -394,6 +417,10 @@ class _Said(Struct, frozen=True):
     look: Look
     outcome: Outcome
     spoken: Spoken
+
+
+def _about_instances(group: str) -> bool:
+    return routing.is_several(group) or model.read_key(group) is not None
 
 
 def _slices(many: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -376,6 +376,7 @@ class _House:
 
     def _joined(self) -> None:
         self._callbacks.watches_added(anyio.current_time())
+        self._notifier.joined()
 
     def _report(self, listing: Listing) -> None:
         changed = difference(self._listing, listing)
