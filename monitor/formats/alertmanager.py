@@ -97,8 +97,9 @@ def holding(message: Message, data: Notification) -> list[Labelled]:
 
 
 def ended(message: Message, data: Notification) -> list[Labelled]:
+    notes = {"summary": _clipped(data.summary)} if data.summary else {}
     return [
-        Labelled(labels(message, each), {"summary": _clipped(data.summary)}, each.since)
+        Labelled(labels(message, each), notes, each.since, data.link)
         for each in data.ended
     ]
 

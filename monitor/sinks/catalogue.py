@@ -12,6 +12,7 @@ from pydantic import Field
 
 from monitor.formats.library import Library
 from monitor.ports import Now, Sink
+from monitor.sinks.alertmanager.config import AlertmanagerConfig
 from monitor.sinks.broker.config import BrokerConfig
 from monitor.sinks.log.config import LogConfig
 from monitor.sinks.plugin.config import PluginConfig
@@ -20,7 +21,8 @@ from monitor.sinks.webhook.config import WebhookConfig
 DEFAULT: Final = Library()
 
 SinkConfig = Annotated[
-    LogConfig | WebhookConfig | BrokerConfig | PluginConfig, Field(discriminator="kind")
+    LogConfig | WebhookConfig | AlertmanagerConfig | BrokerConfig | PluginConfig,
+    Field(discriminator="kind"),
 ]
 
 
@@ -41,6 +43,11 @@ async def opened(
             from monitor.sinks.webhook import sink as webhook  # noqa: PLC0415
 
             async with webhook.opened(config, now=now, library=library) as sink:
+                yield sink
+        case AlertmanagerConfig():
+            from monitor.sinks.alertmanager import sink as pushing  # noqa: PLC0415
+
+            async with pushing.opened(config, now=now) as sink:
                 yield sink
         case BrokerConfig():
             from monitor.sinks.broker import sink as broker  # noqa: PLC0415

@@ -38,7 +38,8 @@ def test_values_are_shown_the_way_they_are_written(tmp_path: Path) -> None:
 def test_the_example_is_accepted(tmp_path: Path) -> None:
     settings = loaded(tmp_path, example(tmp_path))
 
-    assert [sink.name for sink in settings.sinks] == ["journal", "oncall"]
+    names = [sink.name for sink in settings.sinks]
+    assert names == ["journal", "oncall", "alertmanager"]
 
 
 def test_the_example_shows_every_key_with_its_default(tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""The daemon and a real Alertmanager, which keeps its level through a kill."""
+
+from datetime import datetime
+from pathlib import Path
+
+import anyio
+
+from monitor.simulator import entry
+from monitor.simulator.server import serving
+from tests.e2e.daemon import running
+from tests.e2e.site import QUICK, Site
+from tests.e2e.theatre import Stage
+from tests.e2e.waiting import OFTEN
+from tests.support.alertmanagers import Alertmanager, alertmanager
+
+
+async def test_what_failed_is_held_through_a_kill_and_resolved_when_it_recovers(
+    tmp_path: Path,
+) -> None:
+    stage = Stage()
+    story = {"beat": 1, "scenario": "mixed_failure"}
+    key = entry.enact(stage.world, entry.decoded(story))
+    stage.now = 4  # hosts have failed, and the job has ended
+
+    async with (
+        alertmanager(tmp_path) as am,
+        serving(stage.world) as stage.url,
+    ):
+        sink = {"name": "am", "kind": "alertmanager", "urls": [am.url]}
+        sinks = [{**sink, "allow_networks": ["127.0.0.0/8"]}]
+        quick = {**QUICK, "logs": False}
+        site = Site(tmp_path, stage.url, sinks=sinks, polling=quick)
+        site.watch(f"{key} team=sre")
+        with running(site.config) as daemon:
+            firing = await am.tells("firing", "hosts_failed", "job_failed")
+            told = await updated(am)
+            daemon.kill()
+        with running(site.config) as daemon:
+            await daemon.says("service.started")
+            while await updated(am) == told:
+                assert daemon.alive
+                await anyio.sleep(OFTEN)
+            await stage.retry("2/20000153")
+            stage.now = 20
+            resolved = await am.tells("resolved", "hosts_failed", "job_failed")
+            assert await daemon.stop() == 0
+
+    assert firing["commonLabels"]["team"] == "sre"
+    assert firing["groupLabels"] == {"instance": "prod/biz/2/20000153"}
+    assert resolved["groupKey"] == firing["groupKey"]
+    assert len(am.told) == 2
+
+
+async def updated(am: Alertmanager) -> datetime:
+    return max(datetime.fromisoformat(a["updatedAt"]) for a in await am.alerts())
