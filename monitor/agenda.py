@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from monitor.core import cadence
 from monitor.core.cadence import Limits
-from monitor.core.overtime import USUAL, Policy
+from monitor.core.policy import USUAL, Policy
 from monitor.core.watch import Watch
 from monitor.ports import Luck, Now
 from monitor.tracks import Kinds, Track

@@ -17,10 +17,10 @@ import structlog
 
 from monitor import agenda, errors
 from monitor.agenda import Agenda, Learning, Rules
-from monitor.core import backoff, model, overtime, state, wording
+from monitor.core import backoff, model, state, wording
 from monitor.core.asking import Depth
 from monitor.core.model import InstanceKey, Snapshot
-from monitor.core.overtime import Policy
+from monitor.core.policy import Policy
 from monitor.core.state import Phase
 from monitor.core.watch import Watch
 from monitor.core.wording import Frame
@@ -198,7 +198,7 @@ class Poller:
         )
 
     def _policy(self, track: Track) -> Policy:
-        return overtime.policy_of(track.watch.options, self._rules.policy)
+        return self._rules.policy.within(track.watch.options)
 
     async def _record(self, track: Track, decide: Decide) -> bool:
         key = track.watch.key
@@ -294,7 +294,10 @@ class Poller:
             return self._within_limits(track.missing_at + apart - now)
 
         frame, moment = self._frame(track.watch, track.watch.key), self._now()
-        await self._record(track, lambda known: state.gone(known, frame, moment))
+        policy = self._policy(track)
+        await self._record(
+            track, lambda known: state.gone(known, frame, moment, policy=policy)
+        )
         # Should it be known again, that is news even if the answer is an old one.
         track.forget()
         return self.agenda.next(track)

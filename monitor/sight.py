@@ -15,6 +15,7 @@ from msgspec import Struct
 from monitor import errors
 from monitor.core import backoff, reach, state, wording
 from monitor.core.model import InstanceKey
+from monitor.core.policy import USUAL, Policy
 from monitor.core.reach import Cause, Reach, Standing
 from monitor.core.state import Change, Phase, State
 from monitor.core.wording import Frame
@@ -58,6 +59,7 @@ class Sight:
         now: Now,
         luck: Luck,
         locale: str = "en",
+        policy: Policy = USUAL,
     ) -> None:
         self._source = source
         self._brake = brake
@@ -67,6 +69,7 @@ class Sight:
         self._now = now
         self._luck = luck
         self._locale = locale
+        self._policy = policy
         self._reach = reach.SEEN
         self.since = now()
         self._reaching = anyio.Lock(fast_acquire=True)
@@ -176,13 +179,13 @@ class Sight:
 
     async def _tell(self, kind: reach.Kind, cause: Cause | None) -> None:
         def decide(known: State, frame: Frame, now: datetime) -> Change:
-            return state.reached(known, kind, cause, frame, now)
+            return state.reached(known, kind, cause, frame, now, policy=self._policy)
 
         await self._record(self._source, decide)
 
     async def _refuse(self, scope: str, reason: str) -> None:
         def decide(known: State, frame: Frame, now: datetime) -> Change | None:
-            return state.refused(known, reason, frame, now)
+            return state.refused(known, reason, frame, now, policy=self._policy)
 
         async with self._reaching:
             await self._record(scope, decide)

@@ -70,6 +70,7 @@ class Station:
             now=now,
             luck=luck,
             locale=settings.locale,
+            policy=rules.policy,
         )
         self.poller = Poller(
             source,

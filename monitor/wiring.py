@@ -12,16 +12,19 @@ from msgspec import structs
 from monitor import errors
 from monitor.agenda import Rules
 from monitor.core import matchers, sweeping, telling
+from monitor.core.alerts import Name, Stage
 from monitor.core.cadence import Limits
 from monitor.core.inhibition import Inhibitions, Rule
 from monitor.core.message import Kind, Message
 from monitor.core.obstacle import Flapping
-from monitor.core.overtime import Policy
+from monitor.core.policy import Policy, Trouble
 from monitor.core.routing import Route
+from monitor.core.watch import Severity
 from monitor.deciding import Listener
 from monitor.job.source import SourceConfig
 from monitor.notifier import Habits
 from monitor.settings import routes, secret
+from monitor.settings.levels import NONE, Level
 from monitor.settings.model import (
     AlertSettings,
     Settings,
@@ -109,13 +112,31 @@ def rules(settings: Settings, source: SourceSettings) -> Rules:
         least_settle=waits + CONFIRMED_AND_TOLD,
         spread=spread(settings),
         early=settings.polling.early_failures.total_seconds(),
-        policy=Policy(
-            overdue_after=settings.alerts.overdue_after,
-            stalled_after=settings.alerts.stalled_after,
-        ),
+        policy=policy(settings.alerts),
         web_url=source.web_url,
         locale=settings.locale,
     )
+
+
+def policy(alerts: AlertSettings) -> Policy:
+    severities = {
+        trouble: Severity(level)
+        for trouble, level in _levels(alerts)
+        if level not in {None, NONE}
+    }
+    return Policy(
+        severities=severities,
+        overdue_after=alerts.overdue_after,
+        stalled_after=alerts.stalled_after,
+    )
+
+
+def _levels(alerts: AlertSettings) -> Iterator[tuple[Trouble, Level | None]]:
+    for stage in Stage:
+        yield stage, getattr(alerts.hosts_failed.severity, stage)
+    for name in Name:
+        if name is not Name.HOSTS_FAILED:
+            yield name, getattr(alerts, name).severity
 
 
 def sweep_limits(settings: Settings) -> sweeping.Limits:
@@ -130,6 +151,8 @@ def telling_rules(alerts: AlertSettings) -> telling.Rules:
     return telling.Rules(
         at_least=alerts.hosts_failed.at_least,
         percent=alerts.hosts_failed.percent,
+        holding={name: getattr(alerts, name).for_ for name in Name},
+        never=frozenset(what for what, level in _levels(alerts) if level == NONE),
         settle_for=alerts.settle_for,
         group_wait=alerts.group_wait,
         group_interval=alerts.group_interval,

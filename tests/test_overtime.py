@@ -12,7 +12,7 @@ from monitor import errors
 from monitor.agenda import Rules
 from monitor.core.cadence import Limits
 from monitor.core.model import InstanceKey, Snapshot
-from monitor.core.overtime import Policy
+from monitor.core.policy import Policy
 from monitor.core.watch import Options
 from tests.core import plain
 from tests.support import clock, stores

@@ -10,7 +10,7 @@ import pytest
 from monitor import errors
 from monitor.agenda import Rules
 from monitor.core.cadence import Limits
-from monitor.core.overtime import Policy
+from monitor.core.policy import Policy
 from tests.support import stores
 from tests.support.answers import (
     FAILED,

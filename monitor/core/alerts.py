@@ -31,6 +31,17 @@ class Name(StrEnum):
     SOURCE_LOST = "source_lost"
 
 
+class Stage(StrEnum):
+    """How far the step of failed hosts had come when it was last judged.
+
+    *HIDDEN*: its errors were ignored, so that the job may succeed all the same.
+    """
+
+    EARLY = "early"
+    FINAL = "final"
+    HIDDEN = "hidden"
+
+
 class Kind(StrEnum):
     """The values are the public event types."""
 
@@ -60,6 +71,7 @@ class Alert(Struct, frozen=True, kw_only=True):
     reason: str = ""
     unfinished: int = 0
     limit: timedelta | None = None
+    stage: Stage | None = None
 
     @property
     def id(self) -> str:
@@ -122,9 +134,11 @@ def _continued(before: Alert | None, alert: Alert) -> Alert:
     # Between batches a rolling step leaves "error ignored" for a while (6, 15, 2):
     # only where it ends is it judged anew.
     judged = alert.status is None or codes.run(alert.status).finished
+    judgement = alert if judged else before
     return structs.replace(
         alert,
         since=before.since,
         occasions=occasions,
-        severity=alert.severity if judged else before.severity,
+        severity=judgement.severity,
+        stage=judgement.stage,
     )

@@ -59,6 +59,7 @@ RUNS: Final = _table(
 )
 """Jobs and steps share one table."""
 
+IGNORED: Final = 6
 STOPPING: Final = 10
 
 HOSTS: Final = _table(

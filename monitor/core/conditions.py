@@ -12,14 +12,14 @@ from typing import Final
 from msgspec import structs
 
 from monitor.core import codes, overtime
-from monitor.core.alerts import Alert, Held, Name
+from monitor.core.alerts import Alert, Held, Name, Stage
 from monitor.core.codes import Meaning
 from monitor.core.model import Failure, HostId, Snapshot, Step
-from monitor.core.overtime import USUAL, Course, Policy
+from monitor.core.overtime import Course
+from monitor.core.policy import USUAL, Policy
 from monitor.core.transitions import Attempt
 from monitor.core.watch import Severity
 
-_JOB_WARNINGS: Final = frozenset({8, 11, 13})
 _NOT_BEGUN: Final = 1
 _UNDER_WAY: Final = frozenset({Meaning.WAITING, Meaning.RUNNING})
 
@@ -36,23 +36,23 @@ def holding(
     A job that runs again after a failure has not recovered yet: ``job_failed`` holds
     until a finished status says better.
     """
-    now, severity = course.now, policy.severity
     known = {step.step_instance_id: step for step in before.steps} if before else {}
     for step in after.steps:
         if step.failures:
-            yield _hosts_failed(known.get(step.step_instance_id), step, now, severity)
+            before_it = known.get(step.step_instance_id)
+            yield _hosts_failed(before_it, step, course.now, policy)
 
     if after.outcome is not None and _failed(after.outcome):
-        usual = Severity.WARNING if after.outcome in _JOB_WARNINGS else None
         yield Alert(
             name=Name.JOB_FAILED,
-            severity=severity or usual or Severity.CRITICAL,
-            since=now,
+            severity=policy.severity_of(Name.JOB_FAILED, after.outcome),
+            since=course.now,
             status=after.outcome,
             occasions=int(before is None or _failed_anew(before, after)),
         )
     for alert in _quieter(held, before, after, course, policy):
-        yield structs.replace(alert, severity=severity or alert.severity, occasions=0)
+        severity = policy.severity_of(alert.name)
+        yield structs.replace(alert, severity=severity, occasions=0)
 
 
 def _quieter(
@@ -79,21 +79,28 @@ def _exceeded(name: Name, now: datetime, limit: timedelta) -> Alert:
 
 
 def _hosts_failed(
-    before: Step | None, after: Step, now: datetime, severity: Severity | None
+    before: Step | None, after: Step, now: datetime, policy: Policy
 ) -> Alert:
     known = before.failures.keys() if before else frozenset()
     latest = max(failure.execute_count for failure in after.failures.values())
-    hidden = after.status == 6
+    stage = _stage(after)
     return Alert(
         name=Name.HOSTS_FAILED,
-        severity=severity or (Severity.WARNING if hidden else Severity.CRITICAL),
+        severity=policy.severity_of(stage),
         since=now,
         attempt=Attempt(after.step_instance_id, latest, after.name),
         status=after.status,
         failed=len(after.failures),
         total=len(after.hosts),
         occasions=len(after.failures.keys() - known),
+        stage=stage,
     )
+
+
+def _stage(step: Step) -> Stage:
+    if step.status == codes.IGNORED:
+        return Stage.HIDDEN
+    return Stage.FINAL if codes.run(step.status).finished else Stage.EARLY
 
 
 def _failed(status: int) -> bool:

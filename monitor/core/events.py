@@ -84,10 +84,10 @@ def of_alerts(
 
 
 def of_reach(
-    frame: Frame, kind: reach.Kind, cause: reach.Cause | None
+    frame: Frame, kind: reach.Kind, cause: reach.Cause | None, severity: str
 ) -> Iterator[Unnumbered]:
     data = EventData(labels=frame.labels, cause=cause)
-    yield Unnumbered(kind, data, "critical" if kind is reach.Kind.LOST else "")
+    yield Unnumbered(kind, data, severity if kind is reach.Kind.LOST else "")
 
 
 def recorded(

@@ -33,8 +33,9 @@ def found(alert: Alert, member: Member, now: datetime, rules: Rules) -> Obstacle
 def _obstacles(
     alert: Alert, member: Member, now: datetime, rules: Rules
 ) -> Iterator[Obstacle]:
-    if alert.name in rules.never:
-        yield Obstacle(WhyNot.UNROUTED, f"{alert.name} is told to nobody")
+    if alert.name in rules.never or alert.stage in rules.never:
+        what = f"{alert.name}, {alert.stage}," if alert.stage else alert.name
+        yield Obstacle(WhyNot.UNROUTED, f"{what} is told to nobody")
     if alert.name is Name.HOSTS_FAILED:
         yield from _too_few(alert, rules)
     if rules.settle_for and alert.name in _SETTLES:

@@ -5,36 +5,13 @@ Such a thing ends by what is seen, never by the time: a clock may be set back.
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Final
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from monitor.core import model
 from monitor.core.alerts import Held, Name
 from monitor.core.model import Snapshot
-from monitor.core.watch import Options, Severity
-
-
-class Policy(Struct, frozen=True, kw_only=True):
-    """What is expected of an instance; *severity* overrides the usual ones."""
-
-    severity: Severity | None = None
-    overdue_after: timedelta = timedelta(hours=2)
-    stalled_after: timedelta = timedelta(hours=2, minutes=5)
-
-
-USUAL: Final = Policy()
-
-
-def policy_of(options: Options, usual: Policy) -> Policy:
-    """Let what a watch says go over what is usual."""
-    said = {
-        "severity": options.severity,
-        "overdue_after": options.overdue_after,
-        "stalled_after": options.stalled_after,
-    }
-    own = {name: value for name, value in said.items() if value is not None}
-    return structs.replace(usual, **own) if own else usual
+from monitor.core.policy import Policy
 
 
 class Course(Struct, frozen=True, kw_only=True):

@@ -17,8 +17,8 @@ from monitor.core.alerts import Alert
 from monitor.core.clusters import Tails, Wanted
 from monitor.core.message import Message
 from monitor.core.model import Snapshot
-from monitor.core.overtime import USUAL, Course, Policy
-from monitor.core.watch import Severity
+from monitor.core.overtime import Course
+from monitor.core.policy import USUAL, Policy
 from monitor.core.wording import Frame
 
 FLIPS: Final = 20
@@ -208,7 +208,9 @@ def _finished_at(
     return now if anew else state.finished_at or now
 
 
-def gone(state: State, frame: Frame, now: datetime) -> Change | None:
+def gone(
+    state: State, frame: Frame, now: datetime, *, policy: Policy = USUAL
+) -> Change | None:
     """Take in that JOB, asked repeatedly, knows no such instance.
 
     What held before holds on: nobody saw it end.
@@ -219,7 +221,10 @@ def gone(state: State, frame: Frame, now: datetime) -> Change | None:
     status = state.snapshot.status if state.snapshot else None
     moved = transitions.Transition(kind=transitions.Kind.GONE, before=status)
     alert = Alert(
-        name=alerts.Name.JOB_GONE, severity=Severity.WARNING, since=now, occasions=0
+        name=alerts.Name.JOB_GONE,
+        severity=policy.severity_of(alerts.Name.JOB_GONE),
+        since=now,
+        occasions=0,
     )
     still = [structs.replace(known, occasions=0) for known in state.alerts.values()]
     held, alert_changes = alerts.settled(state.alerts, [*still, alert])
@@ -271,11 +276,14 @@ def reached(
     cause: reach.Cause | None,
     frame: Frame,
     now: datetime,
+    *,
+    policy: Policy = USUAL,
 ) -> Change:
     """Take in that sight of a source was lost or restored."""
+    severity = policy.severity_of(alerts.Name.SOURCE_LOST)
     alert = Alert(
         name=alerts.Name.SOURCE_LOST,
-        severity=Severity.CRITICAL,
+        severity=severity,
         since=now,
         occasions=0,
         reason=str(cause or ""),
@@ -285,17 +293,24 @@ def reached(
         [alert] if kind is reach.Kind.LOST else [],
         frame,
         now,
-        *events.of_reach(frame, kind, cause),
+        *events.of_reach(frame, kind, cause, severity),
     )
 
 
-def refused(state: State, reason: str, frame: Frame, now: datetime) -> Change | None:
+def refused(
+    state: State,
+    reason: str,
+    frame: Frame,
+    now: datetime,
+    *,
+    policy: Policy = USUAL,
+) -> Change | None:
     """Take in that JOB does not let us see a scope."""
     if state.alerts:
         return None
     alert = Alert(
         name=alerts.Name.JOB_REFUSED,
-        severity=Severity.CRITICAL,
+        severity=policy.severity_of(alerts.Name.JOB_REFUSED),
         since=now,
         occasions=0,
         reason=reason,

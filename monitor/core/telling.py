@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from monitor.core.alerts import Alert, Name
+from monitor.core.alerts import Alert, Name, Stage
 from monitor.core.transitions import Attempt
 from monitor.core.watch import Severity
 
@@ -110,13 +110,13 @@ class Rules(Struct, frozen=True, kw_only=True):
     """How patient to be; by default at once.
 
     *holding* and *never* are about kinds of alert: how long one must hold, and
-    which are told to nobody. *after* is for those to whom it is escalated.
+    which are told to nobody (of failed hosts also: at which stage). *after* is for those to whom it is escalated.
     """
 
     at_least: int = 1
     percent: float = 0.0
     holding: Mapping[Name, timedelta] = {}
-    never: frozenset[Name] = frozenset()
+    never: frozenset[Name | Stage] = frozenset()
     settle_for: timedelta = timedelta(0)
     after: timedelta = timedelta(0)
     group_wait: timedelta = timedelta(0)

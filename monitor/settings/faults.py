@@ -151,7 +151,8 @@ def _keys(above: Loc) -> list[str]:
     for item in above:
         # The name of a source and the number of a sink lead no deeper.
         groups = [g for each in groups for g in _below(each, item)] or groups
-    return [name for group in groups for name in group.model_fields]
+    fields = [item for group in groups for item in group.model_fields.items()]
+    return [field.alias or name for name, field in fields]
 
 
 def _below(group: type[BaseModel], item: str | int) -> Iterator[type[BaseModel]]:

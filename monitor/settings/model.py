@@ -25,6 +25,12 @@ from monitor import durations
 from monitor.core import routing
 from monitor.core.message import Kind
 from monitor.core.model import SCOPE_TYPES
+from monitor.settings.levels import (
+    CriticalSettings,
+    HostsFailedSettings,
+    JobFailedSettings,
+    WarningSettings,
+)
 from monitor.settings.notation import (
     Address,
     Bytes,
@@ -226,16 +232,6 @@ class PollingSettings(Section):
         return value
 
 
-class HostsFailedSettings(Section):
-    """Both thresholds must be reached."""
-
-    at_least: Annotated[int, Field(ge=1)] = 1
-    """Failed hosts of a step. 1: every failed host is somebody's problem."""
-
-    percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 0
-    """Of the step's hosts. 0: the count alone decides."""
-
-
 class AlertSettings(Section):
     overdue_after: Positive = timedelta(hours=2)
     """An instance that runs longer is overdue; a watch may say otherwise."""
@@ -245,6 +241,14 @@ class AlertSettings(Section):
     run for two hours by default, and JOB itself gives it up five minutes later."""
 
     hosts_failed: HostsFailedSettings = HostsFailedSettings()
+    hosts_unfinished: WarningSettings = WarningSettings()
+    job_failed: JobFailedSettings = JobFailedSettings()
+    job_waiting: WarningSettings = WarningSettings()
+    job_stalled: WarningSettings = WarningSettings()
+    job_overdue: WarningSettings = WarningSettings()
+    job_gone: WarningSettings = WarningSettings()
+    job_refused: CriticalSettings = CriticalSettings()
+    source_lost: CriticalSettings = CriticalSettings()
 
     settle_for: Duration = timedelta(0)
     """Wait for so long after a failure, and as long as a retry runs, before anybody is

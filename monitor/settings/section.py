@@ -10,6 +10,7 @@ class Section(BaseModel):
         extra="forbid",
         hide_input_in_errors=True,
         coerce_numbers_to_str=True,
+        serialize_by_alias=True,
     )
 
     @field_validator("*")

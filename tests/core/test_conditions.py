@@ -1,14 +1,16 @@
 import pytest
 from hypothesis import given, settings
 
-from monitor.core import conditions, transitions
-from monitor.core.alerts import Alert, Name
+from monitor.core import conditions, state, transitions
+from monitor.core.alerts import Alert, Name, Stage
 from monitor.core.model import Snapshot
 from monitor.core.overtime import Course
+from monitor.core.policy import Policy
+from monitor.core.state import State
 from monitor.core.transitions import Attempt
-from monitor.core.watch import Severity
+from monitor.core.watch import Options, Severity
 from tests.core import builders
-from tests.core.builders import NOW, STEPS, hosts, job, step
+from tests.core.builders import FRAME, KEY, NOW, STEPS, hosts, job, step
 
 laws = settings(max_examples=60, deadline=None)
 
@@ -93,6 +95,64 @@ def test_failed_hosts_stand_under_the_attempt_in_which_they_failed() -> None:
 
     assert holding(first, again)[0].attempt == Attempt(STEPS[0], 0, "push")
     assert holding(first, again, failed)[0].attempt == Attempt(STEPS[0], 1, "push")
+
+
+MILD_AT_FIRST = Policy(
+    severities={
+        Stage.EARLY: WARNING,
+        Stage.HIDDEN: CRITICAL,
+        Name.JOB_FAILED: WARNING,
+        Name.JOB_WAITING: CRITICAL,
+    }
+)
+
+
+def lived_through(*story: Snapshot) -> list[tuple[str, str, str | None]]:
+    """Say how what holds was judged at each look of *story*."""
+    known = State(key=str(KEY))
+    told: list[tuple[str, str, str | None]] = []
+    for answer in story:
+        change = state.seen(known, answer, FRAME, NOW, policy=MILD_AT_FIRST)
+        known = change.state if change else known
+        told += [(a.name, a.severity, a.stage) for a in known.alerts.values()]
+    return told
+
+
+def test_failed_hosts_are_as_bad_as_is_said_of_how_far_their_step_has_come() -> None:
+    failed = hosts(_1=104, _2=7)
+
+    assert lived_through(
+        job(2, step(2, failed)), job(2, step(4, failed)), job(2, step(6, failed))
+    ) == [
+        ("hosts_failed", WARNING, "early"),
+        ("hosts_failed", CRITICAL, "final"),
+        ("hosts_failed", CRITICAL, "hidden"),
+    ]
+
+
+def test_a_retry_and_the_next_batch_do_not_make_a_failure_early_again() -> None:
+    failed = hosts(_1=104, _2=7)
+
+    for onwards in (step(15, failed), step(2, failed, attempt=1)):
+        assert lived_through(job(2, step(4, failed)), job(2, onwards)) == [
+            ("hosts_failed", CRITICAL, "final"),
+            ("hosts_failed", CRITICAL, "final"),
+        ]
+
+
+def test_other_kinds_are_as_bad_as_is_said_too() -> None:
+    assert lived_through(job(4), job(7)) == [
+        ("job_failed", WARNING, None),
+        ("job_failed", WARNING, None),
+        ("job_waiting", CRITICAL, None),
+    ]
+
+
+def test_what_a_watch_says_wins_over_all_of_it() -> None:
+    policy = MILD_AT_FIRST.within(Options(severity=CRITICAL))
+    kinds = [*Stage, *Name]
+
+    assert {policy.severity_of(kind, status=8) for kind in kinds} == {CRITICAL}
 
 
 def test_a_step_that_needs_a_person_is_an_alert_of_its_own() -> None:

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct, structs
 
-from monitor.core import overtime, state
+from monitor.core import state
 from monitor.core.alerts import Alert, Name
 from monitor.core.model import Snapshot, Step
-from monitor.core.overtime import Policy
+from monitor.core.policy import Policy
 from monitor.core.state import Phase, State
 from monitor.core.watch import Options, Severity
 from tests.core import builders, plain
@@ -136,10 +136,10 @@ def test_a_retry_that_is_under_way_at_first_sight_began_nobody_knows_when() -> N
 def test_a_watch_says_itself_how_long_its_run_may_take() -> None:
     options = Options(overdue_after=5 * HOUR, severity=Severity.CRITICAL)
 
-    assert overtime.policy_of(options, POLICY) == Policy(
+    assert POLICY.within(options) == Policy(
         severity=Severity.CRITICAL, overdue_after=5 * HOUR, stalled_after=HOUR
     )
-    assert overtime.policy_of(Options(), POLICY) is POLICY
+    assert POLICY.within(Options()) is POLICY
 
 
 def test_a_job_in_which_nothing_moves_is_stalled() -> None:

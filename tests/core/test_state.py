@@ -4,11 +4,11 @@ import msgspec
 from hypothesis import given, settings
 
 from monitor.core import reach, state, transitions
-from monitor.core.alerts import Alert, Name
+from monitor.core.alerts import Alert, Name, Stage
 from monitor.core.clusters import Tail, Tails, Wanted
 from monitor.core.message import Message
 from monitor.core.model import Snapshot
-from monitor.core.overtime import Policy
+from monitor.core.policy import Policy
 from monitor.core.state import Phase, State
 from monitor.core.transitions import Attempt
 from monitor.core.watch import Severity
@@ -200,6 +200,7 @@ def test_the_severity_of_the_watch_wins_over_the_usual_one() -> None:
             status=4,
             failed=1,
             total=1,
+            stage=Stage.FINAL,
         ),
         "job_failed": Alert(
             name=Name.JOB_FAILED, severity=Severity.WARNING, since=NOW, status=4

@@ -2,7 +2,7 @@
 
 from monitor.core import state
 from monitor.core.model import InstanceKey, Snapshot
-from monitor.core.overtime import Policy
+from monitor.core.policy import Policy
 from monitor.core.state import Change, Phase
 from monitor.core.watch import Severity
 from monitor.core.wording import Frame
