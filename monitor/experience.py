@@ -28,6 +28,9 @@ Running = tuple[Kinds, float, float]
 """Of a watch whose instance has not finished: its classes, age and weight."""
 
 _ENOUGH: Final = 10
+# Ends of one class that say when a run of it is late: of fewer, the slowest one in
+# twenty is anybody's guess.
+_TELLING: Final = 20
 _PERIOD: Final = 5.0
 _SAVED_EVERY: Final = 60.0
 # Rounds of repricing until a class that had no end is drawn anew all the same.
@@ -169,6 +172,17 @@ class Experience:
         return self._price.calm > 0 and (
             self._bound or any(self._table(key).completions >= _ENOUGH for key in kinds)
         )
+
+    def percentile(self, kinds: Kinds, percent: float) -> float | None:
+        """Say within how many seconds *percent* of the narrowest of *kinds* ended.
+
+        None until enough of them did.
+        """
+        table = self._table(kinds[0])
+        # What is forgotten of the first is a few hundredths by then.
+        if round(table.completions) < _TELLING:
+            return None
+        return hazard.percentile(table, percent)
 
     def saw_end(self, kinds: Kinds, seconds: float) -> None:
         """Learn that an instance of *kinds* ended *seconds* after its start, once."""

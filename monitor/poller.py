@@ -29,7 +29,7 @@ from monitor.pace import Pace
 from monitor.ports import Head, Luck, Memory, Now, Source
 from monitor.recorder import Decide, Recorder
 from monitor.sight import Sight
-from monitor.tracks import Plan, Track, Tracks
+from monitor.tracks import Plan, Track, Tracks, kinds_of
 
 GONE_AFTER: Final = 3
 """Answers in a row that know no such instance, until it is believed gone."""
@@ -177,7 +177,7 @@ class Poller:
                 snapshot,
                 frame,
                 now,
-                policy=self._policy(track),
+                policy=self._policy(track.watch, snapshot, known.snapshot),
                 seen_since=self._sight.since,
             ),
         )
@@ -191,14 +191,20 @@ class Poller:
                 known,
                 frame,
                 now,
-                policy=self._policy(track),
+                policy=self._policy(track.watch, known.snapshot),
                 seen_since=self._sight.since,
                 whole=whole,
             ),
         )
 
-    def _policy(self, track: Track) -> Policy:
-        return self._rules.policy.within(track.watch.options)
+    def _policy(self, watch: Watch, *told: Snapshot | None) -> Policy:
+        """Say what is expected of an instance by what was *told* of it, newest first."""
+        policy = self._rules.policy.within(watch.options)
+        if policy.overdue_percentile is None or self._learning is None:
+            return policy
+        kinds = kinds_of(watch.key, *told)
+        usual = self._learning.percentile(kinds, policy.overdue_percentile)
+        return policy if usual is None else policy.after_runs_of(usual)
 
     async def _record(self, track: Track, decide: Decide) -> bool:
         key = track.watch.key
@@ -225,8 +231,8 @@ class Poller:
             self._learn(track, known, now)
 
     def _due(self, track: Track, known: state.State, now: datetime) -> float:
-        policy, since = self._policy(track), self._sight.since
-        at = state.wrong_at(known, now, policy=policy, seen_since=since)
+        policy = self._policy(track.watch, known.snapshot)
+        at = state.wrong_at(known, now, policy=policy, seen_since=self._sight.since)
         return inf if at is None else self._time() + (at - now).total_seconds()
 
     def _learn(self, track: Track, known: Snapshot, now: datetime) -> None:
@@ -294,7 +300,7 @@ class Poller:
             return self._within_limits(track.missing_at + apart - now)
 
         frame, moment = self._frame(track.watch, track.watch.key), self._now()
-        policy = self._policy(track)
+        policy = self._policy(track.watch)
         await self._record(
             track, lambda known: state.gone(known, frame, moment, policy=policy)
         )

@@ -103,14 +103,22 @@ class Track(Memo):
 
     def place(self, known: Snapshot, now: datetime) -> None:
         """Note when the job began and of which kind it is."""
-        key, start = self.watch.key, known.started_at or known.created_at
+        start = known.started_at or known.created_at
         self.created_at = known.created_at
-        self.kinds = kinds(key.source, key.scope, known.plan_id, known.name)
+        self.kinds = kinds_of(self.watch.key, known)
         if self.first is None and self.changed_at is not None:
             moved = min(self.changed_at, model.last_moved(known) or self.changed_at)
             self.first = First(self.changed_at, moved)
         age = max(0.0, (now - start).total_seconds()) if start else 0.0
         self.began = anyio.current_time() - age
+
+
+def kinds_of(key: InstanceKey, *told: Snapshot | None) -> Kinds:
+    """Name the kinds of an instance by what was *told* of it, the newest first."""
+    known = [snapshot for snapshot in told if snapshot is not None]
+    plans = (snapshot.plan_id for snapshot in known if snapshot.plan_id is not None)
+    names = (snapshot.name for snapshot in known if snapshot.name)
+    return kinds(key.source, key.scope, next(plans, None), next(names, ""))
 
 
 @lru_cache(maxsize=4096)  # so that those who are alike hold the same object

@@ -127,6 +127,7 @@ def policy(alerts: AlertSettings) -> Policy:
     return Policy(
         severities=severities,
         overdue_after=alerts.overdue_after,
+        overdue_percentile=alerts.overdue_percentile,
         stalled_after=alerts.stalled_after,
     )
 

@@ -314,3 +314,11 @@ async def test_a_round_over_many_gives_way_to_others_who_may_change_what_is_acti
         tasks.cancel_scope.cancel()
 
     assert turns >= 5
+
+
+def test_how_long_nearly_all_took_is_told_once_twenty_of_the_plan_have_ended() -> None:
+    few, enough = after_ends(600, times=19), after_ends(600, times=20)
+
+    assert few.percentile(DEPLOY, 95) is None
+    assert 600 < (enough.percentile(DEPLOY, 95) or 0) < 660 * 4 / 3
+    assert enough.percentile(BACKUP, 95) is None

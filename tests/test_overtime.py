@@ -14,6 +14,9 @@ from monitor.core.cadence import Limits
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.policy import Policy
 from monitor.core.watch import Options
+from monitor.experience import Experience
+from monitor.store.sql import SqlStore
+from monitor.tracks import kinds_of
 from tests.core import plain
 from tests.support import clock, stores
 from tests.support.answers import KEY, RUNNING, a_job, a_watch, hosts
@@ -163,6 +166,73 @@ async def test_a_watch_has_limits_of_its_own_and_may_get_others(tmp_path: Path) 
     assert early == ["raised job_stalled warning"]
     assert given_time == [*early, "resolved job_stalled warning"]
     assert told(seen) == [*given_time, "raised job_stalled warning"]
+
+
+BY_PAST_RUNS: Final = structs.replace(OVERDUE, overdue_percentile=95.0)
+
+
+async def test_a_run_is_overdue_by_the_past_runs_of_its_plan(tmp_path: Path) -> None:
+    """They took 500 s: half as long again as 95 % of them, rounded up, is 844 s."""
+    async with (
+        stores.opened(tmp_path) as store,
+        watching(
+            store,
+            ScriptedSource(RUNNING),
+            [a_watch()],
+            rules=rules(BY_PAST_RUNS),
+            learning=await having_seen(store, 500.0, times=20),
+        ) as seen,
+    ):
+        await anyio.sleep(830)
+        before = told(seen)
+        await anyio.sleep(30)
+
+    assert before == []
+    assert told(seen) == ["raised job_overdue warning (past_runs)"]
+
+
+async def test_of_too_few_past_runs_nothing_is_concluded(tmp_path: Path) -> None:
+    async with (
+        stores.opened(tmp_path) as store,
+        watching(
+            store,
+            ScriptedSource(RUNNING),
+            [a_watch()],
+            rules=rules(BY_PAST_RUNS),
+            learning=await having_seen(store, 500.0, times=19),
+        ) as seen,
+    ):
+        await anyio.sleep(HOUR - 10)
+        before = told(seen)
+        await anyio.sleep(30)
+
+    assert before == []
+    assert told(seen) == ["raised job_overdue warning"]
+
+
+async def test_a_slow_plan_is_not_late_by_what_others_may_take(tmp_path: Path) -> None:
+    began = structs.replace(RUNNING, started_at=clock.now() - timedelta(hours=3))
+    async with (
+        stores.opened(tmp_path) as store,
+        watching(
+            store,
+            ScriptedSource(began),
+            [a_watch()],
+            rules=rules(BY_PAST_RUNS),
+            learning=await having_seen(store, 4 * HOUR, times=20),
+        ) as seen,
+    ):
+        await anyio.sleep(HOUR)
+
+    assert told(seen) == []
+
+
+async def having_seen(store: SqlStore, seconds: float, *, times: int) -> Experience:
+    """Give the experience of one that saw so many like ``RUNNING`` end."""
+    experience = Experience("prod", store)
+    for _ in range(times):
+        experience.saw_end(kinds_of(KEY, RUNNING), seconds)
+    return experience
 
 
 async def test_hosts_left_unfinished_are_told_after_the_second_look(

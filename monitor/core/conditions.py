@@ -16,7 +16,7 @@ from monitor.core.alerts import Alert, Held, Name, Stage
 from monitor.core.codes import Meaning
 from monitor.core.model import Failure, HostId, Snapshot, Step
 from monitor.core.overtime import Course
-from monitor.core.policy import USUAL, Policy
+from monitor.core.policy import PAST_RUNS, USUAL, Policy
 from monitor.core.transitions import Attempt
 from monitor.core.watch import Severity
 
@@ -70,8 +70,11 @@ def _quieter(
     yield from _waiting(after, course.now)
     if overtime.is_stalled(held, after, course, policy.stalled_after):
         yield _exceeded(Name.JOB_STALLED, course.now, policy.stalled_after)
-    if overtime.is_overdue(held, course, policy.overdue_after):
-        yield _exceeded(Name.JOB_OVERDUE, course.now, policy.overdue_after)
+    limit = overtime.overdue(held, course, policy)
+    if limit is not None:
+        overdue = _exceeded(Name.JOB_OVERDUE, course.now, limit)
+        reason = PAST_RUNS if policy.learnt else ""
+        yield structs.replace(overdue, reason=reason)
 
 
 def _exceeded(name: Name, now: datetime, limit: timedelta) -> Alert:

@@ -111,6 +111,19 @@ def ended(table: Table, seconds: float, fading: float = 0.0) -> Table:
     )
 
 
+def percentile(table: Table, percent: float) -> float | None:
+    """Say within how many seconds *percent* of those that ended did so.
+
+    Rounded up to the end of a bin, so by a third at most; None where nothing ended.
+    """
+    wanted, so_far = table.completions * percent / 100, 0.0
+    for died, edge in zip(table.deaths, EDGES[1:], strict=False):
+        so_far += died
+        if died and so_far >= wanted:
+            return edge
+    return None
+
+
 def joined(table: Table, running: Sequence[float], fading: float = 0.0) -> Table:
     """Add what those that still run have lived through; *running* counts them by bin.
 

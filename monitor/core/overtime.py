@@ -30,12 +30,15 @@ class Course(Struct, frozen=True, kw_only=True):
     whole: bool = True
 
 
-def is_overdue(held: Held, course: Course, limit: timedelta) -> bool:
-    """Tell whether a run that has not ended has taken too long."""
-    known = held.get(Name.JOB_OVERDUE)
-    if known is not None and known.limit == limit:
-        return True
-    return course.now - course.began_at >= limit
+def overdue(held: Held, course: Course, policy: Policy) -> timedelta | None:
+    """Give the limit that a run has exceeded which has not ended.
+
+    A learnt limit moves with each run that ends: what was overdue by it stays so.
+    """
+    known, limit = held.get(Name.JOB_OVERDUE), policy.overdue_after
+    if known is not None and (policy.learnt or known.limit == limit):
+        return known.limit
+    return limit if course.now - course.began_at >= limit else None
 
 
 def is_stalled(held: Held, after: Snapshot, course: Course, limit: timedelta) -> bool:

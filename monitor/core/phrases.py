@@ -19,6 +19,7 @@ class Phrases(Struct, frozen=True, kw_only=True):
     step_waiting: str
     job_stalled: str
     job_overdue: str
+    longer_than_ever: str
     job_gone: str
     job_refused: str
     source_lost: str
@@ -44,6 +45,7 @@ EN: Final = Phrases(
     step_waiting="step {step!r} waits for a person",
     job_stalled="nothing has moved for {limit}",
     job_overdue="job has run for more than {limit}",
+    longer_than_ever=("job has run for more than {limit}, longer than its past runs"),
     job_gone="JOB no longer knows this instance",
     job_refused="JOB does not let us look: {reason}",
     source_lost="JOB cannot be seen ({reason}); nothing is known of its jobs",
@@ -67,6 +69,7 @@ ZH: Final = Phrases(
     step_waiting="步骤 {step!r} 等待人工处理",
     job_stalled="作业已有 {limit} 没有任何进展",
     job_overdue="作业运行已超过 {limit}",
+    longer_than_ever="作业运行已超过 {limit}，比以往的执行都久",
     job_gone="JOB 中已查不到该作业实例",
     job_refused="JOB 拒绝查询：{reason}",
     source_lost="无法访问 JOB（{reason}），其作业状态未知",

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from monitor.core import alerts, codes, message, model, phrases
+from monitor.core import alerts, codes, message, model, phrases, policy
 from monitor.core.alerts import Alert
 from monitor.core.model import Address, Failure, HostId, InstanceKey
 from monitor.core.transitions import Attempt
@@ -195,8 +195,7 @@ def summaries(worst: Sequence[Alert], locale: str) -> str:
 def summary(alert: Alert, locale: str) -> str:
     """Say in a few words what is wrong."""
     words, attempt = phrases.spoken(locale), alert.attempt
-    is_step = alert.name is alerts.Name.JOB_WAITING and attempt is not None
-    phrase: str = getattr(words, "step_waiting" if is_step else alert.name)
+    phrase: str = getattr(words, _phrase(alert))
     is_cause = alert.name is alerts.Name.SOURCE_LOST
     return phrase.format(
         failed=alert.failed,
@@ -209,6 +208,16 @@ def summary(alert: Alert, locale: str) -> str:
         else alert.reason,
         limit=_span(alert.limit, words),
     )
+
+
+def _phrase(alert: Alert) -> str:
+    match alert:
+        case Alert(name=alerts.Name.JOB_WAITING, attempt=Attempt()):
+            return "step_waiting"
+        case Alert(name=alerts.Name.JOB_OVERDUE, reason=policy.PAST_RUNS):
+            return "longer_than_ever"
+        case _:
+            return alert.name
 
 
 def _span(limit: timedelta | None, words: phrases.Phrases) -> str:

@@ -236,6 +236,12 @@ class AlertSettings(Section):
     overdue_after: Positive = timedelta(hours=2)
     """An instance that runs longer is overdue; a watch may say otherwise."""
 
+    overdue_percentile: (
+        Annotated[float, Field(ge=50, lt=100, allow_inf_nan=False)] | None
+    ) = None
+    """Such as 95: an instance is overdue when it runs half as long again as 95 % of the
+    past runs of its plan, once 20 of them were seen. Null: ``overdue_after`` alone."""
+
     stalled_after: Positive = timedelta(hours=2, minutes=5)
     """An instance in which nothing has changed for so long is stalled. A step may
     run for two hours by default, and JOB itself gives it up five minutes later."""

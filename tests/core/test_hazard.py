@@ -230,3 +230,21 @@ def test_a_table_survives_message_pack_in_a_few_hundred_bytes() -> None:
 
     assert msgspec.msgpack.decode(body, type=Table) == table
     assert len(body) < 600
+
+
+@given(st.lists(st.floats(1, 1e7), min_size=20, max_size=60))
+def test_a_percentile_is_that_of_those_that_ended_rounded_up_by_a_third_at_most(
+    durations: list[float],
+) -> None:
+    told = hazard.percentile(learnt_from(durations), 90)
+    ordered = sorted(durations)
+    # The newer weigh a little more, so that the place in order may differ by one.
+    place = len(ordered) * 9 // 10
+    low, high = ordered[place - 2], ordered[min(place + 1, len(ordered) - 1)]
+
+    assert told is not None
+    assert low < told <= high * 10 ** (1 / 8) * 1.0001
+
+
+def test_of_what_never_ended_there_is_no_percentile() -> None:
+    assert hazard.percentile(NOTHING, 95) is None

@@ -142,6 +142,30 @@ def test_a_watch_says_itself_how_long_its_run_may_take() -> None:
     assert POLICY.within(Options()) is POLICY
 
 
+def test_what_was_overdue_by_past_runs_stays_so_however_long_others_take() -> None:
+    life = Life(PATIENT.after_runs_of(600))
+    life.answers(RUNNING, at=timedelta())
+    assert life.says_the_same(at=15 * MINUTE) == [
+        "raised job_overdue warning (past_runs)"
+    ]
+
+    life.policy = PATIENT.after_runs_of(6000)
+    assert life.says_the_same(at=16 * MINUTE) == []
+    assert life.known.alerts[Name.JOB_OVERDUE].limit == 15 * MINUTE
+
+
+def test_nobody_minds_the_first_five_minutes() -> None:
+    assert PATIENT.after_runs_of(1).overdue_after == 5 * MINUTE
+    assert PATIENT.after_runs_of(3600).overdue_after == 90 * MINUTE
+
+
+def test_what_a_watch_says_wins_over_past_runs() -> None:
+    learns = structs.replace(PATIENT, overdue_percentile=95.0)
+
+    assert learns.within(Options(overdue_after=HOUR)).overdue_percentile is None
+    assert learns.within(Options(stalled_after=HOUR)).overdue_percentile == 95
+
+
 def test_a_job_in_which_nothing_moves_is_stalled() -> None:
     life = Life()
     life.answers(RUNNING, at=timedelta())

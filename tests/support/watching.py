@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from monitor.agenda import Rules
+from monitor.agenda import Learning, Rules
 from monitor.core.message import Message
 from monitor.core.state import Change
 from monitor.core.watch import Watch
@@ -33,6 +33,7 @@ class Watching:
         width: int = 8,
         luck: Luck = clock.middling,
         heard: Callable[[Change], None] = lambda _: None,
+        learning: Learning | None = None,
     ) -> None:
         self.changes: list[Change] = []
         self.recorder = Recorder(store, self._committed)
@@ -56,6 +57,7 @@ class Watching:
             sight=self.sight,
             pace=self.pace,
             rules=rules,
+            learning=learning,
             now=clock.now,
             luck=luck,
         )
@@ -82,9 +84,10 @@ async def watching(
     *,
     rules: Rules = AT_ONCE,
     width: int = 8,
+    learning: Learning | None = None,
 ) -> AsyncIterator[Watching]:
     """Watch for as long as the block lasts; what was going on then is cut off."""
-    all_of_it = Watching(store, source, rules=rules, width=width)
+    all_of_it = Watching(store, source, rules=rules, width=width, learning=learning)
     await all_of_it.sight.remember(await store.heads(source.name))
     await all_of_it.poller.watch(watches)
     async with anyio.create_task_group() as tasks:
