@@ -64,11 +64,12 @@ class Item(Struct, frozen=True):
 
 
 class Brief(Struct, frozen=True):
-    """*over* are alerts that were told and hold no more."""
+    """*summary* is of several jobs; *over* are alerts that were told and hold no more."""
 
     firing: bool
     severity: str
     headline: str
+    summary: str
     job: str
     key: str
     link: str
@@ -97,6 +98,7 @@ class _Writer:
             firing=data.firing,
             severity=data.severity,
             headline=self._headline(job or data.group),
+            summary=self._text(data.summary) if data.several else "",
             job=self._text(job),
             key=self._text(data.group),
             link=_link(data.link),
@@ -114,7 +116,8 @@ class _Writer:
         urgent = words.critical if data.severity == "critical" else words.warning
         state = urgent if data.firing else words.resolved
         again = f" ({words.reminder})" if data.reason == "reminder" else ""
-        return self._text(f"{state} · {job}{again}")
+        what = words.storm if data.reason == "storm" else job
+        return self._text(f"{state} · {what}{again}")
 
     def _item(self, alert: Alert) -> Item:
         room = self._room
@@ -127,7 +130,7 @@ class _Writer:
             failed=alert.failed,
             total=alert.total,
             # Counts and step say the same in any language.
-            detail="" if alert.total else self._text(alert.summary),
+            detail="" if alert.failed else self._text(alert.summary),
             kinds=[self._kind(each) for each in alert.clusters[: room.clusters]],
             more=self._words.more_kinds.format(count=left) if left else "",
             link=_link(alert.link),

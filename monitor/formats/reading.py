@@ -96,6 +96,12 @@ class Notification(Struct, frozen=True, kw_only=True):
     def firing(self) -> bool:
         return self.status == "firing"
 
+    @property
+    def several(self) -> bool:
+        """It is about several instances: those are named by their alerts."""
+        whose = {each.instance for each in (*self.alerts, *self.ended)}
+        return self.instance is None and len(whose - {None}) > 0
+
 
 def notification(message: Message) -> Notification:
     """Read one; Rejected for what is none."""

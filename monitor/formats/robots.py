@@ -16,6 +16,7 @@ message although it answered 200. Sources, read 2026-11:
 
 import base64
 import hmac
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -69,11 +70,19 @@ class Unproven(errors.Rejected):
 # replaced by what looks alike.
 _ALIKE: Final = str.maketrans("<>[]`*@#", "＜＞［］ˋ＊＠＃")
 
-# Source: Feishu's documentation of markdown in cards, "special characters".
+# Source: Feishu's documentation of markdown in cards, the table of special characters.
 _ENTITIES: Final = {ord(c): f"&#{ord(c)};" for c in "&<>[]()`*~_\\#"}
+
+# Older clients of Feishu show a notice in place of a card with lists.
+_LIST: Final = re.compile(r"^(\d*)([-+.])(?=\s|$)")
 
 # Source: Slack's documentation of text formatting: these three and no others.
 _SLACK: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "ˋ"})
+
+
+def _for_feishu(text: str) -> str:
+    escaped = text.translate(_ENTITIES)
+    return _LIST.sub(lambda item: f"{item[1]}&#{ord(item[2])};", escaped)
 
 
 def _wecom(_: Heading, text: str) -> Payload:
@@ -164,7 +173,7 @@ DINGTALK: Final = Robot(
 
 FEISHU: Final = Robot(
     name="feishu",
-    escape=lambda text: text.translate(_ENTITIES),
+    escape=_for_feishu,
     payload=_feishu,
     fits=lambda _, body: len(body) <= FEISHU_MAX,
     code="code",

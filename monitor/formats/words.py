@@ -11,6 +11,7 @@ class Words(Struct, frozen=True, kw_only=True):
     warning: str
     resolved: str
     reminder: str
+    storm: str
     job: str
     step: str
     exit_code: str
@@ -31,6 +32,7 @@ _EN: Final = Words(
     warning="WARNING",
     resolved="RECOVERED",
     reminder="reminder",
+    storm="much at once",
     job="Job",
     step="Step",
     exit_code="exit",
@@ -42,8 +44,6 @@ _EN: Final = Words(
     more_alerts="… and {count} more alerts",
     alerts={
         "hosts_failed": "Hosts failed",
-        "hosts_failing": "Hosts are failing",
-        "hosts_hidden": "Hosts failed behind 'ignore error'",
         "hosts_unfinished": "Hosts did not finish",
         "job_failed": "Job failed",
         "job_waiting": "Job waits for a person",
@@ -60,6 +60,7 @@ _ZH: Final = Words(
     warning="警告",
     resolved="已恢复",
     reminder="再次提醒",
+    storm="大量告警同时发生",
     job="作业",
     step="步骤",
     exit_code="退出码",
@@ -71,8 +72,6 @@ _ZH: Final = Words(
     more_alerts="… 另有 {count} 条告警",
     alerts={
         "hosts_failed": "主机执行失败",
-        "hosts_failing": "主机正在失败",
-        "hosts_hidden": "“忽略错误”掩盖的主机失败",
         "hosts_unfinished": "主机未执行完",
         "job_failed": "作业失败",
         "job_waiting": "作业等待人工处理",

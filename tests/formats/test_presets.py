@@ -105,6 +105,51 @@ def test_a_recovery_says_what_is_over(robot: str, locale: str) -> None:
 
 
 @every_robot
+def test_a_message_about_several_says_how_many_and_names_each_job(robot: str) -> None:
+    [one] = notified(failing(2))
+    data = msgspec.json.decode(one.data)
+    group = 'prod/{team="sre"}'
+    changed = {
+        **data,
+        "instance": None,
+        "group": group,
+        "summary": f"{group}: 9 alerts",
+    }
+    several = structs.replace(one, key=group, data=msgspec.json.encode(changed))
+    storm = {**changed, "reason": "storm", "omitted": 700}
+
+    said = text(robot, several)
+    stormy = text(robot, structs.replace(several, data=msgspec.json.encode(storm)))
+
+    assert "9 alerts" in said
+    assert "Hosts failed" in said
+    assert "· deploy" in said
+    assert "much at once" in stormy
+    assert "and 700 more alerts" in stormy
+
+
+@every_robot
+def test_an_alert_without_failed_hosts_says_what_it_is(robot: str) -> None:
+    [message] = notified(job(4, step(4, hosts(_0=9))))
+
+    said = text(robot, message)
+
+    assert "job ended: failed" in said
+    assert "0/" not in said
+
+
+def test_no_log_makes_a_list_of_a_card_for_feishu() -> None:
+    [message] = notified(failing(), log="- one\n+ two\n3. three\n4 - four")
+
+    lines = text("feishu", message).splitlines()
+
+    assert "&#45; one" in lines
+    assert "&#43; two" in lines
+    assert "3&#46; three" in lines
+    assert "4 - four" in lines
+
+
+@every_robot
 def test_what_was_cut_is_said(robot: str) -> None:
     many = {f"_{n}": 300 + n for n in range(1, 60)}
     log = "\n".join(f"line {n} {'x' * 200}" for n in range(30))

@@ -238,6 +238,21 @@ async def test_an_end_waits_for_a_round_that_is_under_way() -> None:
         assert arrived == [False, True]
 
 
+async def test_what_is_refused_in_a_round_does_not_keep_the_others_from_it() -> None:
+    async def picky(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=400 if b"biz/2/7" in await request.read() else 200)
+
+    async with a_pair() as (am, receiver):
+        await am.deliver(of_another_job(FAILED, 7))
+        for number in range(100, 200):
+            await am.deliver(of_another_job(FAILED, number))
+        receiver.deliveries.clear()
+        receiver.answer = picky
+        await anyio.sleep(61)
+
+        assert len(receiver.deliveries) == 2
+
+
 async def test_many_alerts_go_in_requests_of_bounded_size() -> None:
     async with a_pair() as (am, receiver):
         for number in range(1, 252):

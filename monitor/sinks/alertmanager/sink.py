@@ -92,7 +92,10 @@ class AlertmanagerSink:
             self._held.put(message.key, after)
 
     async def resend(self) -> Never:
-        """Tell of what holds, until cancelled."""
+        """Tell of what holds, until cancelled.
+
+        Where nobody answers, the rest of a round waits for the next.
+        """
         while True:
             await anyio.sleep(self._config.resend_every.total_seconds())
             for groups in self._held.batches(BATCH):
@@ -104,8 +107,10 @@ class AlertmanagerSink:
             holding = self._held.of(groups)
             try:
                 await self._push(self._going_on(holding))
-            except errors.SinkError:
-                return False  # it is known of each member, and tried in the next round
+            except errors.Rejected:
+                return True  # about these alerts alone; the others must not expire
+            except errors.Undelivered:
+                return False  # about the members, and known of each
             return True
 
     def _going_on(self, alerts: Iterable[Labelled]) -> list[_Posted]:
