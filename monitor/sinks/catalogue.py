@@ -13,6 +13,7 @@ from pydantic import Field
 from monitor.formats.library import Library
 from monitor.ports import Now, Sink
 from monitor.sinks.alertmanager.config import AlertmanagerConfig
+from monitor.sinks.apprise.config import AppriseConfig
 from monitor.sinks.broker.config import BrokerConfig
 from monitor.sinks.log.config import LogConfig
 from monitor.sinks.plugin.config import PluginConfig
@@ -21,7 +22,12 @@ from monitor.sinks.webhook.config import WebhookConfig
 DEFAULT: Final = Library()
 
 SinkConfig = Annotated[
-    LogConfig | WebhookConfig | AlertmanagerConfig | BrokerConfig | PluginConfig,
+    LogConfig
+    | WebhookConfig
+    | AlertmanagerConfig
+    | BrokerConfig
+    | AppriseConfig
+    | PluginConfig,
     Field(discriminator="kind"),
 ]
 
@@ -53,6 +59,11 @@ async def opened(
             from monitor.sinks.broker import sink as broker  # noqa: PLC0415
 
             async with broker.opened(config) as sink:
+                yield sink
+        case AppriseConfig():
+            from monitor.sinks.apprise import sink as apprise  # noqa: PLC0415
+
+            async with apprise.opened(config, locale=library.locale) as sink:
                 yield sink
         case PluginConfig():
             from monitor.sinks.plugin import sink as plugin  # noqa: PLC0415
