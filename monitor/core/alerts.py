@@ -12,7 +12,6 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from monitor.core import codes
 from monitor.core.transitions import Attempt
 from monitor.core.watch import Severity
 
@@ -131,14 +130,4 @@ def _continued(before: Alert | None, alert: Alert) -> Alert:
     if before is None:
         return structs.replace(alert, occasions=max(1, alert.occasions))
     occasions = before.occasions + alert.occasions
-    # Between batches a rolling step leaves "error ignored" for a while (6, 15, 2):
-    # only where it ends is it judged anew.
-    judged = alert.status is None or codes.run(alert.status).finished
-    judgement = alert if judged else before
-    return structs.replace(
-        alert,
-        since=before.since,
-        occasions=occasions,
-        severity=judgement.severity,
-        stage=judgement.stage,
-    )
+    return structs.replace(alert, since=before.since, occasions=occasions)

@@ -39,8 +39,10 @@ def holding(
     known = {step.step_instance_id: step for step in before.steps} if before else {}
     for step in after.steps:
         if step.failures:
-            before_it = known.get(step.step_instance_id)
-            yield _hosts_failed(before_it, step, course.now, policy)
+            alert = _hosts_failed(known.get(step.step_instance_id), step, course.now)
+            stage = _stage(step, held.get(alert.id))
+            severity = policy.severity_of(stage)
+            yield structs.replace(alert, stage=stage, severity=severity)
 
     if after.outcome is not None and _failed(after.outcome):
         yield Alert(
@@ -81,29 +83,31 @@ def _exceeded(name: Name, now: datetime, limit: timedelta) -> Alert:
     return Alert(name=name, severity=Severity.WARNING, since=now, limit=limit)
 
 
-def _hosts_failed(
-    before: Step | None, after: Step, now: datetime, policy: Policy
-) -> Alert:
+def _hosts_failed(before: Step | None, after: Step, now: datetime) -> Alert:
     known = before.failures.keys() if before else frozenset()
     latest = max(failure.execute_count for failure in after.failures.values())
-    stage = _stage(after)
     return Alert(
         name=Name.HOSTS_FAILED,
-        severity=policy.severity_of(stage),
+        severity=Severity.CRITICAL,
         since=now,
         attempt=Attempt(after.step_instance_id, latest, after.name),
         status=after.status,
         failed=len(after.failures),
         total=len(after.hosts),
         occasions=len(after.failures.keys() - known),
-        stage=stage,
     )
 
 
-def _stage(step: Step) -> Stage:
+def _stage(step: Step, held: Alert | None) -> Stage:
+    """Judge how far a step has come, anew only where it ends.
+
+    Between batches a rolling step leaves "error ignored" for a while (6, 15, 2).
+    """
     if step.status == codes.IGNORED:
         return Stage.HIDDEN
-    return Stage.FINAL if codes.run(step.status).finished else Stage.EARLY
+    if codes.run(step.status).finished:
+        return Stage.FINAL
+    return (held and held.stage) or Stage.EARLY
 
 
 def _failed(status: int) -> bool:

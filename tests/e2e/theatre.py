@@ -63,8 +63,13 @@ class Stage:
 
 
 @asynccontextmanager
-async def playing(directory: Path, *stories: dict[str, Any]) -> AsyncIterator[Stage]:
-    """Watch *stories*, written as for the simulator; each state lasts a second."""
+async def playing(
+    directory: Path, *stories: dict[str, Any], **alerts: str
+) -> AsyncIterator[Stage]:
+    """Watch *stories*, written as for the simulator; each state lasts a second.
+
+    *alerts* are settings.
+    """
     stage = Stage()
     played = [
         entry.enact(stage.world, entry.decoded({"beat": 1, **story}))
@@ -72,6 +77,7 @@ async def playing(directory: Path, *stories: dict[str, Any]) -> AsyncIterator[St
     ]
     async with serving(stage.world) as stage.url, receiving() as stage.receiver:
         stage.site = Site(directory, stage.url)
+        stage.site.settings["alerts"] |= alerts
         stage.site.tell(stage.receiver)
         stage.site.watch(*played)
         with running(stage.site.config) as stage.daemon:
