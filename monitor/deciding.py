@@ -39,12 +39,13 @@ Mute = Callable[[Traits, datetime], Obstacle | None]
 class Listener(Struct, frozen=True):
     """A sink that takes notifications; *wants* looks at the traits of an alert.
 
-    *level*: it keeps a level of its own, like Alertmanager: it hears of every end,
+    *unfit* names what of its match does not fit some traits. *level*: it keeps a level of its own, like Alertmanager: it hears of every end,
     and after each start of what holds, and is sent as much as there is.
     """
 
     name: str
     wants: Callable[[Traits], bool]
+    unfit: Callable[[Traits], str] = lambda _: ""
     level: bool = False
 
 
@@ -181,7 +182,8 @@ class Deciding:
                 traits = self._grouping.traits(member, alert)
                 found = self._grouping.destinations(member.key, traits)
                 if any(each.sink == listener.name for each in found):
-                    return "its match does not fit"
+                    unfit = listener.unfit(traits)
+                    return f"its match does not fit{unfit and f': {unfit}'}"
         return "no route leads to it"
 
 

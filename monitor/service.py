@@ -153,6 +153,7 @@ class _House:
         self._files = files
         self._door = door
         self._guests = guests
+        self._guest_names = tuple(guest.name for guest in guests)
         self._now = now
         self._luck = luck
         self._listing = Listing()
@@ -195,6 +196,9 @@ class _House:
             await self._add_sink(sink, wiring.wants(config))
         for guest in self._guests:
             await self._add_sink(guest, lambda _: True)
+        await self._store.adopt(
+            wiring.subscriptions(self._settings, self._guest_names, self._now())
+        )
         for name in self._settings.sources:
             self._stations[name] = await stack.enter_async_context(
                 station.opened(
@@ -211,9 +215,8 @@ class _House:
         self._notifier = self._build_notifier()
 
     def _build_grouping(self) -> Grouping:
-        guests = [guest.name for guest in self._guests]
         return Grouping(
-            wiring.root_route(self._settings, guests),
+            wiring.root_route(self._settings, self._guest_names),
             wiring.inhibitions(self._settings.alerts),
             self._frame,
         )
@@ -224,7 +227,7 @@ class _House:
             self._store,
             [
                 *wiring.listeners(self._settings),
-                *(Listener(guest.name, lambda _: True) for guest in self._guests),
+                *(Listener(guest, lambda _: True) for guest in self._guest_names),
             ],
             grouping=self._grouping,
             habits=wiring.habits(self._settings.alerts),
@@ -261,10 +264,20 @@ class _House:
         if self._door.listener is None:
             return
         from monitor.web import control  # noqa: PLC0415
-        from monitor.web.api import alerts, reload  # noqa: PLC0415
+        from monitor.web.api import alerts, explain, reload  # noqa: PLC0415
 
+        settings, grouping = self._settings, self._grouping
+        house = explain.House(
+            sinks=(*(s.name for s in wiring.sinks(settings)), *self._guest_names),
+            sources=tuple(settings.sources),
+            groups_of=grouping.groups_of,
+            members=grouping.members,
+            frame=self._frame,
+            locale=settings.locale,
+        )
         routes = [
-            *alerts.routes(self._store, self._grouping.traits, self._frame),
+            *alerts.routes(self._store, grouping.traits, self._frame),
+            *explain.routes(self._store, house),
             *reload.routes(self._door.reloading),
         ]
         await stack.enter_async_context(control.serving(self._door.listener, routes))

@@ -4,7 +4,7 @@ Together with ``service`` the only reader of settings beside the command line.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import structs
@@ -19,6 +19,7 @@ from monitor.core.message import Kind, Message
 from monitor.core.obstacle import Flapping
 from monitor.core.policy import Policy, Trouble
 from monitor.core.routing import Route
+from monitor.core.subscription import Subscription
 from monitor.core.watch import Severity
 from monitor.deciding import Listener
 from monitor.job.source import SourceConfig
@@ -238,6 +239,21 @@ def sinks(settings: Settings) -> tuple[SinkConfig, ...]:
     return (*settings.sinks, ours)
 
 
+def subscriptions(
+    settings: Settings, guests: Sequence[str], now: datetime
+) -> list[Subscription]:
+    """Say what each sink asks for, to be remembered; *guests* ask for everything."""
+    configured = [
+        Subscription(sink=sink.name, send=tuple(sink.send), match=sink.match, since=now)
+        for sink in sinks(settings)
+    ]
+    everything = tuple(Kind)
+    return [
+        *configured,
+        *(Subscription(sink=guest, send=everything, since=now) for guest in guests),
+    ]
+
+
 def wants(sink: SinkConfig) -> Callable[[Message], bool] | None:
     """Say which events *sink* wants; None: it reads no events."""
     if Kind.EVENTS not in sink.send:
@@ -253,7 +269,10 @@ def listeners(settings: Settings) -> list[Listener]:
 def _listener(sink: SinkConfig) -> Listener:
     wanted = sink.matchers
     return Listener(
-        sink.name, lambda traits: matchers.all_match(wanted, traits), level=sink.level
+        sink.name,
+        lambda traits: matchers.all_match(wanted, traits),
+        lambda traits: matchers.unfit(wanted, traits),
+        level=sink.level,
     )
 
 

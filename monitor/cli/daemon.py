@@ -57,7 +57,15 @@ class Daemon:
         self._path = path
 
     def get(self, path: str, type_: type[T], **query: object) -> T:
-        return self._decoded(self._asked("GET", _url(path, query)), type_)
+        url = _url(path, query)
+        try:
+            answer = self._asked("GET", url)
+        except errors.NoDaemon as failed:
+            if not isinstance(failed.__cause__, ConnectionResetError):
+                raise
+            # It was just replacing its configuration, and takes whoever comes again.
+            answer = self._asked("GET", url)
+        return self._decoded(answer, type_)
 
     def send(
         self,

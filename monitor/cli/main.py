@@ -18,6 +18,7 @@ VERBS: Final = {
     "run": "Watch all that the watch lists name, and tell people.",
     "check": "Check configuration and watch lists, and show what is in effect.",
     "alerts": "List what is wrong now, the worst first.",
+    "explain": "Tell why somebody was told of something, or was not.",
     "reload": "Let the daemon read its configuration and watch lists anew.",
     "wait": "Wait for instances to end and print the IPs that failed.",
     "demo": "Show failures and a recovery, with a simulated JOB.",

@@ -5,16 +5,19 @@ In a pipe a table is as wide as it has to be.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import msgspec
 import typer
 
 from monitor import clock, durations
 from monitor.sinks.printable import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 T = TypeVar("T")
 
@@ -64,13 +67,38 @@ def thing(found: T, output: Output, say: Callable[[T], str]) -> None:
                 typer.echo(printable(line, CELL_MAX))
 
 
+def lines(said: Iterable[Sequence[Cell]]) -> None:
+    """Print lines of several cells each, with nothing between them."""
+    from rich.text import Text  # noqa: PLC0415
+
+    console = _console()
+    for cells in said:
+        line = Text()
+        for cell in cells:
+            line.append(*_cell(cell))
+        console.print(line, soft_wrap=True)
+
+
 def severity(name: str) -> Cell:
     return name, SEVERITIES.get(name, "")
 
 
 def ago(moment: datetime) -> str:
     """Say how long ago that was, in its two largest units."""
-    passed = int((clock.utc_now() - moment).total_seconds())
+    return _rounded(clock.utc_now() - moment)
+
+
+def ahead(moment: datetime) -> str:
+    """Say how long it is until then."""
+    return _rounded(moment - clock.utc_now())
+
+
+def local(moment: datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _rounded(span: timedelta) -> str:
+    passed = int(span.total_seconds())
     for unit in (86400, 3600, 60):
         if passed >= unit:
             smaller = {86400: 3600, 3600: 60, 60: 1}[unit]
@@ -89,13 +117,10 @@ def _block(found: object) -> None:
 
 
 def _table(found: Iterable[T], columns: Columns[T]) -> None:
-    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = _WIDE
+    console = _console()
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for title in columns:
         table.add_column(title, overflow="fold")
@@ -105,6 +130,15 @@ def _table(found: Iterable[T], columns: Columns[T]) -> None:
         console.print(table)
     for line in captured.get().splitlines():
         typer.echo(line.rstrip())
+
+
+def _console() -> "Console":
+    from rich.console import Console  # noqa: PLC0415
+
+    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _WIDE
+    return console
 
 
 def _cell(cell: Cell) -> tuple[str, str]:

@@ -84,6 +84,11 @@ def all_match(matchers: Iterable[Matcher], traits: Mapping[str, str]) -> bool:
     return all(matcher.matches(traits) for matcher in matchers)
 
 
+def unfit(matchers: Iterable[Matcher], traits: Mapping[str, str]) -> str:
+    """Name the first matcher that does not match; empty where all do."""
+    return next((str(each) for each in matchers if not each.matches(traits)), "")
+
+
 def _unescaped(quoted: str) -> str:
     return re.sub(r'\\(["\\n])', lambda m: "\n" if m[1] == "n" else m[1], quoted)
 

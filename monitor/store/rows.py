@@ -1,7 +1,7 @@
 """What stands in the rows: values as MessagePack, moments as seconds since 1970.
 
 Every later version must be able to read it. So whatever is part of a ``State``, a
-``Message``, a ``Told``, a ``Verdict``, a ``Watch`` or a ``Table`` may only gain fields, each with a default, and its enums
+``Message``, a ``Told``, a ``Verdict``, a ``Subscription``, a ``Watch`` or a ``Table`` may only gain fields, each with a default, and its enums
 only members; what shall mean something else takes another name, or a migration.
 """
 
@@ -18,6 +18,7 @@ from monitor.core.hazard import Table
 from monitor.core.member import Member
 from monitor.core.message import Message
 from monitor.core.state import State
+from monitor.core.subscription import Subscription
 from monitor.core.telling import Told
 from monitor.core.watch import Watch
 
@@ -52,6 +53,7 @@ message = _decoder(Message)
 told = _decoder(Told)
 member = _decoder(Member)
 verdict = _decoder(Verdict)
+subscription = _decoder(Subscription)
 watch = _decoder(Watch)
 hazards = _decoder(Table)
 

@@ -150,6 +150,15 @@ hazards = Table(
 )
 """How long jobs of each kind took, as far as it was seen."""
 
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("sink", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+"""What each sink asked for, and from which position of the log on."""
+
 
 def shard(key: str) -> int:
     """Map a key to its shard: fixed for ever, whatever machine computes it."""

@@ -11,14 +11,24 @@ from typing import Final
 from sqlalchemy import Connection
 
 from monitor.core.decisions import Verdict
+from monitor.core.explaining import Facts, Recorded
 from monitor.core.hazard import Table
 from monitor.core.member import Member
 from monitor.core.message import Message
 from monitor.core.model import InstanceKey
 from monitor.core.state import Change, State
+from monitor.core.subscription import Subscription
 from monitor.core.watch import Watch
 from monitor.ports import Account, Delivery, Head, Notice
-from monitor.store import housekeeping, ledger, memory, outbox, register, shelf
+from monitor.store import (
+    housekeeping,
+    ledger,
+    memory,
+    outbox,
+    register,
+    shelf,
+    tracing,
+)
 from monitor.store.group import Group
 from monitor.store.rows import Row
 
@@ -108,6 +118,26 @@ class SqlStore:
 
     async def verdicts(self, group: str, most: int) -> list[Verdict]:
         return await self._group.do(lambda c: ledger.said(c, group, most), hurry=True)
+
+    async def adopt(self, subscriptions: Sequence[Subscription]) -> None:
+        """Take note of what the sinks there are ask for from now on."""
+        await self._group.do(
+            lambda c: tracing.adopt(c, subscriptions, self._position), hurry=True
+        )
+
+    async def recorded(self, key: str, sequence: int) -> Recorded | None:
+        return await self._group.do(
+            lambda c: tracing.recorded(c, key, sequence), hurry=True
+        )
+
+    async def facts(self, id_: str, sinks: Sequence[str]) -> list[Facts]:
+        """Give what is on record of a message at *sinks*, and at those there were."""
+        return await self._group.do(lambda c: tracing.facts(c, id_, sinks), hurry=True)
+
+    async def told_under(self, group: str, notification: str) -> Verdict | None:
+        return await self._group.do(
+            lambda c: tracing.told_under(c, group, notification), hurry=True
+        )
 
     async def found(self, source: str) -> list[Watch]:
         return await self._group.do(lambda c: register.found(c, source), hurry=True)

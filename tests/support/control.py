@@ -45,6 +45,21 @@ async def ask(socket: Path, method: str, path: str, **more: Any) -> Answer:
         return Answer(response.status, response.content_type, body)
 
 
+async def reload(socket: Path) -> Answer:
+    """Reload, and give the first answer once another configuration is in effect."""
+    answer = await ask(socket, "POST", "/reload")
+    while answer.status == 202 and (await _latest(socket)).status == 202:
+        continue
+    return answer
+
+
+async def _latest(socket: Path) -> Answer:
+    try:
+        return await ask(socket, "GET", "/reload")
+    except aiohttp.ClientConnectionError:  # the one that goes hung up
+        return Answer(202, "", None)
+
+
 class Typed(Struct):
     code: int
     stdout: str

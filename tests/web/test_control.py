@@ -105,11 +105,8 @@ async def test_a_reload_names_the_keys_that_are_other_and_is_told_to_be_over(
     async with a_failure(tmp_path) as (site, stage, socket):
         site.more |= {"retention": "30d", "store": f"sqlite:///{tmp_path}/n.db"}
         site.more["alerts"] = {"repeat_interval": "1h"}
-        answer = await control.ask(socket, "POST", "/reload")
-        # Asked while nobody listens, it waits for who comes next.
+        answer = await control.reload(socket)
         after = await control.ask(socket, "GET", "/reload")
-        while after.body["result"] == "replacing":
-            after = await control.ask(socket, "GET", "/reload")
         site.second = FINISHED
         await stage.tells("instance.finished")
 
@@ -140,10 +137,8 @@ async def test_what_cannot_be_put_into_effect_is_refused_afterwards(
 ) -> None:
     async with a_failure(tmp_path) as (site, _, socket):
         site.more["sinks"] = NO_SUCH_PLUGIN
-        first = await control.ask(socket, "POST", "/reload")
+        first = await control.reload(socket)
         after = await control.ask(socket, "GET", "/reload")
-        while after.status == 202:
-            after = await control.ask(socket, "GET", "/reload")
         still = await control.ask(socket, "GET", "/alerts")
 
     assert first.status == 202

@@ -70,15 +70,15 @@ def _page(
     shown = behind[: span.limit]
     more = len(behind) > len(shown)
     return PageData(
-        items=[_data(each, frame(each.member.key)) for each in shown],
+        items=[data(each.member, each.alert, frame(each.member.key)) for each in shown],
         next=asked.place_text(shown[-1].place) if more else None,
     )
 
 
-def _data(held: _Held, frame: Frame) -> AlertData:
-    alert, known = held.alert, held.member.snapshot
+def data(member: Member, alert: Alert, frame: Frame) -> AlertData:
+    known = member.snapshot
     return AlertData(
-        key=held.member.key,
+        key=member.key,
         id=alert.id,
         name=alert.name,
         severity=alert.severity,

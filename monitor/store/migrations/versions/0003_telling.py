@@ -18,3 +18,9 @@ def upgrade() -> None:
     )
     op.create_index("verdicts_key", "verdicts", ["key", "number"])
     op.create_index("verdicts_time", "verdicts", ["time"])
+    op.create_table(
+        "subscriptions",
+        sa.Column("number", sa.Integer, primary_key=True),
+        sa.Column("sink", sa.Text, nullable=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+    )
