@@ -55,7 +55,10 @@ def render(template: Template, message: Message) -> bytes:
     raise errors.Rejected(f"template {template.name}: {why}")
 
 
-_MISTAKES: Final = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
+_MISTAKES: Final = (
+    *(ArithmeticError, AttributeError, LookupError, RecursionError, TypeError),
+    ValueError,
+)
 """What comes of a template that expects something else."""
 
 

@@ -26,10 +26,7 @@ async def test_what_failed_is_held_through_a_kill_and_resolved_when_it_recovers(
         alertmanager(tmp_path) as am,
         serving(stage.world) as stage.url,
     ):
-        sink = {"name": "am", "kind": "alertmanager", "urls": [am.url]}
-        sinks = [{**sink, "allow_networks": ["127.0.0.0/8"]}]
-        quick = {**QUICK, "logs": False}
-        site = Site(tmp_path, stage.url, sinks=sinks, polling=quick)
+        site = pushing_to(am, tmp_path, stage.url)
         site.watch(f"{key} team=sre")
         with running(site.config) as daemon:
             firing = await am.tells("firing", "hosts_failed", "job_failed")
@@ -49,6 +46,31 @@ async def test_what_failed_is_held_through_a_kill_and_resolved_when_it_recovers(
     assert firing["groupLabels"] == {"instance": "prod/biz/2/20000153"}
     assert resolved["groupKey"] == firing["groupKey"]
     assert len(am.told) == 2
+
+
+async def test_what_nobody_watches_any_more_is_over_there(tmp_path: Path) -> None:
+    stage = Stage()
+    story = {"beat": 1, "scenario": "mixed_failure"}
+    key = entry.enact(stage.world, entry.decoded(story))
+    stage.now = 4
+
+    async with (
+        alertmanager(tmp_path) as am,
+        serving(stage.world) as stage.url,
+    ):
+        site = pushing_to(am, tmp_path, stage.url)
+        site.watch(key)
+        with running(site.config) as daemon:
+            await am.tells("firing", "hosts_failed", "job_failed")
+            site.watch()
+            await am.tells("resolved", "hosts_failed", "job_failed")
+            assert await daemon.stop() == 0
+
+
+def pushing_to(am: Alertmanager, directory: Path, url: str) -> Site:
+    sink = {"name": "am", "kind": "alertmanager", "urls": [am.url]}
+    sinks = [{**sink, "allow_networks": ["127.0.0.0/8"]}]
+    return Site(directory, url, sinks=sinks, polling={**QUICK, "logs": False})
 
 
 async def updated(am: Alertmanager) -> datetime:

@@ -1,9 +1,12 @@
 """Templates of the operator: what they may say, and what they cannot do."""
 
+import contextlib
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from monitor import errors
 from monitor.core.message import Message
@@ -166,6 +169,37 @@ def test_nothing_runs_or_grows_on(source: str) -> None:
 )
 def test_what_is_no_template_is_found_before_it_is_used(source: str, why: str) -> None:
     assert why in fault(source)
+
+
+PIECES = (
+    *("{{ ", " }}", "{% ", " %}", "{# ", " #}", "for x in ", "if ", "endfor", "endif"),
+    *("set y = ", "macro f(x)", "endmacro", "f(", "x", "y", "data", ".alerts", "brief"),
+    *("['summary']", "[0]", ".items()", "(", ")", ", ", " | ", "join", "tojson", "sum"),
+    *(
+        "first",
+        "sort",
+        "length",
+        "default('')",
+        "groupby('name')",
+        "map(attribute='a')",
+    ),
+    *("+", "-", "*", "**", "//", "%", "~", "==", "not ", "none", "1", "99", "'a'", " "),
+    *("range", "loop", ".cycle", "caller()", "call f(1)", "endcall", "loop.index"),
+)
+
+
+@given(
+    st.lists(st.sampled_from(PIECES), max_size=20).map("".join),
+    st.sampled_from(["%s", "{{ %s }}", "{%% for x in data %%}{{ %s }}{%% endfor %%}"]),
+)
+def test_whatever_is_written_is_a_fault_a_body_or_a_refusal(
+    written: str, around: str
+) -> None:
+    template = Template(name="mine", source=around % written, content_type="text/plain")
+
+    if not templates.fault(template):
+        with contextlib.suppress(errors.Rejected):
+            templates.render(template, a_message())
 
 
 def test_what_a_person_would_write_is_no_fault() -> None:
