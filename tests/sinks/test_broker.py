@@ -413,6 +413,36 @@ async def test_a_broker_that_hangs_is_given_up_after_its_timeout(scheme: str) ->
 
 
 @each_scheme
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"-ERR unknown command AUTH {CANARY}\r\n".encode() * 3,
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        bytes(64),
+        bytes(range(256)),
+        b"\xff" * 64,
+    ],
+    ids=["an error that repeats", "http", "zeros", "every byte", "ones"],
+)
+async def test_what_is_no_broker_is_survived(scheme: str, answer: bytes) -> None:
+    user = {} if scheme == "redis" else {"username": "u"}
+    async with (
+        speaking(answer) as origin,
+        opened(
+            url=origin.replace("http", scheme),
+            **URLS[scheme],
+            **user,
+            password=CANARY,
+            timeout="300ms",
+        ) as sink,
+    ):
+        refused = await refusal(sink)
+
+    assert isinstance(refused, errors.Undelivered)
+    assert CANARY not in printed(refused)
+
+
+@each_scheme
 async def test_a_delivery_is_cancelled_at_once(scheme: str) -> None:
     async with (
         speaking(b"") as origin,

@@ -32,8 +32,10 @@ UNGUARDED: Final = frozenset(
     {"json", "jsons", "xml", "xmls", "form", "forms", "apprise", "apprises"}
 )
 
-# What it says is in our errors, masked.
-logging.getLogger("apprise").propagate = False
+# What it says is in our errors, masked; its details repeat what servers say.
+_log = logging.getLogger("apprise")
+_log.propagate = False
+_log.setLevel(logging.WARNING)
 
 
 _TYPES: Final = {

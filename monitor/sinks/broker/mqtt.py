@@ -1,6 +1,7 @@
 """MQTT 5: the PUBACK of QoS 1."""
 
 import contextlib
+import struct
 from typing import ClassVar, Final
 
 from faststream.mqtt import MQTTBroker
@@ -23,7 +24,14 @@ _FOR_GOOD: Final = frozenset({0x87, 0x90, 0x99})
 
 class Mqtt:
     lasts: ClassVar[bool] = False
-    troubles: ClassVar[Troubles] = (MQTTError, OSError)
+    # The last three: what zmqtt raises at bytes that are no MQTT.
+    troubles: ClassVar[Troubles] = (
+        MQTTError,
+        OSError,
+        ValueError,
+        LookupError,
+        struct.error,
+    )
 
     def __init__(self, place: Place) -> None:
         self._place = place

@@ -20,6 +20,7 @@ from monitor.sinks.broker.carriers import Carrier, Place
 from monitor.sinks.broker.config import BrokerConfig
 
 FILE_MAX: Final = 64 * 1024
+SECRET_MIN: Final = 4
 
 # What the drivers would log is in our errors, told once and without passwords.
 _TALKATIVE: Final = ("aio_pika", "aiokafka", "aiormq", "faststream", "nats", "zmqtt")
@@ -43,6 +44,7 @@ class BrokerSink:
     def __init__(self, config: BrokerConfig, tls: ssl.SSLContext | None) -> None:
         self._config = config
         self._tls = tls
+        self._password = ""
         self._carrier: Carrier | None = None
         self._connecting = anyio.Lock()
 
@@ -63,9 +65,10 @@ class BrokerSink:
 
     async def prepare(self) -> Carrier:
         """Read the credentials and make a carrier, which is not connected yet."""
-        place = Place(self._config, await _password(self._config), self._tls)
+        password = await _password(self._config)
+        self._password = password or ""
         try:
-            return _carrier(place)
+            return _carrier(Place(self._config, password, self._tls))
         except ImportError as exc:
             raise errors.Misconfigured(
                 f"sink {self.name}: {exc.name} is not installed: "
@@ -100,7 +103,9 @@ class BrokerSink:
         try:
             await carrier.publish(message)
         except errors.Rejected as exc:
-            raise errors.Rejected(f"{self._config.origin}: {exc}") from None
+            raise errors.Rejected(
+                self._masked(f"{self._config.origin}: {exc}")
+            ) from None
         except errors.Undelivered as exc:
             raise self._undelivered(str(exc)) from None
         except carrier.troubles as exc:
@@ -124,7 +129,13 @@ class BrokerSink:
         return self._undelivered(f"cannot be reached: {carriers.text(exc)}")
 
     def _undelivered(self, why: str) -> errors.Undelivered:
-        return errors.Undelivered(f"{self._config.origin} {why}")
+        return errors.Undelivered(self._masked(f"{self._config.origin} {why}"))
+
+    def _masked(self, said: str) -> str:
+        """Blot the password out: Redis for one repeats commands it does not know."""
+        if len(self._password) < SECRET_MIN:
+            return said
+        return said.replace(self._password, "***")
 
 
 def _carrier(place: Place) -> Carrier:
