@@ -46,8 +46,10 @@ SWEPT: Final = timedelta(seconds=2)
 """Between two pages of a list, while ``min_interval`` is left unset."""
 
 CONFIRMED_AND_TOLD: Final = timedelta(seconds=5)
-"""Beyond ``group_wait`` and the wait for logs: what the last look and the
-notification take, with room."""
+"""Beyond all waits: what the last look and the notification take, with room."""
+
+AT_THE_END: Final = (Name.HOSTS_FAILED, Name.JOB_FAILED, Name.HOSTS_UNFINISHED)
+"""What may be wrong with a job that is over."""
 
 
 def source_config(name: str, source: SourceSettings) -> SourceConfig:
@@ -104,19 +106,36 @@ def rules(settings: Settings, source: SourceSettings) -> Rules:
         floor=None if floor is None else floor.total_seconds(),
         cap=settings.polling.max_interval.total_seconds(),
     )
-    waits = settings.alerts.group_wait
-    if settings.polling.logs:
-        waits = max(waits, telling.Rules().log_wait)
     return Rules(
         limits=limits,
         settle=settings.polling.settle,
-        least_settle=waits + CONFIRMED_AND_TOLD,
+        least_settle=first_told(settings) + CONFIRMED_AND_TOLD,
         spread=spread(settings),
         early=settings.polling.early_failures.total_seconds(),
         policy=policy(settings.alerts),
         web_url=source.web_url,
         locale=settings.locale,
     )
+
+
+def first_told(settings: Settings) -> timedelta:
+    """Say how long after the end of a job somebody may first have to be told of it."""
+    routes = [*_all(root_route(settings))]
+    wait = max(route.rules.group_wait for route in routes)
+    if settings.polling.logs:
+        wait = max(wait, telling.Rules().log_wait)
+    return wait + max(_patience(route.rules) for route in routes)
+
+
+def _all(route: Route) -> Iterator[Route]:
+    yield route
+    for each in route.routes:
+        yield from _all(each)
+
+
+def _patience(rules: telling.Rules) -> timedelta:
+    held = max(rules.holding[name] for name in AT_THE_END)
+    return max(held, rules.settle_for, rules.after)
 
 
 def policy(alerts: AlertSettings) -> Policy:

@@ -124,6 +124,7 @@ def _unknown(number: int, meaning: Meaning, *, finished: bool) -> Code:
 
 
 HOSTS_FAILED: Final = frozenset(n for n, c in HOSTS.items() if c.meaning is F)
+HOSTS_UNFINISHED: Final = frozenset(n for n, c in HOSTS.items() if not c.finished)
 HOSTS_SUCCEEDED: Final = frozenset(n for n, c in HOSTS.items() if c.meaning is S)
 
 

@@ -21,7 +21,6 @@ from monitor.core.transitions import Attempt
 from monitor.core.watch import Severity
 
 _NOT_BEGUN: Final = 1
-_UNDER_WAY: Final = frozenset({Meaning.WAITING, Meaning.RUNNING})
 
 
 def holding(
@@ -157,7 +156,7 @@ def left_unfinished(step: Step) -> frozenset[HostId]:
     return frozenset(
         host
         for host, status in step.hosts.items()
-        if codes.host(status).meaning in _UNDER_WAY and host not in step.stale
+        if status in codes.HOSTS_UNFINISHED and host not in step.stale
     )
 
 

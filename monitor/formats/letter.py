@@ -82,7 +82,7 @@ class _Writer:
             yield self._link(found.link)
 
     def _item(self, item: Item) -> Iterator[str]:
-        counted = f"{item.failed}/{item.total}" if item.total else ""
+        counted = f"{item.failed}/{item.total}" if item.failed else ""
         step = f"{self._words.step} {item.step}" if item.step else ""
         facts = (item.title, counted, item.whose, step)
         yield from self._paragraph(

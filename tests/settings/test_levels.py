@@ -111,3 +111,33 @@ def test_what_is_in_effect_is_shown_under_the_names_that_are_read() -> None:
     shown = AlertSettings().model_dump()
 
     assert shown["job_gone"] == {"for": timedelta(0), "severity": "warning"}
+
+
+def least_settle(directory: Path, text: str) -> timedelta:
+    settings = loaded(directory, f"{SOURCE}{text}")
+    return wiring.rules(settings, settings.sources["prod"]).least_settle
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "alerts: {hosts_unfinished: {for: 2h}}",
+        "alerts: {job_failed: {for: 2h}}",
+        "alerts: {settle_for: 2h}",
+        "routes: [{sinks: [log], routes: [{sinks: [log], settle_for: 2h}]}]",
+        "routes: [{sinks: [log], after: 2h}]",
+    ],
+)
+def test_nobody_is_retired_before_the_last_who_waits_is_told(
+    tmp_path: Path, text: str
+) -> None:
+    at_once = least_settle(tmp_path, "")
+
+    assert at_once == timedelta(seconds=10)
+    assert least_settle(tmp_path, text) == timedelta(hours=2) + at_once
+
+
+def test_a_run_that_takes_long_does_not_keep_anybody_watched(tmp_path: Path) -> None:
+    told = least_settle(tmp_path, "alerts: {job_overdue: {for: 2h}}")
+
+    assert told == timedelta(seconds=10)

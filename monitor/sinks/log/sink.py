@@ -56,7 +56,7 @@ class _Alert(Struct):
     omitted: int = 0
 
     def __str__(self) -> str:
-        counted = f"{self.failed}/{self.total}" if self.total else ""
+        counted = f"{self.failed}/{self.total}" if self.failed else ""
         step = self.step.name if self.step else ""
         return " ".join(filter(None, (self.name, counted, step)))
 
