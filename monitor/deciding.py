@@ -67,6 +67,10 @@ class Look(Struct, frozen=True, kw_only=True):
     acked: Acked | None = None
     awaited: frozenset[int] | None = frozenset()
 
+    @property
+    def holds(self) -> bool:
+        return any(member.alerts for member in self.members.values())
+
 
 class Outcome(Struct, frozen=True, kw_only=True):
     """What comes of it for one sink.
@@ -106,7 +110,7 @@ class Deciding:
         if told is None and not way.cases:
             if known is not None:
                 return _silent(look, way, Silent(WhyNot.UNWATCHED), None, None)
-            if way.elsewhere or not _holds(look):
+            if way.elsewhere or not look.holds:
                 return None
         about = self._circumstances(listener, look, told, way.cases)
         decision = telling.decide(way.cases, told, look.now, way.route.rules, about)
@@ -185,10 +189,6 @@ class Deciding:
                     unfit = listener.unfit(traits)
                     return f"its match does not fit{unfit and f': {unfit}'}"
         return "no route leads to it"
-
-
-def _holds(look: Look) -> bool:
-    return any(member.alerts for member in look.members.values())
 
 
 def _watched(told: Told, look: Look) -> Told | None:

@@ -27,11 +27,11 @@ from monitor.core.member import Member
 from monitor.core.message import Message
 from monitor.core.obstacle import Flapping
 from monitor.core.state import Change, Phase
-from monitor.core.telling import Acked, Silent, Speak, Why, WhyNot
+from monitor.core.telling import Silent, Speak, Why, WhyNot
 from monitor.core.wording import Frame
-from monitor.deciding import Deciding, Listener, Look, Mute, Outcome
+from monitor.deciding import Deciding, Listener, Look, Outcome
 from monitor.grouping import Grouping
-from monitor.ports import Account, Delivery, Ledger, Memory, Notice, Now, Telling
+from monitor.ports import Account, Delivery, Ledger, Memory, Notice, Now, Quiet, Telling
 from monitor.storm import Bound, Storm
 
 AT_ONCE: Final = 100
@@ -56,8 +56,7 @@ class Habits(Struct, frozen=True, kw_only=True):
 class Notifier:
     """*logs* tells of a source whether anybody reads the logs of failed hosts there.
 
-    *mute* finds the silence or maintenance that an alert falls under, *acked* the
-    acknowledgement of a group.
+    *quiet* knows what people said about when to be silent.
     """
 
     def __init__(
@@ -73,21 +72,20 @@ class Notifier:
         logs: Callable[[str], bool],
         posted: Callable[[], None],
         now: Now,
-        mute: Mute = lambda _traits, _now: None,
-        acked: Callable[[str], Acked | None] = lambda _: None,
+        quiet: Quiet,
     ) -> None:
         self._ledger = ledger
         self._memory = memory
         self._composing = Composing(memory, frame)
         self._listeners = listeners
         self._grouping = grouping
-        self._deciding = Deciding(grouping, mute=mute, flapping=habits.flapping)
+        self._deciding = Deciding(grouping, mute=quiet.muting, flapping=habits.flapping)
         self._interval = habits.group_interval.total_seconds()
         self._lost = lost
         self._logs = logs
         self._posted = posted
         self._now = now
-        self._acked = acked
+        self._quiet = quiet
         self._storms = {
             each.name: Storm(habits.storm) for each in listeners if not each.level
         }
@@ -120,6 +118,7 @@ class Notifier:
     def reconsider(self) -> None:
         """Silences or acknowledgements are other than they were: look at everything."""
         self._plan_all(self._grouping.groups() | self._muted)
+        self._plan_all(self._quiet.cared_for())
 
     def joined(self) -> None:
         """Watches may have other labels: see who belongs elsewhere now."""
@@ -154,6 +153,7 @@ class Notifier:
             groups, _ = self._grouping.place(known)
             self._plan_all(groups)
         self._plan_all(await self._ledger.informed())
+        self._plan_all(self._quiet.cared_for())
 
     async def _follow_labels(self) -> Never:
         while True:
@@ -247,15 +247,15 @@ class Notifier:
         return known | self._grouping.members(group)
 
     def _look(self, group: str, account: Account, found: Sequence[Member]) -> Look:
-        source = group.partition("/")[0]
+        source, now = group.partition("/")[0], self._now()
         return Look(
             group=group,
             members={each.key: each for each in found},
             account=account,
-            now=self._now(),
+            now=now,
             since=self._since,
             lost=group != source and self._lost(source),
-            acked=self._acked(group),
+            acked=self._quiet.acked(group, now),
         )
 
     def _admitted(self, look: Look, outcome: Outcome) -> Outcome:
@@ -308,6 +308,8 @@ class Notifier:
                 verdict=verdict,
             )
             await self._ledger.tell([notice])
+        if look.acked and not look.holds:
+            await self._quiet.over(look.group)
         if written:
             self._spoke_at[look.group] = anyio.current_time()
             self._posted()

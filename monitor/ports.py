@@ -15,8 +15,9 @@ from monitor.core.listing import Page, Query
 from monitor.core.member import Member
 from monitor.core.message import Message
 from monitor.core.model import HostId, InstanceKey, Snapshot, Step
+from monitor.core.quiet import Entry
 from monitor.core.state import Change, Phase, State
-from monitor.core.telling import Told
+from monitor.core.telling import Acked, Obstacle, Told
 from monitor.core.watch import Watch
 
 Now = Callable[[], datetime]
@@ -270,4 +271,34 @@ class Ledger(Protocol):
 
     async def verdicts(self, group: str, most: int) -> list[Verdict]:
         """Give the latest decisions about *group*, the newest first."""
+        ...
+
+
+class Calendar(Protocol):
+    """What people said at run time about when to be quiet."""
+
+    async def said(self) -> list[Entry]: ...
+
+    async def say(self, entry: Entry) -> None:
+        """Keep *entry* in place of another of its kind with the same id."""
+        ...
+
+    async def unsay(self, entry: Entry) -> None: ...
+
+
+class Quiet(Protocol):
+    """What the notifier asks before it speaks."""
+
+    def muting(self, traits: Mapping[str, str], now: datetime) -> Obstacle | None:
+        """Find the silence or the maintenance that an alert falls under."""
+        ...
+
+    def acked(self, group: str, now: datetime) -> Acked | None: ...
+
+    def cared_for(self) -> list[str]:
+        """Name the groups that are acknowledged."""
+        ...
+
+    async def over(self, group: str) -> None:
+        """The incident is over, and with it what was acknowledged."""
         ...

@@ -33,6 +33,7 @@ from monitor.grouping import Grouping
 from monitor.metering import Sample
 from monitor.notifier import Notifier
 from monitor.ports import Luck, Now, Sink
+from monitor.quiet import Quiet
 from monitor.recorder import Recorder
 from monitor.reloading import Reloading
 from monitor.settings import effective, secret, templating
@@ -160,6 +161,12 @@ class _House:
         self._recorder = Recorder(store, self._committed)
         self._stations: dict[str, Station] = {}
         self._dispatchers: list[Dispatcher] = []
+        self._quiet = Quiet(
+            store,
+            [*wiring.silences(settings), *wiring.maintenance(settings)],
+            now=now,
+            changed=self._reconsider,
+        )
         self._grouping: Grouping
         self._notifier: Notifier
         self._callbacks = Callbacks(self._hint)
@@ -211,6 +218,7 @@ class _House:
                     joined=self._joined,
                 )
             )
+        await self._quiet.load()
         self._grouping = self._build_grouping()
         self._notifier = self._build_notifier()
 
@@ -234,6 +242,7 @@ class _House:
             frame=self._frame,
             lost=self._lost,
             logs=self._reads_logs,
+            quiet=self._quiet,
             posted=self._wake,
             now=self._now,
         )
@@ -418,6 +427,9 @@ class _House:
                     now=self._now(),
                 )
                 await self._recorder.record(key, decide)
+
+    def _reconsider(self) -> None:
+        self._notifier.reconsider()
 
     def _frame(self, key: str) -> Frame:
         one = self._stations.get(key.partition("/")[0])

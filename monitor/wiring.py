@@ -4,7 +4,7 @@ Together with ``service`` the only reader of settings beside the command line.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from msgspec import structs
@@ -18,6 +18,7 @@ from monitor.core.inhibition import Inhibitions, Rule
 from monitor.core.message import Kind, Message
 from monitor.core.obstacle import Flapping
 from monitor.core.policy import Policy, Trouble
+from monitor.core.quiet import Daily, Maintenance, Origin, Silence
 from monitor.core.routing import Route
 from monitor.core.subscription import Subscription
 from monitor.core.watch import Severity
@@ -32,12 +33,15 @@ from monitor.settings.model import (
     SourceSettings,
     WebSettings,
 )
+from monitor.settings.quiet import DAYS
 from monitor.settings.routes import RouteSettings
 from monitor.sight import Patience
 from monitor.sinks.catalogue import SinkConfig
 from monitor.sinks.log.config import LogConfig
 from monitor.storm import Bound
 from monitor.web.config import WebConfig
+
+BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 STARTUP_SPREAD: Final = 10.0
 """Seconds over which first visits are spread, at most."""
@@ -237,6 +241,35 @@ def inhibitions(alerts: AlertSettings) -> Inhibitions:
             for number, rule in enumerate(alerts.inhibit)
         ]
     )
+
+
+def silences(settings: Settings) -> Iterator[Silence]:
+    for number, given in enumerate(settings.silences):
+        yield Silence(
+            id=f"silences[{number}]",
+            matchers=tuple(matchers.parse(text) for text in given.match),
+            starts_at=given.from_ or BEGINNING,
+            ends_at=given.until,
+            author=given.author,
+            comment=given.comment,
+            origin=Origin.FILE,
+        )
+
+
+def maintenance(settings: Settings) -> Iterator[Maintenance]:
+    for given in settings.maintenance:
+        days = frozenset(map(DAYS.index, given.days))
+        yield Maintenance(
+            name=given.name,
+            matchers=tuple(matchers.parse(text) for text in given.match),
+            daily=Daily(
+                start=given.from_, end=given.to, days=days, timezone=given.timezone
+            ),
+            starts_at=given.starts_at,
+            ends_at=given.ends_at,
+            comment=given.comment,
+            origin=Origin.FILE,
+        )
 
 
 def habits(alerts: AlertSettings) -> Habits:

@@ -236,11 +236,11 @@ async def test_what_somebody_acknowledged_is_not_escalated(tmp_path: Path) -> No
             desk.labels[KEY] = DBA
             await log.saw(desk.recorder, FAILED)
             await anyio.sleep(600)
-            desk.acked[str(KEY)] = Acked("alice")
+            desk.quiet.acks[str(KEY)] = Acked("alice")
             desk.notifier.reconsider()
             await anyio.sleep(24 * HOUR)
             quiet = list(boss.said)
-            desk.acked.clear()
+            desk.quiet.acks.clear()
             desk.notifier.reconsider()
             await anyio.sleep(60)
 

@@ -127,17 +127,17 @@ async def take(turn: Turn, desk: Desk, told: Told) -> None:
             desk.notifier.joined()
         case "ack", number, sticky:
             group = [*map(str, KEYS), 'prod/{team="a"}', 'prod/{team="b"}'][number]  # type: ignore[call-overload]
-            desk.acked[group] = Acked("alice", bool(sticky))
+            desk.quiet.acks[group] = Acked("alice", bool(sticky))
             desk.notifier.reconsider()
         case "lose", _, _:
             await desk.sees(reach.Kind.LOST)
         case "restore", _, _:
             await desk.sees(reach.Kind.RESTORED)
         case "mute", _, _:
-            desk.muted = Obstacle(WhyNot.SILENCED)
+            desk.quiet.muted = Obstacle(WhyNot.SILENCED)
             desk.notifier.reconsider()
         case "unmute", _, _:
-            desk.muted = None
+            desk.quiet.muted = None
             desk.notifier.reconsider()
         case "unwatch", key, _:
             await log.unwatched(desk.recorder, key)  # type: ignore[arg-type]
@@ -145,8 +145,8 @@ async def take(turn: Turn, desk: Desk, told: Told) -> None:
 
 
 async def calm_down(desk: Desk) -> None:
-    desk.muted = None
-    desk.acked.clear()
+    desk.quiet.muted = None
+    desk.quiet.acks.clear()
     await desk.sees(reach.Kind.RESTORED)
     desk.notifier.reconsider()
     await anyio.sleep(DAYS)

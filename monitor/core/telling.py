@@ -130,6 +130,7 @@ class Acked(Struct, frozen=True):
 
     who: str = ""
     sticky: bool = False
+    until: datetime | None = None
 
 
 class Circumstances(Struct, frozen=True, kw_only=True):
@@ -280,7 +281,8 @@ def _nothing_new(
 
 
 def _acknowledged(acked: Acked) -> Silent:
-    return Silent(WhyNot.ACKNOWLEDGED, f"by {acked.who}" if acked.who else "")
+    by = f"by {acked.who}" if acked.who else ""
+    return Silent(WhyNot.ACKNOWLEDGED, by, acked.until)
 
 
 def _withheld(cases: Sequence[Case]) -> Silent | None:

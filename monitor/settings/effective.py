@@ -4,7 +4,7 @@ Secrets are masked; where a secret comes from a file, the path is shown.
 """
 
 from collections.abc import Iterator
-from datetime import timedelta, tzinfo
+from datetime import time, timedelta, tzinfo
 from enum import Enum
 from typing import Any
 
@@ -76,6 +76,8 @@ def _written(value: object) -> str | float:
             return durations.text(value)
         case tzinfo():
             return notation.offset_text(value)
+        case time():
+            return value.isoformat("minutes")
         case notation.Size() | Enum():
             return str(value)
         case int() | float() | str():

@@ -42,6 +42,7 @@ from monitor.settings.notation import (
     StoreUrl,
     Url,
 )
+from monitor.settings.quiet import MaintenanceSettings, SilenceSettings
 from monitor.settings.routes import (
     FlappingSettings,
     GroupBy,
@@ -339,6 +340,12 @@ class Settings(Section):
     """Who is told of which alerts. A sink that no route names is told of everything
     that its ``match`` lets through."""
 
+    silences: tuple[SilenceSettings, ...] = ()
+    """What is told to nobody for a time. More can be said while the daemon runs."""
+
+    maintenance: tuple[MaintenanceSettings, ...] = ()
+    """What is told to nobody in windows that come again and again."""
+
     templates: Annotated[
         dict[TemplateName, TemplateSettings], Field(default_factory=dict)
     ]
@@ -371,6 +378,16 @@ class Settings(Section):
             if count > 1:
                 raise ValueError(f"{count} sinks are named {name!r}")
         return sinks
+
+    @field_validator("maintenance")
+    @classmethod
+    def _windows_named_once(
+        cls, windows: tuple[MaintenanceSettings, ...]
+    ) -> tuple[MaintenanceSettings, ...]:
+        for name, count in Counter(window.name for window in windows).items():
+            if count > 1:
+                raise ValueError(f"{count} windows are named {name!r}")
+        return windows
 
     @model_validator(mode="after")
     def _templates_are_there(self) -> Self:

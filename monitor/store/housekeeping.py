@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import Connection, delete, func, select
 
 from monitor.core.state import Phase, State
-from monitor.store import memory, rows, tracing
+from monitor.store import calendar, memory, rows, tracing
 from monitor.store.schema import (
     cursors,
     dead_letters,
@@ -29,6 +29,7 @@ def forget(connection: Connection, before: float, readers: Sequence[str]) -> int
         + _verdicts(connection, before)
         + _states(connection, before)
         + tracing.forget(connection)
+        + calendar.forget(connection, before)
     )
 
 

@@ -1,8 +1,9 @@
 """What stands in the rows: values as MessagePack, moments as seconds since 1970.
 
 Every later version must be able to read it. So whatever is part of a ``State``, a
-``Message``, a ``Told``, a ``Verdict``, a ``Subscription``, a ``Watch`` or a ``Table`` may only gain fields, each with a default, and its enums
-only members; what shall mean something else takes another name, or a migration.
+``Message``, a ``Told``, a ``Verdict``, a ``Subscription``, an ``Entry``, a ``Watch``
+or a ``Table`` may only gain fields, each with a default, and its enums only members;
+what shall mean something else takes another name, or a migration.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from monitor.core.decisions import Verdict
 from monitor.core.hazard import Table
 from monitor.core.member import Member
 from monitor.core.message import Message
+from monitor.core.quiet import Entry
 from monitor.core.state import State
 from monitor.core.subscription import Subscription
 from monitor.core.telling import Told
@@ -56,6 +58,7 @@ verdict = _decoder(Verdict)
 subscription = _decoder(Subscription)
 watch = _decoder(Watch)
 hazards = _decoder(Table)
+quiet: Callable[[bytes], Entry] = _decoder(Entry)  # type: ignore[arg-type]
 
 
 def seconds(moment: datetime | None) -> float | None:

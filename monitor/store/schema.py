@@ -160,6 +160,18 @@ subscriptions = Table(
 """What each sink asked for, and from which position of the log on."""
 
 
+quiet = Table(
+    "quiet",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("shard", SmallInteger, nullable=False),
+    Column("ends_at", Float),
+    Column("body", LargeBinary, nullable=False),
+)
+"""Silences, maintenance and acknowledgements that people gave at run time."""
+
+
 def shard(key: str) -> int:
     """Map a key to its shard: fixed for ever, whatever machine computes it."""
     return xxhash.xxh64_intdigest(key.encode()) % SHARDS

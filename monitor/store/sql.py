@@ -16,11 +16,13 @@ from monitor.core.hazard import Table
 from monitor.core.member import Member
 from monitor.core.message import Message
 from monitor.core.model import InstanceKey
+from monitor.core.quiet import Entry
 from monitor.core.state import Change, State
 from monitor.core.subscription import Subscription
 from monitor.core.watch import Watch
 from monitor.ports import Account, Delivery, Head, Notice
 from monitor.store import (
+    calendar,
     housekeeping,
     ledger,
     memory,
@@ -37,7 +39,7 @@ MEMBERS: Final = 500
 
 
 class SqlStore:
-    """Satisfies ``Memory``, ``Outbox``, ``Ledger``, ``Register`` and ``Shelf``."""
+    """Satisfies ``Memory``, ``Outbox``, ``Ledger``, ``Register``, ``Shelf``, ``Calendar``."""
 
     def __init__(self, group: Group, *, position: int) -> None:
         self._group = group
@@ -156,6 +158,15 @@ class SqlStore:
         written = shelf.written(source, tables)
         if written:
             await self._group.do(lambda c: shelf.keep(c, written))
+
+    async def said(self) -> list[Entry]:
+        return await self._group.do(calendar.said, hurry=True)
+
+    async def say(self, entry: Entry) -> None:
+        await self._group.do(lambda c: calendar.say(c, entry))
+
+    async def unsay(self, entry: Entry) -> None:
+        await self._group.do(lambda c: calendar.unsay(c, entry))
 
     async def forget(self, before: datetime, readers: Sequence[str]) -> int:
         """Delete a slice of what is older than *before*; tell how many rows went.

@@ -1,17 +1,18 @@
 """What the loops may rely on, whatever engine is below."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, time, timedelta, timezone
 
 import anyio
 import pytest
 from msgspec import structs
 
 from monitor import errors
-from monitor.core import member
+from monitor.core import matchers, member
 from monitor.core.clusters import Tail
 from monitor.core.decisions import Decision, Verdict
 from monitor.core.model import Failure, HostId, Snapshot, Step
+from monitor.core.quiet import Ack, Daily, Entry, Maintenance, Silence
 from monitor.core.state import Change, Phase, State
 from monitor.core.transitions import Attempt
 from monitor.ports import (
@@ -721,3 +722,69 @@ async def test_a_message_comes_back_as_it_was(engine: Engine) -> None:
         await remember(store, change)
 
         assert await store.unread("journal", ALL) == [(1, strange)]
+
+
+# What people said about when to be quiet.
+
+
+SILENCE = Silence(
+    id="s1",
+    matchers=(matchers.parse('team=~"sre|dba"'),),
+    starts_at=NOW,
+    ends_at=NOW + DAY,
+    author="alice",
+    comment="磁盘",
+)
+WINDOW = Maintenance(
+    name="s1",
+    matchers=SILENCE.matchers,
+    daily=Daily(start=time(22), end=time(6), days=frozenset({0, 6})),
+)
+ACK = Ack(group=KEY, author="alice", at=NOW, sticky=True)
+
+
+async def said(store: SqlStore) -> set[Entry]:
+    return {*await store.said()}
+
+
+async def test_what_people_said_comes_back_as_it_was(engine: Engine) -> None:
+    async with engine() as store:
+        for entry in (SILENCE, WINDOW, ACK):
+            await store.say(entry)
+
+        assert await said(store) == {SILENCE, WINDOW, ACK}
+
+
+async def test_what_is_said_again_takes_the_place_of_what_was_said(
+    engine: Engine,
+) -> None:
+    later = structs.replace(SILENCE, ends_at=NOW + 2 * DAY)
+
+    async with engine() as store:
+        for entry in (SILENCE, WINDOW, later):
+            await store.say(entry)
+
+        assert await said(store) == {later, WINDOW}
+
+
+async def test_what_is_taken_back_is_gone_and_nothing_else(engine: Engine) -> None:
+    async with engine() as store:
+        for entry in (SILENCE, WINDOW, ACK):
+            await store.say(entry)
+        await store.unsay(SILENCE)
+
+        assert await said(store) == {WINDOW, ACK}
+
+
+async def test_what_is_over_for_long_is_forgotten_and_what_has_no_end_is_kept(
+    engine: Engine,
+) -> None:
+    async with engine() as store:
+        for entry in (SILENCE, WINDOW, ACK):
+            await store.say(entry)
+        await all_forgotten(store, NOW + DAY)
+        so_far = await said(store)
+        await all_forgotten(store, NOW + 2 * DAY)
+
+        assert so_far == {SILENCE, WINDOW, ACK}
+        assert await said(store) == {WINDOW, ACK}

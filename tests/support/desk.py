@@ -18,6 +18,7 @@ from monitor.deciding import Listener
 from monitor.dispatcher import Dispatcher
 from monitor.grouping import Grouping
 from monitor.notifier import Habits, Notifier
+from monitor.ports import Quiet
 from monitor.recorder import Recorder
 from monitor.store.sql import SqlStore
 from monitor.tails import Tails
@@ -34,12 +35,28 @@ def everything(_: Mapping[str, str]) -> bool:
     return True
 
 
-class Desk:
-    """*lost* holds the sources out of sight, *labels* those of each instance.
+class Said:
+    """Satisfies ``ports.Quiet``: *muted* is why no alert is told, *acks* are by group."""
 
-    *muted* is why no alert is told now; *acked* are the groups that somebody cares
-    for.
-    """
+    def __init__(self) -> None:
+        self.muted: Obstacle | None = None
+        self.acks: dict[str, Acked] = {}
+
+    def muting(self, _: Mapping[str, str], now: datetime) -> Obstacle | None:
+        return self.muted
+
+    def acked(self, group: str, now: datetime) -> Acked | None:
+        return self.acks.get(group)
+
+    def cared_for(self) -> list[str]:
+        return list(self.acks)
+
+    async def over(self, group: str) -> None:
+        self.acks.pop(group, None)
+
+
+class Desk:
+    """*lost* holds the sources out of sight, *labels* those of each instance."""
 
     def __init__(
         self,
@@ -52,12 +69,12 @@ class Desk:
         levels: Collection[str] = (),
         logs: SourceWithLogs | None = None,
         turns: Turns | None = None,
+        quiet: Quiet | None = None,
     ) -> None:
         self.store = store
         self.lost: set[str] = set()
         self.labels: dict[InstanceKey, dict[str, str]] = {}
-        self.muted: Obstacle | None = None
-        self.acked: dict[str, Acked] = {}
+        self.quiet = Said()
         self.recorder = Recorder(store, self._committed)
         self.dispatchers = [
             Dispatcher(each, store, None, now=clock.now, luck=clock.middling)
@@ -77,8 +94,7 @@ class Desk:
             logs=lambda _: self.tails is not None,
             posted=self._wake,
             now=clock.now,
-            mute=self._mute,
-            acked=self.acked.get,
+            quiet=quiet or self.quiet,
         )
         self.tails: Tails | None = None
         if logs is not None:
@@ -98,12 +114,6 @@ class Desk:
         kind, scope, number = rest.split("/")
         instance = InstanceKey(source, kind, scope, int(number))
         return log.a_frame(instance, **self.labels.get(instance, {}))
-
-    def _mute(self, _: Mapping[str, str], now: datetime) -> Obstacle | None:
-        muted = self.muted
-        if muted is not None and muted.until is not None and muted.until <= now:
-            return None
-        return muted
 
     def _committed(self, change: Change) -> None:
         self.notifier.changed(change)
@@ -139,6 +149,7 @@ async def telling_to(
     levels: Collection[str] = (),
     logs: SourceWithLogs | None = None,
     turns: Turns | None = None,
+    quiet: Quiet | None = None,
 ) -> AsyncIterator[Desk]:
     listeners = {each: (wants or {}).get(each.name, everything) for each in sinks}
     names = tuple(each.name for each in sinks)
@@ -151,6 +162,7 @@ async def telling_to(
         levels=levels,
         logs=logs,
         turns=turns,
+        quiet=quiet,
     )
     async with anyio.create_task_group() as tasks:
         for dispatcher in desk.dispatchers:

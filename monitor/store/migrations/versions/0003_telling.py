@@ -24,3 +24,11 @@ def upgrade() -> None:
         sa.Column("sink", sa.Text, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
     )
+    op.create_table(
+        "quiet",
+        sa.Column("kind", sa.Text, primary_key=True),
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("shard", sa.SmallInteger, nullable=False),
+        sa.Column("ends_at", sa.Float),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+    )

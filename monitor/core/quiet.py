@@ -1,0 +1,194 @@
+"""What people said about when to be quiet: silences, maintenance, acknowledgements.
+
+All of it is data with a beginning and an end; whether it bears on an alert now is
+decided here, and never stored. Stored themselves, the shapes may only gain fields.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct, structs
+
+from monitor.core import matchers
+from monitor.core.matchers import Matcher
+from monitor.core.telling import Acked, Obstacle, WhyNot
+
+DAY: Final = timedelta(days=1)
+EVERY_DAY: Final = frozenset(range(7))
+_AHEAD: Final = 8
+"""Days over which windows that touch are joined."""
+
+
+class Origin(StrEnum):
+    FILE = "file"
+    API = "api"
+
+
+class Silence(Struct, frozen=True, kw_only=True, tag="silence"):
+    id: str
+    matchers: tuple[Matcher, ...]
+    starts_at: datetime
+    ends_at: datetime
+    author: str = ""
+    comment: str = ""
+    origin: Origin = Origin.API
+
+
+class Daily(Struct, frozen=True, kw_only=True):
+    """A window on some days of the week (0: Monday), by the clock of *timezone*.
+
+    An *end* that is not after *start* is on the next day; the day is that of the
+    start.
+    """
+
+    start: time
+    end: time
+    days: frozenset[int] = EVERY_DAY
+    timezone: str = "UTC"
+
+
+class Maintenance(Struct, frozen=True, kw_only=True, tag="maintenance"):
+    """Holds from *starts_at* to *ends_at*, and within that, if *daily*, again and again."""
+
+    name: str
+    matchers: tuple[Matcher, ...]
+    daily: Daily | None = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    author: str = ""
+    comment: str = ""
+    origin: Origin = Origin.API
+
+    @property
+    def id(self) -> str:
+        return self.name
+
+
+class Ack(Struct, frozen=True, kw_only=True, tag="ack"):
+    """Somebody cares for *group* until *ends_at*, or until the incident is over."""
+
+    group: str
+    author: str
+    at: datetime
+    ends_at: datetime | None = None
+    sticky: bool = False
+    comment: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.group
+
+    def now(self, now: datetime) -> Acked | None:
+        if self.ends_at is not None and self.ends_at <= now:
+            return None
+        return Acked(self.author, self.sticky, self.ends_at)
+
+
+Entry = Silence | Maintenance | Ack
+
+
+def kind(entry: Entry) -> str:
+    return str(type(entry).__struct_config__.tag)
+
+
+def silenced_until(silence: Silence, now: datetime) -> datetime | None:
+    """Say until when *silence* holds; None: it does not hold now."""
+    return silence.ends_at if silence.starts_at <= now < silence.ends_at else None
+
+
+class Span(Struct, frozen=True):
+    """*end* is None where none is known."""
+
+    start: datetime
+    end: datetime | None
+
+
+def maintained(one: Maintenance, now: datetime) -> Span | None:
+    """Give the span of *one* that holds now."""
+    start, end = one.starts_at, one.ends_at
+    if (start is not None and now < start) or (end is not None and end <= now):
+        return None
+    if one.daily is None:
+        return Span(start or now, end)
+    found = _window(one.daily, now)
+    if found is None:
+        return None
+    ends = [moment for moment in (found.end, end) if moment is not None]
+    return Span(found.start, min(ends, default=None))
+
+
+def _window(daily: Daily, now: datetime) -> Span | None:
+    """Give the window that holds now, joined with those that it touches."""
+    found: Span | None = None
+    for start, end in windows(daily, now):
+        if found is None:
+            if start <= now < end:
+                found = Span(start, end)
+        elif found.end is not None and start <= found.end:
+            found = structs.replace(found, end=max(end, found.end))
+    return found
+
+
+def windows(daily: Daily, now: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """List the windows from the day before *now* on, in order, for some days.
+
+    A time that a change of the clock leaves out is taken as if the clock had not
+    been changed yet; of one that comes twice the window begins at the first and
+    ends at the second.
+    """
+    zone = ZoneInfo(daily.timezone)
+    first = now.astimezone(zone).date() - DAY
+    over_night = daily.end <= daily.start
+    for day in (first + DAY * number for number in range(_AHEAD + 2)):
+        if day.weekday() in daily.days:
+            last = day + DAY if over_night else day
+            start, end = _at(day, daily.start, 0, zone), _at(last, daily.end, 1, zone)
+            if start < end:
+                yield start, end
+
+
+def _at(day: date, clock: time, fold: int, zone: ZoneInfo) -> datetime:
+    local = datetime.combine(day, clock, zone)
+    first, second = (local.replace(fold=each).utcoffset() for each in (0, 1))
+    left_out = first is not None and second is not None and first < second
+    return local.replace(fold=0 if left_out else fold).astimezone(UTC)
+
+
+class Quiet(Struct, frozen=True, kw_only=True):
+    """All that holds or will hold, from the file and from people."""
+
+    silences: Sequence[Silence] = ()
+    maintenance: Sequence[Maintenance] = ()
+
+    def muting(self, traits: Mapping[str, str], now: datetime) -> Obstacle | None:
+        """Find what mutes an alert with *traits* for longest."""
+        found = [*self._silenced(traits, now), *self._maintained(traits, now)]
+        lasting = [each for each in found if each.until is None]
+        if lasting:
+            return lasting[0]
+        return max(found, key=lambda each: each.until or now, default=None)
+
+    def _silenced(self, traits: Mapping[str, str], now: datetime) -> Iterator[Obstacle]:
+        for silence in self.silences:
+            until = silenced_until(silence, now)
+            if until and matchers.all_match(silence.matchers, traits):
+                yield Obstacle(WhyNot.SILENCED, _said(silence), until)
+
+    def _maintained(
+        self, traits: Mapping[str, str], now: datetime
+    ) -> Iterator[Obstacle]:
+        for one in self.maintenance:
+            if matchers.all_match(one.matchers, traits):
+                span = maintained(one, now)
+                if span is not None:
+                    yield Obstacle(WhyNot.MAINTENANCE, _said(one), span.end)
+
+
+def _said(entry: Silence | Maintenance) -> str:
+    """Name an entry as ``explain`` shows it."""
+    by = f" by {entry.author}" if entry.author else ""
+    why = f": {entry.comment}" if entry.comment else ""
+    return f"{entry.id}{by}{why}"
