@@ -7,7 +7,7 @@ faulty value is never shown, since it may be a secret in the wrong place.
 import re
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -92,10 +92,6 @@ Headers = dict[
 class Common(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    level: ClassVar[bool] = False
-    """It keeps a level of its own, and is told of every end and, at each start, of
-    what holds."""
-
     name: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
     """How logs, metrics and the command line call this sink."""
 
@@ -104,6 +100,14 @@ class Common(BaseModel):
 
     match: tuple[Annotated[str, AfterValidator(_matcher)], ...] = ()
     """Matchers over labels, type, source and severity; all must match."""
+
+    @property
+    def level(self) -> bool:
+        """Tell whether it, or who reads it, keeps a level.
+
+        It is told of every end and, at each start, of what holds.
+        """
+        return False
 
     @property
     def matchers(self) -> tuple[Matcher, ...]:

@@ -148,6 +148,11 @@ def test_no_secret_is_in_what_is_shown_of_a_configuration() -> None:
         assert CANARY not in config.model_dump_json()
 
 
+def test_who_takes_webhooks_of_alertmanager_is_told_of_every_end() -> None:
+    assert hook(format="alertmanager").level is True
+    assert hook().level is False
+
+
 def test_the_origin_is_the_part_of_an_address_that_may_be_shown() -> None:
     assert hook(url="https://hooks.example.com:8443/t/abc?key=def").origin == (
         "https://hooks.example.com:8443"

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -36,8 +36,6 @@ def _resent(value: timedelta) -> timedelta:
 
 
 class AlertmanagerConfig(Common):
-    level: ClassVar[bool] = True
-
     kind: Literal["alertmanager"]
 
     urls: Annotated[
@@ -88,3 +86,7 @@ class AlertmanagerConfig(Common):
         if self.username and "authorization" in map(str.lower, self.headers):
             raise ValueError("there is an Authorization header beside username")
         return self
+
+    @property
+    def level(self) -> bool:
+        return True

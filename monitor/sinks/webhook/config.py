@@ -82,6 +82,11 @@ class WebhookConfig(Common):
         return self
 
     @property
+    def level(self) -> bool:
+        # Who takes Alertmanager's webhooks waits for the end of each alert.
+        return self.format == "alertmanager"
+
+    @property
     def origin(self) -> str:
         """The address without its path: fit to be shown."""
         return notation.origin(self.url)
