@@ -226,6 +226,9 @@ class KafkaServer(Server):
         self.port = broker.port
         super().__init__()
 
+    def die(self) -> None:
+        del self._cluster
+
     def taken(self, count: int) -> list[Taken]:
         consumer = self._kafka.Consumer(
             {

@@ -58,10 +58,6 @@ class Carrier(Protocol):
     def lives(self) -> bool:
         """Whether the connection is worth a try, as far as is known."""
 
-    @property
-    def lasts(self) -> bool:
-        """Whether it comes back by itself after trouble."""
-
     async def connect(self) -> None: ...
 
     async def publish(self, message: Message) -> None: ...

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+import anyio
 from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka
 from faststream import security
@@ -10,6 +11,7 @@ from faststream.kafka import KafkaBroker
 from monitor import errors
 from monitor.core.message import Message
 from monitor.sinks.broker.carriers import (
+    CLOSING,
     NAME,
     CloudEvents,
     Place,
@@ -20,7 +22,6 @@ from monitor.sinks.broker.carriers import (
 
 
 class Kafka:
-    lasts: ClassVar[bool] = True
     troubles: ClassVar[Troubles] = (kafka.KafkaError, OSError)
 
     def __init__(self, place: Place) -> None:
@@ -30,15 +31,17 @@ class Kafka:
             client_id=NAME,
             acks="all",
             enable_idempotence=True,
-            request_timeout_ms=int(place.config.timeout.total_seconds() * 1000),
+            # Before the sink gives up, so that it can be said what is missing.
+            request_timeout_ms=int(place.config.timeout.total_seconds() * 800),
             codec=CloudEvents(),
             security=_security(place),
             logger=None,
         )
+        self._producer: Any = None
         self.lives = True
 
     async def connect(self) -> None:
-        await self._broker.connect()
+        self._producer = await self._broker.connect()
 
     async def publish(self, message: Message) -> None:
         """Publish; all in-sync replicas hold the message when this returns."""
@@ -59,14 +62,28 @@ class Kafka:
         ) as exc:
             raise errors.Rejected(f"{topic}: {text(exc)}") from None
         except kafka.KafkaTimeoutError:
-            raise errors.Undelivered(f"no leader of {topic} answers") from None
+            raise errors.Undelivered(
+                f"no leader of {topic} answers: is there such a topic?"
+            ) from None
         except kafka.KafkaError as exc:
             # An idempotent producer that has lost count takes nothing more.
             self.lives = exc.retriable
             raise errors.Undelivered(f"{topic}: {text(exc)}") from None
 
     async def close(self) -> None:
+        if self._producer is not None:
+            with anyio.move_on_after(CLOSING / 2) as late:
+                await self._producer.flush()
+            if late.cancelled_caught:
+                await _leave(self._producer)
         await self._broker.stop()
+
+
+async def _leave(producer: AIOKafkaProducer) -> None:
+    """End it with messages that are not sent: ``stop`` would wait for them for ever."""
+    await producer.client.close()
+    await producer._sender.close()  # noqa: SLF001
+    producer._closed = True  # noqa: SLF001
 
 
 class _Broker(KafkaBroker):

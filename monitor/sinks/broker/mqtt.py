@@ -23,7 +23,6 @@ _FOR_GOOD: Final = frozenset({0x87, 0x90, 0x99})
 
 
 class Mqtt:
-    lasts: ClassVar[bool] = False
     # The last three: what zmqtt raises at bytes that are no MQTT.
     troubles: ClassVar[Troubles] = (
         MQTTError,

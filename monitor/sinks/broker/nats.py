@@ -24,7 +24,6 @@ _TOO_LARGE: Final = 10054
 
 
 class Nats:
-    lasts: ClassVar[bool] = False
     troubles: ClassVar[Troubles] = (nats.Error, OSError)
 
     def __init__(self, place: Place) -> None:

@@ -19,7 +19,6 @@ from monitor.sinks.broker.security import plaintext
 
 
 class Rabbit:
-    lasts: ClassVar[bool] = False
     troubles: ClassVar[Troubles] = (
         exceptions.AMQPError,
         exceptions.ChannelInvalidStateError,

@@ -12,7 +12,6 @@ from monitor.sinks.broker.security import plaintext
 
 
 class Redis:
-    lasts: ClassVar[bool] = False
     troubles: ClassVar[Troubles] = (exceptions.RedisError, OSError)
     lives: ClassVar[bool] = True  # its pool opens anew what was cut
 

@@ -53,12 +53,13 @@ class BrokerSink:
         return self._config.name
 
     async def deliver(self, message: Message) -> None:
+        carrier = None
         try:
             with anyio.fail_after(self._config.timeout.total_seconds()):
                 carrier = await self._connected()
                 await self._publish(carrier, message)
         except TimeoutError:
-            await self._doubt(self._carrier)
+            await self._part_with(carrier)
             raise self._undelivered(
                 f"did not acknowledge within {durations.text(self._config.timeout)}"
             ) from None
@@ -76,8 +77,7 @@ class BrokerSink:
             ) from None
 
     async def close(self) -> None:
-        if self._carrier is not None:
-            await self._part_with(self._carrier)
+        await self._part_with(self._carrier)
 
     async def _connected(self) -> Carrier:
         """Give the one connection, opened by whoever comes first."""
@@ -109,16 +109,14 @@ class BrokerSink:
         except errors.Undelivered as exc:
             raise self._undelivered(str(exc)) from None
         except carrier.troubles as exc:
-            await self._doubt(carrier)
+            await self._part_with(carrier)
             raise self._unreached(exc) from None
 
-    async def _doubt(self, carrier: Carrier | None) -> None:
-        if carrier is not None and not carrier.lasts:
-            await self._part_with(carrier)
-
-    async def _part_with(self, carrier: Carrier) -> None:
-        if self._carrier is carrier:
-            self._carrier = None
+    async def _part_with(self, carrier: Carrier | None) -> None:
+        """Hang up, unless somebody else has done so meanwhile."""
+        if carrier is None or carrier is not self._carrier:
+            return
+        self._carrier = None
         with (
             anyio.move_on_after(carriers.CLOSING, shield=True),
             contextlib.suppress(*carrier.troubles),
