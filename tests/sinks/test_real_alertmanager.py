@@ -62,7 +62,7 @@ BODY = {
 """Alertmanager's documentation of webhook_config, read 2026-11, and no more."""
 
 HOSTILE = 'a"b\\c\n{x="y"} 重启 😀'
-SOON = timedelta(seconds=0.5)
+SOON = timedelta(seconds=1)
 
 
 def today(*messages: Message) -> list[Message]:
