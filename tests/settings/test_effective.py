@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import yaml
@@ -11,7 +12,7 @@ EXAMPLE = Path(__file__).parents[2] / "deploy" / "monitor.example.yaml"
 
 def example(directory: Path) -> str:
     (directory / "secrets").mkdir()
-    for name in ("app_secret", "oncall"):
+    for name in ("app_secret", "oncall", "apprise"):
         (directory / "secrets" / name).write_text("s\n")
     return EXAMPLE.read_text(encoding="utf-8")
 
@@ -39,7 +40,16 @@ def test_the_example_is_accepted(tmp_path: Path) -> None:
     settings = loaded(tmp_path, example(tmp_path))
 
     names = [sink.name for sink in settings.sinks]
-    assert names == ["journal", "oncall", "alertmanager"]
+    assert names == ["journal", "oncall", "bus", "alertmanager", "mail"]
+
+
+def test_the_example_names_every_key_of_every_kind_of_sink(tmp_path: Path) -> None:
+    """Those that stand for a file or for what is in it, at least in a comment."""
+    settings = loaded(tmp_path, example(tmp_path))
+    words = set(re.findall(r"\w+", EXAMPLE.read_text(encoding="utf-8")))
+
+    for sink in settings.sinks:
+        assert type(sink).model_fields.keys() <= words, sink.name
 
 
 def test_the_example_shows_every_key_with_its_default(tmp_path: Path) -> None:

@@ -7,8 +7,7 @@ and so are redirects and unverified TLS.
 
 import logging
 import re
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Collection, Sequence
 from typing import Final
 from urllib.parse import unquote
 
@@ -20,11 +19,9 @@ from pydantic import SecretStr
 
 from monitor import errors
 from monitor.formats.letter import Letter, Markup
+from monitor.sinks import secrets
 from monitor.sinks.apprise import config as written
 from monitor.sinks.apprise.config import AppriseConfig
-
-FILE_MAX: Final = 64 * 1024
-SECRET_MIN: Final = 4
 
 # Source: Apprise's plugins, read 2026-11: these post to a host that the address names
 # and do nothing that our webhook, which is guarded, does not do.
@@ -50,7 +47,7 @@ class Address(Struct, frozen=True):
 
     name: str
     service: apprise.Apprise
-    secrets: Sequence[str]
+    secrets: Collection[str]
 
     def __repr__(self) -> str:
         return f"Address({self.name})"
@@ -66,33 +63,16 @@ class Address(Struct, frozen=True):
         if result:
             return ""
         said = [entry.message for entry in result.logs()]
-        return self._masked(said[-1] if said else "refused")
-
-    def _masked(self, text: str) -> str:
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return text
+        return secrets.masked(said[-1] if said else "refused", self.secrets)
 
 
 async def read(config: AppriseConfig) -> tuple[Address, ...]:
     """Make a service of each; Misconfigured says which cannot be used, and why."""
-    path = config.urls_file
-    urls = await _from_file(path) if path else config.urls
+    urls, path = config.urls, config.urls_file
+    if path is not None:
+        urls = secrets.checked(written.lines, await secrets.text(path), path)
     # Apprise imports a hundred plugins at the first.
     return await anyio.to_thread.run_sync(_addresses, config, urls)
-
-
-async def _from_file(path: Path) -> Sequence[SecretStr]:
-    try:
-        async with await anyio.open_file(path, "rb") as file:
-            return written.lines((await file.read(FILE_MAX)).decode())
-    except OSError as exc:
-        raise errors.Misconfigured(f"{path}: {exc.strerror}") from exc
-    except UnicodeDecodeError:
-        # Not chained: that error holds the bytes of the file.
-        raise errors.Misconfigured(f"{path}: is not UTF-8 text") from None
-    except ValueError as exc:
-        raise errors.Misconfigured(f"{path}: {exc}") from None
 
 
 def _addresses(config: AppriseConfig, urls: Sequence[SecretStr]) -> tuple[Address, ...]:
@@ -135,12 +115,11 @@ def _address(
     service.socket_read_timeout = min(service.socket_read_timeout, patience)
     alone = apprise.Apprise(asset=asset)
     alone.add(service)
-    return Address(str(service.service_name), alone, _secrets(url))
+    return Address(str(service.service_name), alone, _words(url))
 
 
-def _secrets(url: str) -> list[str]:
-    """List the words of an address, as they are and decoded, the longest first."""
+def _words(url: str) -> set[str]:
+    """List the words of an address, as they are and decoded."""
     rest = url.partition("://")[2]
     words = {rest, *re.split(r"[/:?@&=,]", rest)}
-    known = {form for word in words for form in (word, unquote(word))}
-    return sorted((it for it in known if len(it) >= SECRET_MIN), key=len, reverse=True)
+    return {form for word in words for form in (word, unquote(word))}

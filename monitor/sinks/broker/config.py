@@ -123,7 +123,8 @@ class BrokerConfig(Common):
         if not scheme.topic.fullmatch(self.topic.replace(SOURCE, "source")):
             raise ValueError(f"topic: is none that {scheme.broker} knows")
         for key in _SPECIAL:
-            if key in self.model_fields_set and key not in scheme.only:
+            default = type(self).model_fields[key].default
+            if getattr(self, key) != default and key not in scheme.only:
                 raise ValueError(f"{key}: {scheme.broker} has no such key")
         if scheme.broker == "nats" and self.stream is None:
             raise ValueError("stream: name the JetStream stream that takes the topic")

@@ -15,12 +15,10 @@ import anyio
 
 from monitor import durations, errors
 from monitor.core.message import Message
+from monitor.sinks import secrets
 from monitor.sinks.broker import carriers
 from monitor.sinks.broker.carriers import Carrier, Place
 from monitor.sinks.broker.config import BrokerConfig
-
-FILE_MAX: Final = 64 * 1024
-SECRET_MIN: Final = 4
 
 # What the drivers would log is in our errors, told once and without passwords.
 _TALKATIVE: Final = ("aio_pika", "aiokafka", "aiormq", "faststream", "nats", "zmqtt")
@@ -66,10 +64,10 @@ class BrokerSink:
 
     async def prepare(self) -> Carrier:
         """Read the credentials and make a carrier, which is not connected yet."""
-        password = await _password(self._config)
-        self._password = password or ""
+        config = self._config
+        self._password = await secrets.word(config.password, config.password_file)
         try:
-            return _carrier(Place(self._config, password, self._tls))
+            return _carrier(Place(config, self._password or None, self._tls))
         except ImportError as exc:
             raise errors.Misconfigured(
                 f"sink {self.name}: {exc.name} is not installed: "
@@ -131,9 +129,7 @@ class BrokerSink:
 
     def _masked(self, said: str) -> str:
         """Blot the password out: Redis for one repeats commands it does not know."""
-        if len(self._password) < SECRET_MIN:
-            return said
-        return said.replace(self._password, "***")
+        return secrets.masked(said, [self._password])
 
 
 def _carrier(place: Place) -> Carrier:
@@ -163,22 +159,6 @@ def _carrier(place: Place) -> Carrier:
             return Mqtt(place)
         case unknown:
             assert_never(unknown)
-
-
-async def _password(config: BrokerConfig) -> str | None:
-    if config.password_file is None:
-        return config.password.get_secret_value() if config.password else None
-    try:
-        async with await anyio.open_file(config.password_file, "rb") as file:
-            text = (await file.read(FILE_MAX)).decode()
-    except OSError as exc:
-        raise errors.Misconfigured(f"{config.password_file}: {exc.strerror}") from exc
-    except UnicodeDecodeError:
-        # Not chained: that error holds the bytes of the file.
-        raise errors.Misconfigured(
-            f"{config.password_file}: is not UTF-8 text"
-        ) from None
-    return text.removesuffix("\n").removesuffix("\r")
 
 
 def _tls(config: BrokerConfig) -> ssl.SSLContext | None:
