@@ -77,6 +77,22 @@ def test_what_failed_is_said_with_counts_reasons_examples_and_log(
 
 
 @every_robot
+@every_locale
+@pytest.mark.parametrize("number", [0, 1])
+def test_every_message_holds_a_word_that_may_be_the_key_word_of_a_robot(
+    robot: str, locale: str, number: int
+) -> None:
+    story = notified(failing(), recovered())
+    of_source = structs.replace(
+        FRAME, key="prod", subject=None, instance=None, labels={}, web_url=None
+    )
+    whole_source = notified(failing(), recovered(), frame=of_source)
+
+    for message in (story[number], whole_source[number]):
+        assert {"en": "Job:", "zh-CN": "作业:"}[locale] in text(robot, message, locale)
+
+
+@every_robot
 def test_english_and_chinese_say_it_in_their_words(robot: str) -> None:
     [message] = notified(failing(9))
 
