@@ -62,19 +62,15 @@ def still_since(after: Snapshot, course: Course) -> datetime:
     or not we looked. Where JOB tells no time, only what we could see counts.
     """
     since = _last_sign(after, course)
-    if course.seen_since is None or _told(after, course) is not None:
+    if course.seen_since is None or model.last_moved(after) is not None:
         return since
     return max(since, course.seen_since)
 
 
 def _last_sign(after: Snapshot, course: Course) -> datetime:
-    return max(course.moved_at, _told(after, course) or course.moved_at)
-
-
-def _told(after: Snapshot, course: Course) -> datetime | None:
-    """Give JOB's own last time; one that is yet to come is not believed."""
+    """Where JOB tells a time that is yet to come, it may as well have moved now."""
     told = model.last_moved(after)
-    return told if told is not None and told <= course.now else None
+    return max(course.moved_at, min(told or course.moved_at, course.now))
 
 
 def deadlines(

@@ -89,8 +89,7 @@ def seen(
     )
     holding = conditions.holding(state.alerts, known, after, course, policy)
     held, alert_changes = alerts.settled(state.alerts, holding)
-    watched = state.phase is Phase.WATCHED and not state.gone
-    if watched and after == state.snapshot and not alert_changes:
+    if _is_seen(state) and after == state.snapshot and not alert_changes:
         return None
 
     happened = (
@@ -182,13 +181,25 @@ def _began_at(
     JOB keeps the start of the first attempt, however much later a retry comes: of
     a run that is not the first, only what we saw of it counts.
     """
-    if known is not None and known.finished and not after.finished:
+    if known is not None and _runs_again(known, after):
         return now
-    if state.began_at is not None:
+    retried = any(step.execute_count for step in after.steps)
+    waited = known is not None and known.started_at is None and after.started_at
+    if state.began_at is not None and (retried or not waited):
         return state.began_at
     start = after.started_at or after.created_at or now
-    retried = any(step.execute_count for step in after.steps)
     return now if retried else min(start, now)
+
+
+def _runs_again(known: Snapshot, after: Snapshot) -> bool:
+    """Tell whether another run has begun, be it that the end before was not seen."""
+    if known.finished:
+        return not after.finished
+    attempts = {step.step_instance_id: step.execute_count for step in known.steps}
+    return any(
+        step.execute_count > attempts.get(step.step_instance_id, step.execute_count)
+        for step in after.steps
+    )
 
 
 def _remembered(state: State) -> Snapshot | None:
