@@ -50,6 +50,10 @@ class Committer:
         return [*iter(self.heard, ["ended"])]
 
 
+def size_of(url: str) -> int:
+    return Path(url.removeprefix("sqlite:///")).stat().st_size
+
+
 def log_of(file: Path) -> Path:
     return file.with_name(f"{file.name}-wal")
 
@@ -139,7 +143,7 @@ async def test_a_file_that_may_not_grow_loses_nothing_acknowledged(
     acknowledged = Acknowledged()
     victims.start(url, commits=1)
     acknowledged.hear(victims.last_words())
-    size = Path(url.removeprefix("sqlite:///")).stat().st_size
+    size = size_of(url)
 
     victims.start(url, limit=size + room)
     words = victims.last_words()
