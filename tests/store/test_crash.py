@@ -50,7 +50,7 @@ class Committer:
         return [*iter(self.heard, ["ended"])]
 
 
-def size_of(url: str) -> int:
+def room_in_use(url: str) -> int:
     return Path(url.removeprefix("sqlite:///")).stat().st_size
 
 
@@ -143,7 +143,7 @@ async def test_a_file_that_may_not_grow_loses_nothing_acknowledged(
     acknowledged = Acknowledged()
     victims.start(url, commits=1)
     acknowledged.hear(victims.last_words())
-    size = size_of(url)
+    size = room_in_use(url)
 
     victims.start(url, limit=size + room)
     words = victims.last_words()
