@@ -3,11 +3,12 @@
 Events are read from the log by cursor; what fails, and every notification, waits
 in the store and is tried again on a ladder for three days. A line (the events, or
 the notifications, of one key) is held back by its first message only. Each sink
-has a dispatcher of its own, so that a dead one delays nobody else.
+has a dispatcher of its own, so that a dead one delays nobody else; while a sink is
+down the log is not read for it, and one message at a time finds out when it is back.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import anyio
@@ -16,19 +17,21 @@ from msgspec import structs
 
 from monitor import errors
 from monitor.core import backoff
-from monitor.core.message import Kind, Message
-from monitor.ports import Delivery, Luck, Now, Outbox, Sink
+from monitor.core.message import Kind, Message, holds_events
+from monitor.outlet import Outlet
+from monitor.ports import Delivery, Luck, Now, Outbox, Sink, Standing
 
 BATCH: Final = 200
-AT_ONCE: Final = 8
-DEADLINE: Final = 60.0
-"""Seconds after which a sink that does not keep its own deadline is given up."""
 
 log = structlog.get_logger()
 
 
 class Dispatcher:
-    """*wants* says whether the sink wants an event; None: it reads no events."""
+    """*wants* says whether the sink wants an event; None: it reads no events.
+
+    *fallback* names the sink that is told what this one was to be told and never
+    will be.
+    """
 
     def __init__(
         self,
@@ -38,19 +41,22 @@ class Dispatcher:
         *,
         now: Now,
         luck: Luck,
+        fallback: str = "",
     ) -> None:
-        self._sink = sink
+        self.outlet: Final = Outlet(sink, now=now, luck=luck, back=self._is_back)
+        self._name = sink.name
         self._outbox = outbox
         self._wants = wants
         self._now = now
         self._luck = luck
+        self._fallback = fallback
         self._news = anyio.Event()
         self._mail = anyio.Event()
         self._all_read = anyio.Event()
         self._none_due = anyio.Event()
+        self._counted = anyio.Event()
         self._waiting: Counter[str] = Counter()
-        self._slots = anyio.CapacityLimiter(AT_ONCE)
-        self._failing: set[str] = set()
+        self._back = False
 
     def wake(self) -> None:
         """Something was recorded, or put on its way: look now."""
@@ -59,10 +65,13 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Deliver until cancelled."""
+        waiting = await self._outbox.waiting(self._name)
+        self._waiting.update({x: n for x, n in waiting.items() if holds_events(x)})
+        self._counted.set()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._carry, name=f"sink {self._sink.name}: waiting")
+            tasks.start_soon(self._carry, name=f"sink {self._name}: waiting")
             if self._wants is not None:
-                tasks.start_soon(self._follow, name=f"sink {self._sink.name}: events")
+                tasks.start_soon(self._follow, name=f"sink {self._name}: events")
 
     async def drain(self) -> None:
         """Return once all that can be delivered at once has been; needs ``run``."""
@@ -75,20 +84,24 @@ class Dispatcher:
         await none_due.wait()
 
     async def _follow(self) -> None:
-        self._waiting.update(await self._outbox.waiting(self._sink.name))
         while True:
             self._news, all_read = anyio.Event(), self._all_read
-            if not await self._read_on():
-                all_read.set()
+            rest = None if self.outlet.open else self.outlet.rest
+            if rest == 0:
+                if await self._read_on():
+                    continue
+                rest = None
+            all_read.set()
+            with anyio.move_on_after(rest):
                 await self._news.wait()
 
     async def _read_on(self) -> bool:
-        unread = await self._outbox.unread(self._sink.name, BATCH)
+        unread = await self._outbox.unread(self._name, BATCH)
         if not unread:
             return False
         wanted = [message for _, message in unread if self._wanted(message)]
         failed = await self._deliver(wanted)
-        await self._outbox.read(self._sink.name, unread[-1][0], failed)
+        await self._outbox.read(self._name, unread[-1][0], failed)
         if failed:
             self._mail.set()
         return True
@@ -110,22 +123,23 @@ class Dispatcher:
         self, chain: list[Message], failed: list[Delivery]
     ) -> None:
         for message in chain:
-            first = self._first_try(message)
-            if self._waiting[message.line]:
-                outcome: Delivery | None = first
-            else:
-                outcome = await self._try(first)
+            outcome: Delivery | None = self._first_try(message)
+            if not self._waiting[message.line]:
+                outcome = await self._try(self._first_try(message))
             if outcome is not None:
                 self._waiting[message.line] += 1
                 failed.append(outcome)
 
     def _first_try(self, message: Message) -> Delivery:
         now = self._now().timestamp()
-        return Delivery(sink=self._sink.name, message=message, due=now, since=now)
+        return Delivery(sink=self._name, message=message, due=now, since=now)
 
     async def _carry(self) -> None:
         while True:
             self._mail, none_due = anyio.Event(), self._none_due
+            if self._back:
+                self._back = False
+                await self._outbox.hasten(self._name, self._now().timestamp())
             wait = await self._try_due()
             if wait != 0:
                 none_due.set()
@@ -134,7 +148,12 @@ class Dispatcher:
 
     async def _try_due(self) -> float | None:
         """Try what is due; give the seconds until something else will be."""
-        heads = await self._outbox.lines(self._sink.name, BATCH)
+        heads = await self._outbox.lines(self._name, BATCH)
+        if rest := self.outlet.rest:
+            return rest
+        if self.outlet.open:
+            await self._probe(heads)
+            return 0.0
         now = self._now().timestamp()
         due = [delivery for delivery in heads if delivery.due <= now]
         async with anyio.create_task_group() as tasks:
@@ -144,39 +163,41 @@ class Dispatcher:
             return 0.0
         return min((d.due - now for d in heads), default=None)
 
-    async def _try_again(self, delivery: Delivery) -> None:
-        outcome = await self._try(delivery)
+    async def _probe(self, heads: Sequence[Delivery]) -> None:
+        """Find out with one message whether the sink is back.
+
+        It is the one that was tried least: no single bad message keeps it closed.
+        """
+        if heads:
+            least = min(heads, key=lambda head: head.tries)
+            await self._try_again(least, probe=True)
+        else:
+            self.outlet.close()
+
+    def _is_back(self) -> None:
+        self._back = True
+        self.wake()
+
+    async def _try_again(self, delivery: Delivery, *, probe: bool = False) -> None:
+        outcome = await self._try(delivery, probe=probe)
+        if outcome is delivery:
+            return
         if outcome is not None:
             await self._outbox.postpone(outcome)
             return
         await self._outbox.delivered([delivery])
-        if delivery.message.kind is Kind.EVENTS:
-            self._waiting[delivery.message.line] -= 1
+        self._left([delivery.message.line])
 
-    async def _try(self, delivery: Delivery) -> Delivery | None:
+    async def _try(self, delivery: Delivery, *, probe: bool = False) -> Delivery | None:
         """Try once; None when there is nothing more to do for this delivery."""
         try:
-            async with self._slots:
-                await self._contained(delivery.message)
+            tried = await self.outlet.take(delivery.message, probe=probe)
         except errors.Rejected as error:
             await self._bury(delivery, str(error))
             return None
         except errors.Undelivered as error:
             return await self._later(delivery, error)
-        self._report_recovery(delivery)
-        return None
-
-    async def _contained(self, message: Message) -> None:
-        try:
-            with anyio.fail_after(DEADLINE):
-                await self._sink.deliver(message)
-        except TimeoutError as error:
-            raise errors.Undelivered("the sink did not answer in time") from error
-        except errors.SinkError:
-            raise
-        except Exception as error:  # a bug in one sink must not stop the others
-            log.exception("delivery.crashed", sink=self._sink.name, id=message.id)
-            raise errors.Undelivered("the sink crashed") from error
+        return None if tried else delivery
 
     async def _later(
         self, delivery: Delivery, error: errors.Undelivered
@@ -192,30 +213,64 @@ class Dispatcher:
         wait = backoff.ladder(tries, self._luck())
         if error.retry_after is not None:
             wait = max(wait, error.retry_after.total_seconds())
-        self._report_failure(delivery, error)
         return structs.replace(delivery, due=now + wait, tries=tries, error=str(error))
 
     async def _bury(self, delivery: Delivery, reason: str) -> None:
-        self._failing.discard(delivery.message.line)
+        self.outlet.given_up([delivery.message.line])
         log.error(
-            "delivery.buried",
-            sink=self._sink.name,
-            id=delivery.message.id,
-            reason=reason,
+            "delivery.buried", sink=self._name, id=delivery.message.id, reason=reason
         )
         dead = structs.replace(delivery, error=reason, tries=delivery.tries + 1)
-        await self._outbox.bury(dead, self._now().timestamp())
+        now = self._now().timestamp()
+        await self._outbox.bury(dead, now, fallback=self._fallback)
 
-    def _report_failure(self, delivery: Delivery, error: errors.SinkError) -> None:
-        # One line when a sink begins to fail, one when nothing fails there any more.
-        if not self._failing:
-            name, id_ = self._sink.name, delivery.message.id
-            log.warning("sink.failing", sink=name, id=id_, reason=str(error))
-        self._failing.add(delivery.message.line)
+    async def put(self, messages: Sequence[Message]) -> int:
+        """Put *messages* on their way again; tell how many did not wait already.
 
-    def _report_recovery(self, delivery: Delivery) -> None:
-        line = delivery.message.line
-        if line in self._failing:
-            self._failing.discard(line)
-            if not self._failing:
-                log.info("sink.recovered", sink=self._sink.name)
+        Their ids stay the same. They come behind what waits for their lines.
+        """
+        await self._counted.wait()
+        self._waiting.update(each.line for each in messages if each.kind is Kind.EVENTS)
+        added = await self._outbox.put([self._first_try(each) for each in messages])
+        self._left(each.line for each in messages if each.id not in added)
+        self._mail.set()
+        return len(added)
+
+    async def keep_in_bounds(self, most: int) -> Standing:
+        """Give up the oldest of what waits beyond *most* messages."""
+        await self._counted.wait()
+        standing = await self._outbox.standing(self._name)
+        if max(standing.waiting, standing.unread, standing.dead) > most:
+            now = self._now().timestamp()
+            shed = await self._outbox.shed(self._name, most, now)
+            self._left(shed.lines)
+            self.outlet.given_up(shed.lines)
+            log.error(
+                "delivery.shed",
+                sink=self._name,
+                messages=shed.messages,
+                reason=f"more than max_backlog ({most}) waited",
+            )
+        return standing
+
+    async def pass_on(self, after: float) -> None:
+        """Let the fallback be told what this sink has not taken for *after* seconds."""
+        now = self._now().timestamp()
+        passed = await self._outbox.pass_on(
+            self._name, self._fallback, now - after, now
+        )
+        if passed:
+            log.warning(
+                "delivery.passed_on",
+                sink=self._name,
+                to=self._fallback,
+                notifications=passed,
+            )
+
+    def _left(self, lines: Iterable[str]) -> None:
+        """Take note of what waits no longer; notifications are not counted."""
+        for line in lines:
+            if line in self._waiting:
+                self._waiting[line] -= 1
+                if not self._waiting[line]:
+                    del self._waiting[line]

@@ -61,6 +61,10 @@ class Histogram:
         return self._sum
 
     @property
+    def count(self) -> int:
+        return sum(self._counts)
+
+    @property
     def buckets(self) -> tuple[tuple[float, int], ...]:
         """Say how many values were at most as large as each bound."""
         return tuple(zip(self._bounds, accumulate(self._counts), strict=True))
@@ -68,6 +72,8 @@ class Histogram:
 
 LATENESS: Final = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 DELAY: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
+
+DELIVERY: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 ENDPOINTS: Final = ("status", "groups", "list", "logs")
 """What JOB is asked for."""
@@ -88,6 +94,9 @@ SAVERS: Final = ("sweep",)
 
 TAKEN: Final = ("moved", "unknown", "held_back", "malformed", "refused")
 """What became of a callback."""
+
+REASONS: Final = ("undelivered", "rejected")
+"""Why a try ended without the sink having taken the message."""
 
 BUILD_INFO: Final = Metric(
     "build_info", "gauge", ("version",), "1, with the version that runs."
@@ -140,6 +149,42 @@ CALLBACKS: Final = Metric(
     ("result",),
     "Callbacks of JOB, by what became of them.",
 )
+NOTIFICATIONS: Final = Metric(
+    "notifications_total",
+    "counter",
+    ("sink",),
+    "Messages, events too, that a sink has taken.",
+)
+NOTIFICATIONS_FAILED: Final = Metric(
+    "notifications_failed_total",
+    "counter",
+    ("sink", "reason"),
+    "Tries that a sink did not take, by reason.",
+)
+NOTIFICATION_LATENCY: Final = Metric(
+    "notification_latency_seconds",
+    "histogram",
+    ("sink",),
+    "How long a sink took to take a message.",
+)
+SINK_UP: Final = Metric(
+    "sink_up", "gauge", ("sink",), "0 while a sink fails to take something, else 1."
+)
+OUTBOX_DEPTH: Final = Metric(
+    "outbox_depth",
+    "gauge",
+    ("sink",),
+    "Messages that wait for a sink, unread events included.",
+)
+OUTBOX_OLDEST: Final = Metric(
+    "outbox_oldest_seconds",
+    "gauge",
+    ("sink",),
+    "How long the first message that waits has been tried.",
+)
+DLQ_DEPTH: Final = Metric(
+    "dlq_depth", "gauge", ("sink",), "Dead letters: what a sink will never take."
+)
 
 METRICS: Final = (
     BUILD_INFO,
@@ -152,6 +197,13 @@ METRICS: Final = (
     WATCHED_INSTANCES,
     SOURCE_UP,
     CALLBACKS,
+    NOTIFICATIONS,
+    NOTIFICATIONS_FAILED,
+    NOTIFICATION_LATENCY,
+    SINK_UP,
+    OUTBOX_DEPTH,
+    OUTBOX_OLDEST,
+    DLQ_DEPTH,
 )
 
 
@@ -201,3 +253,24 @@ def source_up(source: str, *, up: bool) -> Iterator[Sample]:
 def callbacks(counts: Mapping[str, int]) -> Iterator[Sample]:
     for result in TAKEN:
         yield Sample(CALLBACKS, (result,), counts.get(result, 0))
+
+
+def delivered(
+    sink: str, took: Histogram, failures: Mapping[str, int]
+) -> Iterator[Sample]:
+    """*took* has the bounds ``DELIVERY``; *failures* are by reason."""
+    yield Sample(NOTIFICATIONS, (sink,), took.count)
+    yield Sample(NOTIFICATION_LATENCY, (sink,), took.sum, took.buckets)
+    for reason in REASONS:
+        yield Sample(NOTIFICATIONS_FAILED, (sink, reason), failures.get(reason, 0))
+
+
+def sink_up(sink: str, *, up: bool) -> Iterator[Sample]:
+    yield Sample(SINK_UP, (sink,), int(up))
+
+
+def backlog(sink: str, *, waiting: int, oldest: float, dead: int) -> Iterator[Sample]:
+    """*oldest* is an age in seconds, 0 where nothing waits."""
+    yield Sample(OUTBOX_DEPTH, (sink,), waiting)
+    yield Sample(OUTBOX_OLDEST, (sink,), oldest)
+    yield Sample(DLQ_DEPTH, (sink,), dead)

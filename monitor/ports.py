@@ -151,6 +151,39 @@ class Delivery(Struct, frozen=True, kw_only=True):
     number: int | None = None
 
 
+class Letter(Struct, frozen=True, kw_only=True):
+    """A message that *sink* never took; *died_at* is seconds since 1970."""
+
+    sink: str
+    message: Message
+    died_at: float
+    tries: int
+    error: str
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """What is behind at one sink: messages that wait, dead letters, events to be read.
+
+    *oldest* is when the first that waits was put on its way or first tried, in
+    seconds since 1970; *unread* is at least their number.
+    """
+
+    waiting: int = 0
+    oldest: float | None = None
+    unread: int = 0
+    dead: int = 0
+
+
+class Shed(Struct, frozen=True, kw_only=True):
+    """What was given up to keep a backlog in bounds: how many messages.
+
+    *lines*: one for each of them that waited.
+    """
+
+    messages: int
+    lines: Sequence[str] = ()
+
+
 class Account(Struct, frozen=True, kw_only=True):
     """Of one group: what each sink was told, how many notifications there were."""
 
@@ -241,8 +274,35 @@ class Outbox(Protocol):
 
     async def postpone(self, delivery: Delivery) -> None: ...
 
-    async def bury(self, delivery: Delivery, died_at: float) -> None:
-        """Move *delivery* to the dead letters."""
+    async def bury(
+        self, delivery: Delivery, died_at: float, *, fallback: str = ""
+    ) -> None:
+        """Move *delivery* to the dead letters; let *fallback* be told instead."""
+        ...
+
+    async def hasten(self, sink: str, now: float) -> None:
+        """Let all that waits for *sink* be due."""
+        ...
+
+    async def put(self, deliveries: Sequence[Delivery]) -> Collection[str]:
+        """Put messages on their way that are on it no more; give the ids of those."""
+        ...
+
+    async def standing(self, sink: str) -> Standing: ...
+
+    async def shed(self, sink: str, most: int, now: float) -> Shed:
+        """Give up the oldest of what waits, is unread or is dead beyond *most* of each.
+
+        Which they were stays on record.
+        """
+        ...
+
+    async def pass_on(self, sink: str, fallback: str, before: float, now: float) -> int:
+        """Put what waits for *sink* since *before* on its way to *fallback* as well.
+
+        From then on *fallback* is told of those incidents whatever *sink* is told.
+        Gives the number of notifications.
+        """
         ...
 
 

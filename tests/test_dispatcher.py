@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 
 from monitor import errors
 from monitor.core.message import Message
-from monitor.dispatcher import DEADLINE, Dispatcher
+from monitor.dispatcher import Dispatcher
+from monitor.outlet import DEADLINE
 from monitor.ports import Delivery, Notice, Telling
 from monitor.recorder import Recorder
 from monitor.store.sql import SqlStore

@@ -30,6 +30,7 @@ _STANDINGS: Final = {
     Fate.BEHIND: _NOT_YET,
     Fate.UNREAD: _NOT_YET,
     Fate.DEAD: _GIVEN_UP,
+    Fate.DROPPED: _GIVEN_UP,
 }
 _WIDEST: Final = len("not told")
 
@@ -184,6 +185,8 @@ def _way(delivery: DeliveryData) -> Iterator[str]:
         yield _when(delivery.at)
     if delivery.error:
         yield delivery.error
+    if delivery.passed_on:
+        yield f"passed on to {delivery.passed_on}"
 
 
 def _cases(sink: SinkData, margin: str) -> Iterator[Line]:

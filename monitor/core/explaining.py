@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from monitor.core import subscription
 from monitor.core.decisions import CaseDecision, Decision, Verdict
@@ -26,6 +26,7 @@ class Fate(StrEnum):
     WAITING = "waiting"
     BEHIND = "behind"
     DEAD = "dead"
+    DROPPED = "dropped"
     UNREAD = "unread"
 
 
@@ -104,6 +105,7 @@ FATES: Final[Mapping[str, _Phrase]] = {
     Fate.WAITING: _Phrase("on its way", "等待投递"),
     Fate.BEHIND: _Phrase("waits behind another message", "排在另一条消息之后"),
     Fate.DEAD: _Phrase("given up; it is a dead letter", "已放弃，进入死信"),
+    Fate.DROPPED: _Phrase("thrown away", "已丢弃"),
     Fate.UNREAD: _Phrase("not read yet", "尚未读取"),
 }
 
@@ -132,10 +134,16 @@ class Dead(Struct, frozen=True, kw_only=True):
     error: str
 
 
+class Dropped(Struct, frozen=True, kw_only=True):
+    at: datetime
+    reason: str
+
+
 class Facts(Struct, frozen=True, kw_only=True):
     """What is on record of a message at one sink.
 
-    *cursor*: how far the sink has read the log; None: it reads none.
+    *cursor*: how far the sink has read the log; None: it reads none. *passed_over*:
+    with a part of the log. *passed_on*: the sink that was told in its stead.
     """
 
     sink: str
@@ -143,18 +151,25 @@ class Facts(Struct, frozen=True, kw_only=True):
     cursor: int | None = None
     waiting: Waiting | None = None
     dead: Dead | None = None
+    dropped: Dropped | None = None
+    passed_over: Dropped | None = None
+    passed_on: str = ""
 
 
 class DeliveryData(Struct, kw_only=True, omit_defaults=True):
-    """*due*: when it is tried next; *at*: when it was given up."""
+    """*due*: when it is tried next; *at*: when it was given up.
+
+    *passed_on*: the sink that was told as well, as this one was not there.
+    """
 
     state: str
-    said: str
+    said: str = ""
     tries: int = 0
     due: datetime | None = None
     at: datetime | None = None
     error: str = ""
     behind: str = ""
+    passed_on: str = ""
 
 
 class CaseData(Struct, kw_only=True):
@@ -243,7 +258,7 @@ def _case(case: CaseDecision, locale: str) -> CaseData:
 def of_event(found: Recorded, facts: Facts, locale: str = "en") -> SinkData:
     """Say of one sink whether it was told of an event."""
     unread = facts.cursor is not None and facts.cursor < found.position
-    if facts.waiting is None and facts.dead is None:
+    if not (facts.waiting or facts.dead or facts.dropped):
         held = subscription.in_force(facts.history, found.position)
         left = _left_out(held, found.event)
     else:  # whoever has it wanted it
@@ -284,12 +299,17 @@ def of_delivery(
     facts: Facts, locale: str = "en", *, unread: bool = False
 ) -> DeliveryData:
     """Say how far a message that was meant for a sink has come."""
+    fate = _fate(facts, unread=unread)
+    said = FATES[fate.state].spoken(locale)
+    return structs.replace(fate, said=said, passed_on=facts.passed_on)
+
+
+def _fate(facts: Facts, *, unread: bool) -> DeliveryData:
     waiting, dead = facts.waiting, facts.dead
+    given_up = facts.dropped or facts.passed_over
     if waiting is not None:
-        state = Fate.BEHIND if waiting.behind else Fate.WAITING
         return DeliveryData(
-            state=state,
-            said=FATES[state].spoken(locale),
+            state=Fate.BEHIND if waiting.behind else Fate.WAITING,
             tries=waiting.tries,
             due=waiting.due,
             error=waiting.error,
@@ -297,14 +317,11 @@ def of_delivery(
         )
     if dead is not None:
         return DeliveryData(
-            state=Fate.DEAD,
-            said=FATES[Fate.DEAD].spoken(locale),
-            tries=dead.tries,
-            at=dead.at,
-            error=dead.error,
+            state=Fate.DEAD, tries=dead.tries, at=dead.at, error=dead.error
         )
-    state = Fate.UNREAD if unread else Fate.DELIVERED
-    return DeliveryData(state=state, said=FATES[state].spoken(locale))
+    if given_up is not None:
+        return DeliveryData(state=Fate.DROPPED, at=given_up.at, error=given_up.reason)
+    return DeliveryData(state=Fate.UNREAD if unread else Fate.DELIVERED)
 
 
 def _spoken(phrases: Mapping[str, _Phrase], reason: str, locale: str) -> str:

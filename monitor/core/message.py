@@ -62,6 +62,10 @@ class Message(Struct, frozen=True, kw_only=True):
         )
 
 
+def holds_events(line: str) -> bool:
+    return not line.endswith("!")
+
+
 class _Envelope(Struct, kw_only=True, omit_defaults=True):
     # Factories, because a plain default would be left out with those that are absent.
     specversion: str = msgspec.field(default_factory=lambda: "1.0")

@@ -8,10 +8,14 @@ from sqlalchemy import Connection, delete, func, select
 from monitor.core.state import Phase, State
 from monitor.store import calendar, memory, rows, tracing
 from monitor.store.schema import (
+    addressed,
     cursors,
     dead_letters,
     deliveries,
+    dropped,
     events,
+    gaps,
+    notifications,
     states,
     told,
     verdicts,
@@ -27,6 +31,8 @@ def forget(connection: Connection, before: float, readers: Sequence[str]) -> int
         + _deliveries(connection, before, readers)
         + _letters(connection, before)
         + _verdicts(connection, before)
+        + _sent(connection, before)
+        + _given_up(connection, before)
         + _states(connection, before)
         + tracing.forget(connection)
         + calendar.forget(connection, before)
@@ -63,6 +69,21 @@ def _verdicts(connection: Connection, before: float) -> int:
     numbers = select(verdicts.c.number).where(verdicts.c.time < before).limit(SLICE)
     gone = delete(verdicts).where(verdicts.c.number.in_(numbers))
     return connection.execute(gone).rowcount
+
+
+def _sent(connection: Connection, before: float) -> int:
+    ids = select(notifications.c.id).where(notifications.c.time < before).limit(SLICE)
+    gone = delete(notifications).where(notifications.c.id.in_(ids))
+    told = select(addressed.c.id).where(addressed.c.at < before).limit(SLICE)
+    to = delete(addressed).where(addressed.c.id.in_(told), addressed.c.at < before)
+    return connection.execute(gone).rowcount + connection.execute(to).rowcount
+
+
+def _given_up(connection: Connection, before: float) -> int:
+    ids = select(dropped.c.id).where(dropped.c.at < before).limit(SLICE)
+    gone = delete(dropped).where(dropped.c.id.in_(ids), dropped.c.at < before)
+    over = delete(gaps).where(gaps.c.at < before)
+    return connection.execute(gone).rowcount + connection.execute(over).rowcount
 
 
 def _states(connection: Connection, before: float) -> int:

@@ -8,7 +8,7 @@ from monitor.core.decisions import Verdict
 from monitor.core.member import Member
 from monitor.core.telling import Told
 from monitor.ports import Account, Notice, Telling
-from monitor.store import outbox, rows
+from monitor.store import outbox, passing, rows
 from monitor.store.schema import deliveries, groups, shard, states, told, verdicts
 
 
@@ -63,6 +63,7 @@ def _send(connection: Connection, notice: Notice) -> None:
     if not new:
         return
     connection.execute(insert(deliveries), new)
+    passing.address(connection, notice.tellings)
     connection.execute(delete(groups).where(groups.c.key == notice.group))
     row = {"key": notice.group, "shard": shard(notice.group)}
     connection.execute(insert(groups), [{**row, "notifications": notice.number}])

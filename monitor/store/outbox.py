@@ -1,6 +1,7 @@
 """The log of events that sinks read by cursor, and what waits for them."""
 
 from collections.abc import Sequence
+from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
@@ -8,7 +9,10 @@ from monitor.core.message import Message
 from monitor.ports import Delivery
 from monitor.store import rows, schema
 from monitor.store.rows import Row
-from monitor.store.schema import cursors, dead_letters, deliveries, events, shard
+from monitor.store.schema import cursors, deliveries, events, shard
+
+MANY: Final = 1000
+"""Rows that one transaction gives up or passes on."""
 
 _RECORD = insert(events)
 _UNREAD = (
@@ -51,16 +55,21 @@ def append(connection: Connection, recorded: Sequence[Row]) -> None:
     connection.execute(_RECORD, recorded)
 
 
+def cursor(connection: Connection, sink: str) -> int | None:
+    """Tell how far *sink* has read; None: it reads no events."""
+    return connection.execute(_CURSOR, {"s": sink}).scalar()
+
+
 def enrol(connection: Connection, sink: str, position: int) -> None:
     """Let *sink* read on from *position*, unless it reads already."""
-    if connection.execute(_CURSOR, {"s": sink}).scalar() is None:
+    if cursor(connection, sink) is None:
         row = {"sink": sink, "position": position}
         shards = [{**row, "shard": number} for number in range(schema.SHARDS)]
         connection.execute(insert(cursors), shards)
 
 
 def unread(connection: Connection, sink: str, most: int) -> list[tuple[int, Message]]:
-    after = connection.execute(_CURSOR, {"s": sink}).scalar()
+    after = cursor(connection, sink)
     found = connection.execute(_UNREAD, {"after": after, "most": most})
     return [(position, rows.message(body)) for position, body in found]
 
@@ -89,18 +98,19 @@ def waiting_row(delivery: Delivery) -> Row:
 
 def lines(connection: Connection, sink: str, most: int) -> list[Delivery]:
     found = connection.execute(_DUE, {"s": sink, "most": most})
-    return [
-        Delivery(
-            number=row.number,
-            sink=row.sink,
-            message=rows.message(row.message),
-            due=row.due,
-            tries=row.tries,
-            since=row.since,
-            error=row.error,
-        )
-        for row in found
-    ]
+    return [delivery(row) for row in found]
+
+
+def delivery(row: Any) -> Delivery:
+    return Delivery(
+        number=row.number,
+        sink=row.sink,
+        message=rows.message(row.message),
+        due=row.due,
+        tries=row.tries,
+        since=row.since,
+        error=row.error,
+    )
 
 
 def waiting(connection: Connection, sink: str) -> dict[str, int]:
@@ -121,11 +131,6 @@ def postpone(connection: Connection, delivery: Delivery) -> None:
     connection.execute(update(deliveries).where(mine).values(later))
 
 
-def bury(connection: Connection, delivery: Delivery, died_at: float) -> None:
-    row = waiting_row(delivery) | {"key": delivery.message.key, "died_at": died_at}
-    letter = {column.name: row[column.name] for column in dead_letters.columns}
-    same = (dead_letters.c.sink == delivery.sink, dead_letters.c.id == row["id"])
-    connection.execute(delete(dead_letters).where(*same))
-    connection.execute(insert(dead_letters), [letter])
-    if delivery.number is not None:
-        remove(connection, [delivery])
+def hasten(connection: Connection, sink: str, now: float) -> None:
+    late = (deliveries.c.sink == sink, deliveries.c.due > now)
+    connection.execute(update(deliveries).where(*late).values(due=now))

@@ -98,6 +98,63 @@ dead_letters = Table(
 )
 """Messages that a sink will never take."""
 
+dropped = Table(
+    "dropped",
+    metadata,
+    Column("sink", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("shard", SmallInteger, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("dropped_at", "at"),
+)
+"""Which messages a sink was never given, and why, after they waited or were dead."""
+
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("sink", Text, nullable=False),
+    Column("shard", SmallInteger, nullable=False),
+    Column("after", BigInteger, nullable=False),
+    Column("upto", BigInteger, nullable=False),
+    Column("at", Float, nullable=False),
+)
+"""Which part of the log a sink did not read, since too much waited."""
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("shard", SmallInteger, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("message", LargeBinary, nullable=False),
+    Index("notifications_time", "time", "id"),
+)
+"""What was told, so that it can be told again."""
+
+addressed = Table(
+    "addressed",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("sink", Text, primary_key=True),
+    Column("shard", SmallInteger, nullable=False),
+    Column("via", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Index("addressed_at", "at"),
+)
+"""To whom each notification went, and in whose stead (``via``), if not in its own."""
+
+stand_ins = Table(
+    "stand_ins",
+    metadata,
+    Column("sink", Text, primary_key=True),
+    Column("line", Text, primary_key=True),
+    Column("shard", SmallInteger, nullable=False),
+    Column("fallback", Text, nullable=False),
+)
+"""Who is told of an incident beside a sink that once was not there to be told."""
+
 told = Table(
     "told",
     metadata,

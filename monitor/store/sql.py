@@ -20,14 +20,18 @@ from monitor.core.quiet import Entry
 from monitor.core.state import Change, State
 from monitor.core.subscription import Subscription
 from monitor.core.watch import Watch
-from monitor.ports import Account, Delivery, Head, Notice
+from monitor.ports import Account, Delivery, Head, Letter, Notice, Shed, Standing
 from monitor.store import (
+    bounds,
     calendar,
     housekeeping,
     ledger,
+    letters,
     memory,
     outbox,
+    passing,
     register,
+    replaying,
     shelf,
     tracing,
 )
@@ -93,8 +97,70 @@ class SqlStore:
     async def postpone(self, delivery: Delivery) -> None:
         await self._group.do(lambda c: outbox.postpone(c, delivery))
 
-    async def bury(self, delivery: Delivery, died_at: float) -> None:
-        await self._group.do(lambda c: outbox.bury(c, delivery, died_at))
+    async def bury(
+        self, delivery: Delivery, died_at: float, *, fallback: str = ""
+    ) -> None:
+        await self._group.do(lambda c: letters.bury(c, delivery, died_at, fallback))
+
+    async def hasten(self, sink: str, now: float) -> None:
+        await self._group.do(lambda c: outbox.hasten(c, sink, now))
+
+    async def put(self, deliveries: Sequence[Delivery]) -> Collection[str]:
+        return await self._group.do(lambda c: {*letters.put(c, deliveries)})
+
+    async def standing(self, sink: str) -> Standing:
+        return await self._group.do(lambda c: bounds.standing(c, sink), hurry=True)
+
+    async def shed(self, sink: str, most: int, now: float) -> Shed:
+        return await self._group.do(lambda c: bounds.shed(c, sink, most, now))
+
+    async def pass_on(self, sink: str, fallback: str, before: float, now: float) -> int:
+        return await self._group.do(
+            lambda c: passing.pass_on(c, sink, fallback, before, now)
+        )
+
+    async def settle(self, fallbacks: Mapping[str, str]) -> None:
+        """Take note of who tells whom in whose stead from now on."""
+        await self._group.do(lambda c: passing.settle(c, fallbacks))
+
+    async def letters(
+        self,
+        most: int,
+        after: letters.Place | None = None,
+        *,
+        sink: str | None = None,
+        ids: Collection[str] = (),
+    ) -> list[Letter]:
+        """Give dead letters, the oldest first; of *ids* alone, where there are any."""
+        return await self._group.do(
+            lambda c: letters.listed(c, most, after, sink=sink, ids=ids), hurry=True
+        )
+
+    async def drop_letters(
+        self, found: Sequence[Letter], reason: str, now: float
+    ) -> int:
+        return await self._group.do(lambda c: letters.drop(c, found, reason, now))
+
+    async def events_within(
+        self, sink: str, within: replaying.Within, after: int, most: int
+    ) -> list[tuple[int, Message]]:
+        """Give the events that *sink* has read, with their positions."""
+        return await self._group.do(
+            lambda c: replaying.events_within(c, sink, within, after, most), hurry=True
+        )
+
+    async def notifications_within(
+        self,
+        sink: str,
+        within: replaying.Within,
+        after: replaying.Place | None,
+        most: int,
+    ) -> list[tuple[replaying.Place, Message]]:
+        """Give the notifications that *sink* was sent, the oldest first."""
+        return await self._group.do(
+            lambda c: replaying.notifications_within(c, sink, within, after, most),
+            hurry=True,
+        )
 
     async def alerting(self) -> list[str]:
         return await self._group.do(ledger.alerting, hurry=True)
@@ -132,9 +198,13 @@ class SqlStore:
             lambda c: tracing.recorded(c, key, sequence), hurry=True
         )
 
-    async def facts(self, id_: str, sinks: Sequence[str]) -> list[Facts]:
+    async def facts(
+        self, id_: str, sinks: Sequence[str], position: int | None = None
+    ) -> list[Facts]:
         """Give what is on record of a message at *sinks*, and at those there were."""
-        return await self._group.do(lambda c: tracing.facts(c, id_, sinks), hurry=True)
+        return await self._group.do(
+            lambda c: tracing.facts(c, id_, sinks, position), hurry=True
+        )
 
     async def told_under(self, group: str, notification: str) -> Verdict | None:
         return await self._group.do(

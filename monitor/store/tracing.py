@@ -1,19 +1,21 @@
 """What is on record of one message: for whoever asks why somebody was told, or not."""
 
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from msgspec import structs
 from sqlalchemy import Connection, delete, func, insert, select
 
 from monitor.core.decisions import Verdict
-from monitor.core.explaining import Dead, Facts, Recorded, Waiting
+from monitor.core.explaining import Dead, Dropped, Facts, Recorded, Waiting
 from monitor.core.subscription import Subscription
-from monitor.store import rows
+from monitor.store import bounds, outbox, passing, rows
 from monitor.store.schema import (
-    cursors,
+    addressed,
     dead_letters,
     deliveries,
+    dropped,
     events,
     subscriptions,
 )
@@ -36,7 +38,7 @@ def adopt(
     for subscription in (*wanted, *gone):
         before = known.get(subscription.sink)
         if before is None or not subscription.asks_as(before):
-            begins = _cursor(connection, subscription.sink)
+            begins = outbox.cursor(connection, subscription.sink)
             at = position if begins is None else begins
             _keep(connection, structs.replace(subscription, position=at))
 
@@ -87,8 +89,13 @@ def recorded(connection: Connection, key: str, sequence: int) -> Recorded | None
     return None if row is None else Recorded(row.position, rows.message(row.message))
 
 
-def facts(connection: Connection, id_: str, sinks: Collection[str]) -> list[Facts]:
-    """Give what is on record of message *id_* at each of *sinks*, and their subscriptions."""
+def facts(
+    connection: Connection, id_: str, sinks: Collection[str], position: int | None
+) -> list[Facts]:
+    """Give what is on record of message *id_* at each of *sinks*, and their subscriptions.
+
+    *position*: that of an event in the log.
+    """
     said: dict[str, list[Subscription]] = {}
     for subscription in history(connection):
         said.setdefault(subscription.sink, []).append(subscription)
@@ -96,18 +103,15 @@ def facts(connection: Connection, id_: str, sinks: Collection[str]) -> list[Fact
         Facts(
             sink=sink,
             history=tuple(said.get(sink, ())),
-            cursor=_cursor(connection, sink),
+            cursor=outbox.cursor(connection, sink),
             waiting=_waiting(connection, id_, sink),
             dead=_dead(connection, id_, sink),
+            dropped=_dropped(connection, id_, sink),
+            passed_over=_passed_over(connection, id_, sink, position),
+            passed_on=_passed_on(connection, id_, sink),
         )
         for sink in dict.fromkeys((*said, *sinks))
     ]
-
-
-def _cursor(connection: Connection, sink: str) -> int | None:
-    mine = cursors.c.sink == sink
-    found = connection.execute(select(func.min(cursors.c.position)).where(mine))
-    return found.scalar()
 
 
 def _waiting(connection: Connection, id_: str, sink: str) -> Waiting | None:
@@ -118,10 +122,8 @@ def _waiting(connection: Connection, id_: str, sink: str) -> Waiting | None:
     line = (deliveries.c.sink == sink, deliveries.c.line == row.line)
     ahead = select(deliveries.c.id).where(*line).order_by(deliveries.c.number).limit(1)
     first = connection.execute(ahead).scalar() or id_
-    due = rows.moment(row.due)
-    assert due is not None  # noqa: S101 - the column has no nulls
     return Waiting(
-        due=due,
+        due=_moment(row.due),
         tries=row.tries,
         error=row.error,
         behind="" if first == id_ else first,
@@ -135,9 +137,31 @@ def _dead(connection: Connection, id_: str, sink: str) -> Dead | None:
     row = connection.execute(mine).first()
     if row is None:
         return None
-    died_at = rows.moment(row.died_at)
-    assert died_at is not None  # noqa: S101 - the column has no nulls
-    return Dead(at=died_at, tries=row.tries, error=row.error)
+    return Dead(at=_moment(row.died_at), tries=row.tries, error=row.error)
+
+
+def _dropped(connection: Connection, id_: str, sink: str) -> Dropped | None:
+    mine = select(dropped).where(dropped.c.sink == sink, dropped.c.id == id_)
+    row = connection.execute(mine).first()
+    return None if row is None else Dropped(at=_moment(row.at), reason=row.reason)
+
+
+def _passed_over(
+    connection: Connection, id_: str, sink: str, position: int | None
+) -> Dropped | None:
+    at = None if position is None else bounds.gap(connection, sink, position)
+    if at is None or passing.was_addressed(connection, id_, sink):
+        return None
+    return Dropped(at=_moment(at), reason=bounds.REASON)
+
+
+def _passed_on(connection: Connection, id_: str, sink: str) -> str:
+    stead = select(addressed.c.sink).where(addressed.c.id == id_)
+    return connection.execute(stead.where(addressed.c.via == sink)).scalar() or ""
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def told_under(connection: Connection, group: str, notification: str) -> Verdict | None:

@@ -38,7 +38,9 @@ class Records(Protocol):
 
     async def recorded(self, key: str, sequence: int) -> Recorded | None: ...
 
-    async def facts(self, id_: str, sinks: Sequence[str]) -> list[Facts]: ...
+    async def facts(
+        self, id_: str, sinks: Sequence[str], position: int | None = None
+    ) -> list[Facts]: ...
 
     async def told_under(self, group: str, notification: str) -> Verdict | None: ...
 
@@ -121,7 +123,9 @@ class _Explainer:
                 text=f"no event {key}#{number} is on record: it never was, or it is"
                 " older than retention"
             )
-        facts = await self._records.facts(found.event.id, self._house.sinks)
+        facts = await self._records.facts(
+            found.event.id, self._house.sinks, found.position
+        )
         return ExplanationData(
             of=found.event.id,
             kind="event",
