@@ -253,7 +253,7 @@ class Dispatcher:
             )
         return standing
 
-    async def pass_on(self, after: float) -> None:
+    async def pass_on(self, after: float) -> int:
         """Let the fallback be told what this sink has not taken for *after* seconds."""
         now = self._now().timestamp()
         passed = await self._outbox.pass_on(
@@ -266,6 +266,7 @@ class Dispatcher:
                 to=self._fallback,
                 notifications=passed,
             )
+        return passed
 
     def _left(self, lines: Iterable[str]) -> None:
         """Take note of what waits no longer; notifications are not counted."""

@@ -28,7 +28,7 @@ from monitor.core.message import Message
 from monitor.core.state import Change, Phase
 from monitor.core.wording import Frame
 from monitor.deciding import Listener
-from monitor.dispatcher import Dispatcher
+from monitor.dispatching import Care, Dispatching
 from monitor.grouping import Grouping
 from monitor.metering import Sample
 from monitor.notifier import Notifier
@@ -160,7 +160,7 @@ class _House:
         self._listing = Listing()
         self._recorder = Recorder(store, self._committed)
         self._stations: dict[str, Station] = {}
-        self._dispatchers: list[Dispatcher] = []
+        self._dispatching = Dispatching(store, now=now, luck=luck)
         self._quiet = Quiet(
             store,
             [*wiring.silences(settings), *wiring.maintenance(settings)],
@@ -192,7 +192,7 @@ class _House:
                 self._ready = False
                 intake.cancel_scope.cancel()
             log.info("service.stopping")
-            await self._drain()
+            await self._dispatching.drain(self._settings.shutdown_grace.total_seconds())
             delivery.cancel_scope.cancel()
         return again
 
@@ -200,9 +200,10 @@ class _House:
         for config in wiring.sinks(self._settings):
             opened = catalogue.opened(config, now=self._now, library=self._library)
             sink = await stack.enter_async_context(opened)
-            await self._add_sink(sink, wiring.wants(config))
+            await self._add_sink(sink, wiring.wants(config), wiring.care(config))
         for guest in self._guests:
-            await self._add_sink(guest, lambda _: True)
+            await self._add_sink(guest, lambda _: True, Care())
+        await self._store.settle(wiring.fallbacks(self._settings))
         await self._store.adopt(
             wiring.subscriptions(self._settings, self._guest_names, self._now())
         )
@@ -243,19 +244,16 @@ class _House:
             lost=self._lost,
             logs=self._reads_logs,
             quiet=self._quiet,
-            posted=self._wake,
+            posted=self._dispatching.wake,
             now=self._now,
         )
 
     async def _add_sink(
-        self, sink: Sink, wants: Callable[[Message], bool] | None
+        self, sink: Sink, wants: Callable[[Message], bool] | None, care: Care
     ) -> None:
         if wants is not None:
             await self._store.enrol(sink.name)
-        dispatcher = Dispatcher(
-            sink, self._store, wants, now=self._now, luck=self._luck
-        )
-        self._dispatchers.append(dispatcher)
+        self._dispatching.add(sink, wants, care)
 
     async def _open_web(self, stack: AsyncExitStack, web: WebSettings) -> None:
         # Who does not listen needs no server.
@@ -264,7 +262,12 @@ class _House:
         opened = server.serving(
             wiring.web_config(web),
             callbacks=self._callbacks,
-            meters=[self, self._callbacks, *self._stations.values()],
+            meters=[
+                self,
+                self._callbacks,
+                self._dispatching,
+                *self._stations.values(),
+            ],
             ready=lambda: self._ready,
         )
         log.info("web.listening", url=await stack.enter_async_context(opened))
@@ -299,8 +302,7 @@ class _House:
         return sum(one.hint(job_instance_id) for one in self._stations.values())
 
     def _start_delivery(self, tasks: TaskGroup) -> None:
-        for dispatcher in self._dispatchers:
-            tasks.start_soon(dispatcher.run, name="dispatcher")
+        self._dispatching.start(tasks)
         tasks.start_soon(self._keep_house, name="housekeeping")
 
     async def _start_intake(self, tasks: TaskGroup) -> None:
@@ -450,20 +452,7 @@ class _House:
         if one is not None:
             one.committed(change)
         if change.events:
-            self._wake()
-
-    def _wake(self) -> None:
-        for dispatcher in self._dispatchers:
-            dispatcher.wake()
-
-    async def _drain(self) -> None:
-        grace = self._settings.shutdown_grace.total_seconds()
-        with anyio.move_on_after(grace) as scope:
-            async with anyio.create_task_group() as tasks:
-                for dispatcher in self._dispatchers:
-                    tasks.start_soon(dispatcher.drain, name="drain")
-        if scope.cancelled_caught:
-            log.warning("service.drain_cut_short", grace=grace)
+            self._dispatching.wake()
 
     async def _keep_house(self) -> Never:
         readers = [sink.name for sink in wiring.sinks(self._settings)]

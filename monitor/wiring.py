@@ -23,6 +23,7 @@ from monitor.core.routing import Route
 from monitor.core.subscription import Subscription
 from monitor.core.watch import Severity
 from monitor.deciding import Listener
+from monitor.dispatching import Care
 from monitor.job.source import SourceConfig
 from monitor.notifier import Habits
 from monitor.settings import routes, secret
@@ -188,11 +189,13 @@ def telling_rules(alerts: AlertSettings) -> telling.Rules:
 def root_route(settings: Settings, guests: Sequence[str] = ()) -> Route:
     """Build the tree of routes.
 
-    Sinks that no route names, and *guests*, hear of everything.
+    Sinks that no route names, and *guests*, hear of everything; fallbacks do not.
     """
     alerts = settings.alerts
     everyone = [sink.name for sink in sinks(settings) if Kind.ALERTS in sink.send]
+    # Who stands in for another is told in its stead alone, unless a route says more.
     known = {name for _, name in routes.named(settings.routes)}
+    known |= {*fallbacks(settings).values()}
     others = (*(name for name in everyone if name not in known), *guests)
     rules = telling_rules(alerts)
     by = tuple(alerts.group_by)
@@ -312,6 +315,18 @@ def wants(sink: SinkConfig) -> Callable[[Message], bool] | None:
         return None
     wanted = sink.matchers
     return lambda message: matchers.all_match(wanted, message.traits)
+
+
+def care(sink: SinkConfig) -> Care:
+    return Care(
+        fallback=sink.fallback or "",
+        fallback_after=sink.fallback_after.total_seconds(),
+        max_backlog=sink.max_backlog,
+    )
+
+
+def fallbacks(settings: Settings) -> dict[str, str]:
+    return {sink.name: sink.fallback for sink in sinks(settings) if sink.fallback}
 
 
 def listeners(settings: Settings) -> list[Listener]:

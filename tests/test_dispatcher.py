@@ -49,10 +49,11 @@ class Line:
         wants: Callable[[Message], bool] | None = everything,
         *,
         luck: float = 0.5,
+        fallback: str = "",
     ) -> None:
         self.sink = sink
         self.dispatcher = Dispatcher(
-            sink, store, wants, now=clock.now, luck=lambda: luck
+            sink, store, wants, now=clock.now, luck=lambda: luck, fallback=fallback
         )
         self.recorder = Recorder(store, lambda _: self.dispatcher.wake())
 
@@ -64,10 +65,11 @@ async def carrying(
     wants: Callable[[Message], bool] | None = everything,
     *,
     luck: float = 0.5,
+    fallback: str = "",
 ) -> AsyncIterator[Line]:
     if wants is not None:
         await store.enrol(sink.name)
-    line = Line(store, sink, wants, luck=luck)
+    line = Line(store, sink, wants, luck=luck, fallback=fallback)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(line.dispatcher.run)
         yield line

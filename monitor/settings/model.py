@@ -25,6 +25,7 @@ from monitor import durations
 from monitor.core import routing
 from monitor.core.message import Kind
 from monitor.core.model import SCOPE_TYPES
+from monitor.settings import fallbacks
 from monitor.settings.levels import (
     CriticalSettings,
     HostsFailedSettings,
@@ -394,6 +395,13 @@ class Settings(Section):
         for sink in self.sinks:
             if isinstance(sink, WebhookConfig) and sink.template is not None:
                 check_template(sink, self.templates)
+        return self
+
+    @model_validator(mode="after")
+    def _fallbacks_lead_somewhere(self) -> Self:
+        known = {sink.name: sink for sink in self.sinks}
+        for sink in self.sinks:
+            fallbacks.check(sink, known)
         return self
 
     @model_validator(mode="after")

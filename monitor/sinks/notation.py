@@ -101,6 +101,18 @@ class Common(BaseModel):
     match: tuple[Annotated[str, AfterValidator(_matcher)], ...] = ()
     """Matchers over labels, type, source and severity; all must match."""
 
+    fallback: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)] | None = (
+        None
+    )
+    """The sink that is told of alerts that this one has not taken for *fallback_after*,
+    or will never take. From then on it is told of that incident to its end."""
+
+    fallback_after: Timeout = timedelta(minutes=5)
+
+    max_backlog: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000
+    """So many messages may wait for this sink, and as many be dead letters; beyond that
+    the oldest are given up. Events can be replayed for as long as ``retention``."""
+
     @property
     def level(self) -> bool:
         """Tell whether it, or who reads it, keeps a level.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection, Select, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from monitor.ports import Shed, Standing
 from monitor.store import letters, outbox
@@ -64,13 +64,13 @@ def _waiting(
 def _letters(connection: Connection, sink: str, surplus: int, now: float) -> int:
     if surplus <= 0:
         return 0
-    oldest: Select[tuple[str]] = (
+    oldest = (
         select(dead_letters.c.id)
         .where(dead_letters.c.sink == sink)
         .order_by(dead_letters.c.died_at)
         .limit(min(surplus, outbox.MANY))
     )
-    ids = list(connection.execute(oldest).scalars())
+    ids: list[str] = list(connection.execute(oldest).scalars())
     same = (dead_letters.c.sink == sink, dead_letters.c.id.in_(ids))
     connection.execute(delete(dead_letters).where(*same))
     letters.record(connection, [(sink, id_) for id_ in ids], REASON, now)

@@ -35,6 +35,11 @@ def everything() -> Iterable[Sample]:
         yield from metering.watched(source, 7)
         yield from metering.source_up(source, up=source == "prod")
     yield from metering.callbacks({"moved": 4})
+    yield from metering.delivered(
+        "oncall", Histogram(metering.DELIVERY), {"rejected": 2}
+    )
+    yield from metering.sink_up("oncall", up=False)
+    yield from metering.backlog("oncall", waiting=5, oldest=12.0, dead=1)
 
 
 def written(samples: Iterable[Sample]) -> str:
@@ -191,7 +196,13 @@ def test_every_metric_is_documented_as_it_is() -> None:
 
 
 def test_every_known_value_of_a_label_is_documented() -> None:
-    known = (metering.ENDPOINTS, metering.RESULTS, metering.SAVERS, metering.TAKEN)
+    known = (
+        metering.ENDPOINTS,
+        metering.RESULTS,
+        metering.SAVERS,
+        metering.TAKEN,
+        metering.REASONS,
+    )
 
     missing = [v for each in known for v in each if f"`{v}`" not in DOCUMENTED]
     assert missing == []
@@ -200,7 +211,7 @@ def test_every_known_value_of_a_label_is_documented() -> None:
 def test_no_label_names_an_instance_or_an_address() -> None:
     labels = {label for metric in metering.METRICS for label in metric.labels}
 
-    assert labels == {"version", "source", "endpoint", "result", "by"}
+    assert labels == {"version", "source", "endpoint", "result", "by", "sink", "reason"}
 
 
 def test_promtool_finds_nothing_to_complain_of() -> None:

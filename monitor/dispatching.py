@@ -1,0 +1,97 @@
+"""The dispatchers of all sinks together, and what is looked after from time to time."""
+
+from collections.abc import Callable, Iterator
+from typing import Final, Never
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+from msgspec import Struct
+
+from monitor import metering
+from monitor.core.message import Message
+from monitor.dispatcher import Dispatcher
+from monitor.metering import Sample
+from monitor.ports import Luck, Now, Outbox, Sink, Standing
+
+LOOKED_AFTER: Final = 10.0
+"""Seconds between two looks at what waits for a sink."""
+
+log = structlog.get_logger()
+
+
+class Care(Struct, frozen=True, kw_only=True):
+    """How a sink is looked after; *fallback_after* is in seconds."""
+
+    fallback: str = ""
+    fallback_after: float = 300.0
+    max_backlog: int = 100_000
+
+
+class Dispatching:
+    def __init__(self, outbox: Outbox, *, now: Now, luck: Luck) -> None:
+        self._outbox = outbox
+        self._now = now
+        self._luck = luck
+        self._dispatchers: dict[str, Dispatcher] = {}
+        self._cares: dict[str, Care] = {}
+        self._standings: dict[str, Standing] = {}
+
+    def add(
+        self, sink: Sink, wants: Callable[[Message], bool] | None, care: Care
+    ) -> None:
+        """Deliver to *sink*, once started; *wants* says which events it wants."""
+        self._cares[sink.name] = care
+        self._dispatchers[sink.name] = Dispatcher(
+            sink,
+            self._outbox,
+            wants,
+            now=self._now,
+            luck=self._luck,
+            fallback=care.fallback,
+        )
+
+    def start(self, tasks: TaskGroup) -> None:
+        for name, dispatcher in self._dispatchers.items():
+            tasks.start_soon(dispatcher.run, name="dispatcher")
+            tasks.start_soon(self._look_after, name, name="outbox")
+
+    def wake(self) -> None:
+        for dispatcher in self._dispatchers.values():
+            dispatcher.wake()
+
+    async def drain(self, grace: float) -> None:
+        """Deliver what can be delivered within *grace* seconds."""
+        with anyio.move_on_after(grace) as scope:
+            async with anyio.create_task_group() as tasks:
+                for dispatcher in self._dispatchers.values():
+                    tasks.start_soon(dispatcher.drain, name="drain")
+        if scope.cancelled_caught:
+            log.warning("service.drain_cut_short", grace=grace)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._dispatchers)
+
+    def of(self, sink: str) -> Dispatcher | None:
+        return self._dispatchers.get(sink)
+
+    def samples(self) -> Iterator[Sample]:
+        now = self._now().timestamp()
+        for name, dispatcher in self._dispatchers.items():
+            yield from dispatcher.outlet.samples()
+            found = self._standings.get(name, Standing())
+            yield from metering.backlog(
+                name,
+                waiting=found.waiting + found.unread,
+                oldest=0.0 if found.oldest is None else max(0.0, now - found.oldest),
+                dead=found.dead,
+            )
+
+    async def _look_after(self, name: str) -> Never:
+        dispatcher, care = self._dispatchers[name], self._cares[name]
+        while True:
+            self._standings[name] = await dispatcher.keep_in_bounds(care.max_backlog)
+            if care.fallback and await dispatcher.pass_on(care.fallback_after):
+                self._dispatchers[care.fallback].wake()
+            await anyio.sleep(LOOKED_AFTER)
