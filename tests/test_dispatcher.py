@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from monitor import errors
 from monitor.core.message import Message
 from monitor.dispatcher import Dispatcher
-from monitor.outlet import DEADLINE
+from monitor.outlet import DEADLINE, Condition
 from monitor.ports import Delivery, Notice, Telling
 from monitor.recorder import Recorder
 from monitor.store.sql import SqlStore
@@ -455,3 +455,368 @@ async def test_what_is_recorded_while_a_batch_is_read_is_not_forgotten(
             await anyio.sleep(1)
 
         assert len(sink.ids) == len(set(sink.ids)) == 300
+
+
+# A sink that is down.
+
+
+async def outage(line: Line, instances: int = 8) -> None:
+    for number in range(1, instances + 1):
+        await log.saw(line.recorder, RUNNING, a_key(number))
+
+
+async def test_a_sink_that_is_down_is_asked_by_one_message_at_a_time(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=down)
+        async with carrying(store, sink) as line:
+            await outage(line, 100)
+            await anyio.sleep(60)
+            early = len(sink.tried)
+            await anyio.sleep(600)
+
+        times = [when for when, _ in sink.tried[early:]]
+        assert len(times) == len(set(times)) == pytest.approx(600 / 30, abs=2)
+
+
+async def test_while_a_sink_is_down_no_events_are_read_for_it(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=down)
+        async with carrying(store, sink) as line:
+            await outage(line)
+            await anyio.sleep(60)
+            waiting = (await store.standing(sink.name)).waiting
+            await outage(line, 200)
+            await anyio.sleep(60)
+            standing = await store.standing(sink.name)
+
+        assert standing.waiting == waiting
+        assert standing.unread >= 192
+
+
+async def test_once_a_sink_is_back_all_comes_at_once_and_in_order(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=down)
+        async with carrying(store, sink) as line:
+            for number in range(1, 11):
+                await log.saw(line.recorder, RUNNING, a_key(number))
+            await anyio.sleep(DAY)
+            for number in range(1, 11):
+                await log.saw(line.recorder, FAILED, a_key(number))
+            sink.refuse = lambda _: None
+            await anyio.sleep(61)
+
+        for number in range(1, 11):
+            key = a_key(number)
+            assert numbers(sink.ids, key) == list(range(1, 8))
+
+
+async def test_a_probe_is_the_message_that_was_tried_least(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=down)
+        async with carrying(store, sink) as line:
+            await outage(line, 8)
+            await anyio.sleep(60)
+            early = len(sink.tried)
+            await anyio.sleep(300)
+
+        probes = [id_ for _, id_ in sink.tried[early:]]
+        assert len({*probes[:5]}) == 5
+
+
+async def test_one_bad_message_does_not_keep_others_from_a_sink_that_is_back(
+    tmp_path: Path,
+) -> None:
+    bad = f"{a_key(3)}#1"
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=down)
+        async with carrying(store, sink) as line:
+            await outage(line)
+            await anyio.sleep(60)
+            sink.refuse = refusing(bad)
+            await anyio.sleep(120)
+
+        assert len(sink.ids) == 7
+        assert bad not in sink.ids
+
+
+async def test_who_asks_for_peace_is_left_in_peace_by_all(tmp_path: Path) -> None:
+    def busy(_: Message) -> Exception:
+        return errors.Undelivered("429", retry_after=timedelta(seconds=90))
+
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=busy)
+        async with carrying(store, sink) as line:
+            await log.saw(line.recorder, RUNNING)
+            await anyio.sleep(1)
+            sink.refuse = lambda _: None
+            await log.saw(line.recorder, RUNNING, OTHER)
+            await post(store, sink, 1)
+            line.dispatcher.wake()
+            await anyio.sleep(88)
+            meanwhile = sink.ids
+            await anyio.sleep(2)
+
+        assert meanwhile == []
+        assert sorted(sink.ids) == [f"{KEY}!1", f"{KEY}#1", f"{OTHER}#1"]
+
+
+async def test_drain_does_not_wait_for_a_sink_that_is_down(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=down)
+        async with carrying(store, sink) as line:
+            await outage(line)
+            await anyio.sleep(60)
+            before = anyio.current_time()
+            await line.dispatcher.drain()
+
+            assert anyio.current_time() - before < 1
+
+
+async def test_health_says_since_when_and_why_and_when_it_is_over(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=refusing(f"{KEY}#1"))
+        async with carrying(store, sink) as line:
+            well = line.dispatcher.outlet.health()
+            await log.saw(line.recorder, RUNNING)
+            await anyio.sleep(3)
+            failing = line.dispatcher.outlet.health()
+            sink.refuse = down
+            await outage(line)
+            await anyio.sleep(3)
+            resting = line.dispatcher.outlet.health()
+            sink.refuse = lambda _: None
+            await anyio.sleep(120)
+            again = line.dispatcher.outlet.health()
+
+        assert well.condition == again.condition == Condition.WELL
+        assert failing.condition == Condition.FAILING
+        assert failing.error == "503"
+        assert resting.condition == Condition.RESTING
+        assert resting.since == failing.since is not None
+        assert again.since is None
+
+
+# Again.
+
+
+async def test_what_is_put_on_its_way_again_keeps_its_id_and_comes_once(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        async with carrying(store, sink) as line:
+            await log.saw(line.recorder)
+            await anyio.sleep(1)
+            first = list(sink.delivered)
+            assert await line.dispatcher.put(first) == 5
+            await anyio.sleep(DAY)
+
+        assert sink.ids == [message.id for message in first] * 2
+
+
+async def test_what_waits_already_is_not_put_on_its_way_twice(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=refusing(f"{KEY}#1"))
+        async with carrying(store, sink) as line:
+            await log.saw(line.recorder)
+            await anyio.sleep(1)
+            unread = await store.unread("somebody", 10)
+            waiting = [delivery.message for delivery in await store.lines(sink.name, 9)]
+            assert unread == []
+            assert await line.dispatcher.put(waiting) == 0
+            sink.refuse = lambda _: None
+            await anyio.sleep(60)
+            await log.saw(line.recorder, RETRYING)
+            await anyio.sleep(60)
+
+        assert numbers(sink.ids) == list(range(1, 8))
+
+
+async def test_a_dead_letter_that_is_replayed_arrives_and_is_dead_no_more(
+    tmp_path: Path,
+) -> None:
+    def never(_: Message) -> Exception:
+        return errors.Rejected("410 gone")
+
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=never)
+        async with carrying(store, sink) as line:
+            await log.saw(line.recorder)
+            await anyio.sleep(1)
+            letters = await store.letters(10, sink=sink.name)
+            sink.refuse = lambda _: None
+            assert await line.dispatcher.put([it.message for it in letters]) == 5
+            await anyio.sleep(1)
+
+        assert numbers(sink.ids) == [1, 2, 3, 4, 5]
+        assert await store.letters(10) == []
+
+
+async def test_events_that_come_meanwhile_wait_behind_what_is_replayed(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        async with carrying(store, sink) as line:
+            await log.saw(line.recorder)
+            await anyio.sleep(1)
+            sink.latency = lambda _: 1
+            await line.dispatcher.put(list(sink.delivered))
+            await log.saw(line.recorder, RETRYING)
+            await anyio.sleep(DAY)
+
+        assert numbers(sink.ids) == [1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 6, 7]
+
+
+# Too much.
+
+
+async def test_of_too_much_that_waits_the_oldest_is_given_up(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=down)
+        async with carrying(store, sink) as line:
+            await outage(line, 30)
+            await anyio.sleep(60)
+            with capture_logs() as lines:
+                await line.dispatcher.keep_in_bounds(10)
+            standing = await store.standing(sink.name)
+            sink.refuse = lambda _: None
+            await anyio.sleep(120)
+
+        assert (standing.waiting, standing.unread) == (5, 10)
+        assert [(x["event"], x["messages"]) for x in lines] == [("delivery.shed", 15)]
+        assert {*sink.ids} == {f"{a_key(n)}#1" for n in (*range(1, 6), *range(21, 31))}
+
+
+async def test_of_too_many_that_failed_the_oldest_is_given_up(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=refusing(f"{KEY}#1"))
+        async with carrying(store, sink) as line:
+            await log.saw(line.recorder)
+            await anyio.sleep(60)
+            await line.dispatcher.keep_in_bounds(3)
+            await anyio.sleep(DAY)
+            await log.saw(line.recorder, RETRYING)
+            await anyio.sleep(1)
+
+        assert numbers(sink.ids) == [3, 4, 5, 6, 7]
+
+
+async def test_of_too_many_dead_letters_the_oldest_are_given_up(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=lambda _: errors.Rejected("400"))
+        async with carrying(store, sink) as line:
+            await outage(line, 30)
+            await anyio.sleep(60)
+            await line.dispatcher.keep_in_bounds(10)
+            left = await store.letters(100)
+
+        assert [it.message.key for it in left] == [str(a_key(n)) for n in range(21, 31)]
+
+
+# Somebody else is told.
+
+
+def told(ids: list[str]) -> list[int]:
+    return [int(id_.partition("!")[2]) for id_ in ids]
+
+
+@asynccontextmanager
+async def a_pair(
+    store: SqlStore, refuse: Callable[[Message], Exception | None]
+) -> AsyncIterator[tuple[Line, Line]]:
+    sink, other = RecordingSink(refuse=refuse), RecordingSink("mail")
+    async with (
+        carrying(store, sink, None, fallback="mail") as line,
+        carrying(store, other, None) as stand_in,
+    ):
+        yield line, stand_in
+
+
+async def tell(store: SqlStore, pair: tuple[Line, Line], number: int) -> None:
+    await post(store, pair[0].sink, number)
+    for line in pair:
+        line.dispatcher.wake()
+
+
+async def pass_on(pair: tuple[Line, Line]) -> int:
+    passed = await pair[0].dispatcher.pass_on(300)
+    pair[1].dispatcher.wake()
+    return passed
+
+
+async def test_what_a_sink_has_not_taken_for_long_the_fallback_is_told(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store, a_pair(store, down) as pair:
+        await tell(store, pair, 1)
+        await anyio.sleep(299)
+        assert await pass_on(pair) == 0
+        await anyio.sleep(2)
+        assert await pass_on(pair) == 1
+        assert await pass_on(pair) == 0
+        await anyio.sleep(1)
+        pair[0].sink.refuse = lambda _: None
+        await anyio.sleep(DAY)
+
+        assert told(pair[1].sink.ids) == [1]
+        assert told(pair[0].sink.ids) == [1]
+
+
+async def test_what_a_sink_will_never_take_the_fallback_is_told_at_once(
+    tmp_path: Path,
+) -> None:
+    async with (
+        stores.opened(tmp_path) as store,
+        a_pair(store, lambda _: errors.Rejected("401")) as pair,
+    ):
+        await tell(store, pair, 1)
+        await anyio.sleep(1)
+        pair[1].dispatcher.wake()
+        await anyio.sleep(1)
+
+        assert told(pair[1].sink.ids) == [1]
+        assert len(await store.letters(10, sink="oncall")) == 1
+
+
+async def test_who_was_told_instead_is_told_of_the_same_until_it_is_over(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store, a_pair(store, down) as pair:
+        await tell(store, pair, 1)
+        await anyio.sleep(301)
+        await pass_on(pair)
+        pair[0].sink.refuse = lambda _: None
+        await anyio.sleep(DAY)
+        await tell(store, pair, 2)  # nothing holds any more: the end of it
+        await anyio.sleep(60)
+        await tell(store, pair, 3)  # and another incident
+        await anyio.sleep(60)
+
+        assert told(pair[0].sink.ids) == [1, 2, 3]
+        assert told(pair[1].sink.ids) == [1, 2]
+
+
+async def test_no_event_goes_to_a_fallback(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink, other = RecordingSink(refuse=down), RecordingSink("mail")
+        async with (
+            carrying(store, sink, fallback="mail") as line,
+            carrying(store, other, None) as stand_in,
+        ):
+            await log.saw(line.recorder)
+            await anyio.sleep(301)
+            passed = await line.dispatcher.pass_on(300)
+            stand_in.dispatcher.wake()
+            await anyio.sleep(1)
+
+        assert passed == 0
+        assert other.tried == []

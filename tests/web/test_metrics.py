@@ -16,7 +16,7 @@ from monitor.metering import Histogram, Sample
 from monitor.web.metrics import PREFIX, Page
 from tests.web.serving import Fixed, serving
 
-ORDER = ("version", "source", "endpoint", "result", "by", "le").index
+ORDER = ("version", "source", "endpoint", "result", "by", "sink", "reason", "le").index
 DOCUMENTED = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
 
 
