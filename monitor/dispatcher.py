@@ -99,14 +99,14 @@ class Dispatcher:
         unread = await self._outbox.unread(self._name, BATCH)
         if not unread:
             return False
-        wanted = [message for _, message in unread if self._wanted(message)]
+        wanted = [message for _, message in unread if self.wanted(message)]
         failed = await self._deliver(wanted)
         await self._outbox.read(self._name, unread[-1][0], failed)
         if failed:
             self._mail.set()
         return True
 
-    def _wanted(self, message: Message) -> bool:
+    def wanted(self, message: Message) -> bool:
         return self._wants is not None and self._wants(message)
 
     async def _deliver(self, messages: Sequence[Message]) -> list[Delivery]:

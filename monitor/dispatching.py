@@ -1,6 +1,6 @@
 """The dispatchers of all sinks together, and what is looked after from time to time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Never
 
 import anyio
@@ -12,6 +12,7 @@ from monitor import metering
 from monitor.core.message import Message
 from monitor.dispatcher import Dispatcher
 from monitor.metering import Sample
+from monitor.outlet import Health
 from monitor.ports import Luck, Now, Outbox, Sink, Standing
 
 LOOKED_AFTER: Final = 10.0
@@ -75,6 +76,19 @@ class Dispatching:
 
     def of(self, sink: str) -> Dispatcher | None:
         return self._dispatchers.get(sink)
+
+    async def put(self, sink: str, messages: Sequence[Message]) -> int:
+        """Put messages on their way again; tell how many were not on it."""
+        return await self._dispatchers[sink].put(messages)
+
+    def health(self, sink: str) -> Health:
+        return self._dispatchers[sink].outlet.health()
+
+    def fallback(self, sink: str) -> str:
+        return self._cares[sink].fallback
+
+    def max_backlog(self, sink: str) -> int:
+        return self._cares[sink].max_backlog
 
     def samples(self) -> Iterator[Sample]:
         now = self._now().timestamp()

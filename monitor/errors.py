@@ -127,5 +127,9 @@ class NotFound(DaemonError):
     """The daemon knows no such thing."""
 
 
+class TooMuch(DaemonError):
+    """More than fits."""
+
+
 class StoreError(MonitorError):
     """The store cannot remember: crash; nothing was acknowledged."""

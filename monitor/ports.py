@@ -13,7 +13,7 @@ from msgspec import Struct
 from monitor.core.decisions import Verdict
 from monitor.core.listing import Page, Query
 from monitor.core.member import Member
-from monitor.core.message import Message
+from monitor.core.message import Kind, Message
 from monitor.core.model import HostId, InstanceKey, Snapshot, Step
 from monitor.core.quiet import Entry
 from monitor.core.state import Change, Phase, State
@@ -182,6 +182,22 @@ class Shed(Struct, frozen=True, kw_only=True):
 
     messages: int
     lines: Sequence[str] = ()
+
+
+class Replayed(Struct, frozen=True, kw_only=True):
+    """What was sent again; *already*: how many of them were on their way anyway."""
+
+    events: int = 0
+    notifications: int = 0
+    already: int = 0
+
+    def with_more(self, messages: Sequence[Message]) -> "Replayed":
+        events = sum(each.kind is Kind.EVENTS for each in messages)
+        return Replayed(
+            events=self.events + events,
+            notifications=self.notifications + len(messages) - events,
+            already=self.already,
+        )
 
 
 class Account(Struct, frozen=True, kw_only=True):

@@ -36,6 +36,7 @@ from monitor.ports import Luck, Now, Sink
 from monitor.quiet import Quiet
 from monitor.recorder import Recorder
 from monitor.reloading import Reloading
+from monitor.replaying import Replaying
 from monitor.settings import effective, secret, templating
 from monitor.settings.model import Settings, WebSettings
 from monitor.sinks import catalogue
@@ -276,7 +277,14 @@ class _House:
         if self._door.listener is None:
             return
         from monitor.web import control  # noqa: PLC0415
-        from monitor.web.api import alerts, explain, reload  # noqa: PLC0415
+        from monitor.web.api import (  # noqa: PLC0415
+            alerts,
+            dlq,
+            explain,
+            reload,
+            replay,
+            sinks,
+        )
 
         settings, grouping = self._settings, self._grouping
         house = explain.House(
@@ -291,6 +299,9 @@ class _House:
             *alerts.routes(self._store, grouping.traits, self._frame),
             *explain.routes(self._store, house),
             *reload.routes(self._door.reloading),
+            *sinks.routes(self._dispatching, self._store),
+            *dlq.routes(self._store, self._dispatching, self._now),
+            *replay.routes(Replaying(self._store, self._dispatching, now=self._now)),
         ]
         await stack.enter_async_context(control.serving(self._door.listener, routes))
 

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 LIMIT: Final = 100
 LIMIT_MAX: Final = 1000
-_MATCHERS: Final = 20
+MATCHERS: Final = 20
 _BODY_WITHIN: Final = 10.0
 
 
@@ -73,8 +73,8 @@ def place_text(place: Any) -> str:
 def matching(request: web.Request) -> tuple[Matcher, ...]:
     """Read every ``?match=``; all must match."""
     texts = request.query.getall("match", [])
-    if len(texts) > _MATCHERS:
-        raise web.HTTPBadRequest(text=f"match: at most {_MATCHERS} of them")
+    if len(texts) > MATCHERS:
+        raise web.HTTPBadRequest(text=f"match: at most {MATCHERS} of them")
     try:
         return tuple(matchers.parse(text) for text in texts)
     except ValueError as wrong:

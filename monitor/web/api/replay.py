@@ -1,0 +1,72 @@
+"""Send again what was recorded in a time past, under the ids that it had."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Protocol
+
+from aiohttp import web
+
+from monitor import errors
+from monitor.core import matchers
+from monitor.core.matchers import Matcher
+from monitor.ports import Replayed
+from monitor.web import api
+from monitor.web.api import asked
+from monitor.web.shapes.delivery import ReplayAsked, ReplayedData
+
+PATH: Final = f"{api.ROOT}/replay"
+
+
+class Replaying(Protocol):
+    async def replay(
+        self,
+        sink: str,
+        since: datetime,
+        until: datetime | None,
+        wanted: Sequence[Matcher],
+        *,
+        dry: bool,
+    ) -> Replayed:
+        """Raises ``errors.NotFound`` without such a sink, ``TooMuch`` for more than fits."""
+        ...
+
+
+def routes(replaying: Replaying) -> list[web.RouteDef]:
+    async def replay(request: web.Request) -> web.Response:
+        wanted = await asked.body(request, ReplayAsked)
+        if not _aware(wanted.since) or not _aware(wanted.until):
+            raise web.HTTPBadRequest(
+                text="since, until: say in which zone, such as 2026-11-27T08:00:00Z"
+            )
+        try:
+            done = await replaying.replay(
+                wanted.sink,
+                wanted.since,
+                wanted.until,
+                _matchers(wanted.match),
+                dry=wanted.dry,
+            )
+        except errors.NotFound as missing:
+            raise web.HTTPNotFound(text=str(missing)) from None
+        except errors.TooMuch as too_much:
+            raise web.HTTPConflict(text=str(too_much)) from None
+        return asked.answer(
+            ReplayedData(
+                events=done.events,
+                notifications=done.notifications,
+                already=done.already,
+            )
+        )
+
+    return [web.post(PATH, replay)]
+
+
+def _aware(moment: datetime | None) -> bool:
+    return moment is None or moment.tzinfo is not None
+
+
+def _matchers(texts: Sequence[str]) -> tuple[Matcher, ...]:
+    try:
+        return tuple(matchers.parse(text) for text in texts[: asked.MATCHERS])
+    except ValueError as wrong:
+        raise web.HTTPBadRequest(text=f"match: {wrong}") from None

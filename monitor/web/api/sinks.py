@@ -1,0 +1,57 @@
+"""How each sink fares, and what is behind there."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from aiohttp import web
+
+from monitor.outlet import Health
+from monitor.ports import Standing
+from monitor.web import api
+from monitor.web.api import asked
+from monitor.web.shapes.delivery import SinkStateData
+from monitor.web.shapes.page import PageData
+
+PATH: Final = f"{api.ROOT}/sinks"
+
+
+class Sinks(Protocol):
+    @property
+    def names(self) -> Sequence[str]: ...
+
+    def health(self, sink: str) -> Health: ...
+
+    def fallback(self, sink: str) -> str: ...
+
+
+class Standings(Protocol):
+    async def standing(self, sink: str) -> Standing: ...
+
+
+def routes(sinks: Sinks, standings: Standings) -> list[web.RouteDef]:
+    async def show(_: web.Request) -> web.Response:
+        found = [
+            _data(sinks, name, await standings.standing(name)) for name in sinks.names
+        ]
+        return asked.answer(PageData(items=found))
+
+    return [web.get(PATH, show)]
+
+
+def _data(sinks: Sinks, name: str, standing: Standing) -> SinkStateData:
+    health, oldest = sinks.health(name), standing.oldest
+    return SinkStateData(
+        name=name,
+        condition=health.condition,
+        since=health.since,
+        until=health.until,
+        error=health.error,
+        taken_at=health.taken_at,
+        failed_at=health.failed_at,
+        waiting=standing.waiting,
+        oldest=None if oldest is None else datetime.fromtimestamp(oldest, UTC),
+        unread=standing.unread,
+        dead=standing.dead,
+        fallback=sinks.fallback(name),
+    )
