@@ -5,8 +5,8 @@ time is kept in the store until it is over, and for as long as things are kept.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
 
 import structlog
 from msgspec import structs
@@ -18,6 +18,11 @@ from monitor.ports import Calendar, Now
 
 MOST: Final = 10_000
 """Entries of a kind that people may give: each alert is held against all of them."""
+
+SHOWN: Final = timedelta(days=1)
+"""How long what is over is still shown."""
+
+E = TypeVar("E", bound=Entry)
 
 log = structlog.get_logger()
 
@@ -60,6 +65,9 @@ class Quiet:
     def _rule(self) -> None:
         """Leave out what is over, so that the rest is looked through quickly."""
         now = self._now()
+        _forget(self._silences, now - SHOWN)
+        _forget(self._maintenance, now - SHOWN)
+        _forget(self._acks, now - SHOWN)
         self._rules = quiet.Quiet(
             silences=[s for s in self._silences.values() if s.ends_at > now],
             maintenance=[
@@ -80,9 +88,10 @@ class Quiet:
         return list(self._acks)
 
     async def over(self, group: str) -> None:
-        ack = self._acks.pop(group, None)
+        ack = self._acks.get(group)
         if ack is not None:
             await self._calendar.unsay(ack)
+            self._acks.pop(group, None)
             log.info("ack.over", group=group, author=ack.author)
 
     def silences(self) -> list[Silence]:
@@ -120,14 +129,40 @@ class Quiet:
         self._take(entry)
         self._rule()
         self._changed()
-        log.info("quiet.said", kind=quiet.kind(entry), id=entry.id)
+        author = entry.author
+        log.info("quiet.said", kind=quiet.kind(entry), id=entry.id, author=author)
 
-    async def expire(self, entry: Silence | Maintenance) -> None:
-        """End *entry* now; it is still shown, and kept for as long as things are."""
-        await self.say(structs.replace(entry, ends_at=self._now()))
+    async def expire(self, entry: Silence | Maintenance) -> Silence | Maintenance:
+        """End *entry* now, unless it is over; it is still shown for a while."""
+        now = self._now()
+        if entry.ends_at is not None and entry.ends_at <= now:
+            return entry
+        starts_at = entry.starts_at
+        ended = structs.replace(
+            entry,
+            ends_at=now,
+            starts_at=starts_at if starts_at is None else min(starts_at, now),
+        )
+        await self._calendar.say(ended)
+        self._take(ended)
+        self._rule()
+        self._changed()
+        log.info("quiet.ended", kind=quiet.kind(entry), id=entry.id)
+        return ended
 
     async def unsay(self, ack: Ack) -> None:
         """Nobody cares for it any more: it is told of as before."""
-        self._acks.pop(ack.group, None)
         await self._calendar.unsay(ack)
+        self._acks.pop(ack.group, None)
         self._changed()
+        log.info("quiet.ended", kind=quiet.kind(ack), id=ack.id)
+
+
+def _forget(known: dict[str, E], before: datetime) -> None:
+    over = [
+        id_
+        for id_, entry in known.items()
+        if entry.ends_at is not None and entry.ends_at < before
+    ]
+    for id_ in over:
+        del known[id_]

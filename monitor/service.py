@@ -278,11 +278,14 @@ class _House:
             return
         from monitor.web import control  # noqa: PLC0415
         from monitor.web.api import (  # noqa: PLC0415
+            acks,
             alerts,
             dlq,
             explain,
+            maintenance,
             reload,
             replay,
+            silences,
             sinks,
         )
 
@@ -299,6 +302,9 @@ class _House:
             *alerts.routes(self._store, grouping.traits, self._frame),
             *explain.routes(self._store, house),
             *reload.routes(self._door.reloading),
+            *silences.routes(self._quiet, self._now),
+            *maintenance.routes(self._quiet, self._now),
+            *acks.routes(self._quiet, grouping, house.sources, self._now),
             *sinks.routes(self._dispatching, self._store),
             *dlq.routes(self._store, self._dispatching, self._now),
             *replay.routes(Replaying(self._store, self._dispatching, now=self._now)),

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from monitor import errors
 from monitor.agenda import Rules
-from monitor.core import matchers, sweeping, telling
+from monitor.core import matchers, quiet, sweeping, telling
 from monitor.core.alerts import Name, Stage
 from monitor.core.cadence import Limits
 from monitor.core.inhibition import Inhibitions, Rule
@@ -34,7 +34,6 @@ from monitor.settings.model import (
     SourceSettings,
     WebSettings,
 )
-from monitor.settings.quiet import DAYS
 from monitor.settings.routes import RouteSettings
 from monitor.sight import Patience
 from monitor.sinks.catalogue import SinkConfig
@@ -261,7 +260,7 @@ def silences(settings: Settings) -> Iterator[Silence]:
 
 def maintenance(settings: Settings) -> Iterator[Maintenance]:
     for given in settings.maintenance:
-        days = frozenset(map(DAYS.index, given.days))
+        days = quiet.read_days(given.days)
         yield Maintenance(
             name=given.name,
             matchers=tuple(matchers.parse(text) for text in given.match),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from msgspec import structs
 
 from monitor.core import matchers
 from monitor.core.quiet import Ack, Daily, Maintenance, Silence
@@ -237,3 +238,29 @@ async def test_after_an_acknowledgement_has_expired_reminders_go_on(
 
     assert oncall.said == ["first", "reminder"]
     assert oncall.tried[-1][0] == pytest.approx(6 * SECONDS + 60, abs=5)
+
+
+async def test_what_is_ended_twice_ended_when_it_was_ended_first(
+    tmp_path: Path,
+) -> None:
+    async with watching(tmp_path, RecordingSink()) as (_, quiet):
+        await quiet.say(a_silence(hours=2))
+        await anyio.sleep(60)
+        first = await quiet.expire(quiet.silences()[0])
+        await anyio.sleep(60)
+        second = await quiet.expire(quiet.silences()[0])
+
+    assert first == second
+
+
+async def test_what_has_been_over_for_long_is_shown_no_more(tmp_path: Path) -> None:
+    async with watching(tmp_path, RecordingSink()) as (_, quiet):
+        await quiet.say(a_silence(hours=2))
+        await anyio.sleep(20 * SECONDS)
+        await quiet.say(structs.replace(a_silence(hours=2), id="s2"))
+        shown = [silence.id for silence in quiet.silences()]
+        await anyio.sleep(10 * SECONDS)
+        await quiet.say(structs.replace(a_silence(hours=2), id="s3"))
+        later = [silence.id for silence in quiet.silences()]
+
+    assert (shown, later) == (["s1", "s2"], ["s2", "s3"])

@@ -13,6 +13,20 @@ def ago(text: str) -> datetime:
     return written(text) if length is None else clock.utc_now() - length
 
 
+def ahead(text: str) -> datetime:
+    """Read ``2h`` (from now on) or ``2026-11-27T08:00`` (here, if it names no zone)."""
+    length = _length(text)
+    return written(text) if length is None else clock.utc_now() + length
+
+
+def end(for_: str | None, until: str | None) -> datetime | None:
+    """Read an end that is given in one of two ways."""
+    if for_ is not None and until is not None:
+        raise typer.BadParameter("give --for or --until, not both")
+    given = for_ if until is None else until
+    return None if given is None else ahead(given)
+
+
 def written(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).astimezone()

@@ -4,7 +4,8 @@ All of it is data with a beginning and an end; whether it bears on an alert now 
 decided here, and never stored. Stored themselves, the shapes may only gain fields.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final
@@ -17,9 +18,13 @@ from monitor.core.matchers import Matcher
 from monitor.core.telling import Acked, Obstacle, WhyNot
 
 DAY: Final = timedelta(days=1)
+DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 EVERY_DAY: Final = frozenset(range(7))
 _AHEAD: Final = 8
 """Days over which windows that touch are joined."""
+
+
+_CLOCK: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 
 class Origin(StrEnum):
@@ -120,6 +125,21 @@ def maintained(one: Maintenance, now: datetime) -> Span | None:
     return Span(found.start, min(ends, default=None))
 
 
+def begins(one: Maintenance, now: datetime) -> datetime | None:
+    """Say when the next span of *one* begins, as far as that is within a week."""
+    start, end = one.starts_at, one.ends_at
+    if end is not None and end <= now:
+        return None
+    if one.daily is None:
+        return start if start is not None and start > now else None
+    first = max(now, start or now)
+    spans = (
+        max(begin, first) for begin, over in windows(one.daily, first) if over > first
+    )
+    found = next(spans, None)
+    return found if found is not None and (end is None or found < end) else None
+
+
 def _window(daily: Daily, now: datetime) -> Span | None:
     """Give the window that holds now, joined with those that it touches."""
     found: Span | None = None
@@ -136,8 +156,9 @@ def windows(daily: Daily, now: datetime) -> Iterator[tuple[datetime, datetime]]:
     """List the windows from the day before *now* on, in order, for some days.
 
     A time that a change of the clock leaves out is taken as if the clock had not
-    been changed yet; of one that comes twice the window begins at the first and
-    ends at the second.
+    been changed yet, unless the window would be over by then: then as if it had
+    been. Of one that comes twice the window begins at the first and ends at the
+    second.
     """
     zone = ZoneInfo(daily.timezone)
     first = now.astimezone(zone).date() - DAY
@@ -146,8 +167,11 @@ def windows(daily: Daily, now: datetime) -> Iterator[tuple[datetime, datetime]]:
         if day.weekday() in daily.days:
             last = day + DAY if over_night else day
             start, end = _at(day, daily.start, 0, zone), _at(last, daily.end, 1, zone)
-            if start < end:
-                yield start, end
+            yield start if start < end else _earlier(day, daily.start, zone), end
+
+
+def _earlier(day: date, clock: time, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, clock.replace(fold=1), zone).astimezone(UTC)
 
 
 def _at(day: date, clock: time, fold: int, zone: ZoneInfo) -> datetime:
@@ -155,6 +179,42 @@ def _at(day: date, clock: time, fold: int, zone: ZoneInfo) -> datetime:
     first, second = (local.replace(fold=each).utcoffset() for each in (0, 1))
     left_out = first is not None and second is not None and first < second
     return local.replace(fold=0 if left_out else fold).astimezone(UTC)
+
+
+def read_clock(text: str) -> time:
+    """Read ``22:00``; ValueError says what would be right."""
+    found = _CLOCK.fullmatch(text)
+    if found is None:
+        raise ValueError(f'{text[:20]!r} is no time: write it like "22:00"')
+    return time(int(found[1]), int(found[2]))
+
+
+def read_zone(name: str) -> str:
+    """Check the name of a time zone; ValueError says what would be right."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError):
+        raise ValueError(
+            f"{name[:40]!r} is no time zone: write it like Asia/Shanghai"
+        ) from None
+    return name
+
+
+def read_days(names: Collection[str]) -> frozenset[int]:
+    """Read ``mon``, ``tue`` …; ValueError says what would be right."""
+    for name in names:
+        if name not in DAYS:
+            raise ValueError(f"{name[:20]!r} is no day: write {', '.join(DAYS)}")
+    return frozenset(map(DAYS.index, names)) or EVERY_DAY
+
+
+def check_order(starts_at: datetime | None, ends_at: datetime | None) -> None:
+    """Raise ValueError where an end is not after its beginning."""
+    if starts_at is not None and ends_at is not None and ends_at <= starts_at:
+        raise ValueError(
+            f"it would end ({ends_at:%Y-%m-%d %H:%M}) before it begins"
+            f" ({starts_at:%Y-%m-%d %H:%M})"
+        )
 
 
 class Quiet(Struct, frozen=True, kw_only=True):

@@ -1,23 +1,17 @@
 """What may be configured about when to be quiet: silences and maintenance."""
 
-import re
 from datetime import UTC, datetime, time
-from typing import Annotated, Any, Final, Literal, Self
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from monitor.core import quiet
 from monitor.settings.routes import MatcherText
 from monitor.settings.section import Section
-
-DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_CLOCK: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 
 def _moment(value: Any) -> Any:
     """Read a moment; one without an offset would be somebody's guess."""
-    if isinstance(value, datetime):
-        return value
     try:
         found = datetime.fromisoformat(str(value))
     except ValueError:
@@ -30,27 +24,12 @@ def _moment(value: Any) -> Any:
 
 
 def _clock(value: Any) -> Any:
-    if isinstance(value, time):
-        return value
-    found = _CLOCK.fullmatch(str(value))
-    if found is None:
-        raise ValueError(f'{str(value)[:20]!r} is no time: write it like "22:00"')
-    return time(int(found[1]), int(found[2]))
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, OSError, ValueError):
-        raise ValueError(
-            f"{name[:40]!r} is no time zone: write it like Asia/Shanghai"
-        ) from None
-    return name
+    return value if isinstance(value, time) else quiet.read_clock(str(value))
 
 
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 Clock = Annotated[time, BeforeValidator(_clock)]
-Zone = Annotated[str, AfterValidator(_zone)]
+Zone = Annotated[str, AfterValidator(quiet.read_zone)]
 Said = Annotated[str, Field(max_length=256)]
 Matchers = Annotated[tuple[MatcherText, ...], Field(min_length=1)]
 
@@ -68,6 +47,11 @@ class SilenceSettings(Section):
     author: Said = ""
     comment: Said = ""
 
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        quiet.check_order(self.from_, self.until)
+        return self
+
 
 class MaintenanceSettings(Section):
     """What matches is told to nobody in this window, which comes again and again."""
@@ -75,7 +59,7 @@ class MaintenanceSettings(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=64)]
     match: Matchers
 
-    days: tuple[Literal[DAYS], ...] = DAYS  # type: ignore[valid-type]
+    days: tuple[Literal[quiet.DAYS], ...] = quiet.DAYS  # type: ignore[valid-type]
     """Of the beginning of the window, by the clock of *timezone*."""
 
     from_: Annotated[Clock, Field(alias="from")] = time(0)
@@ -87,6 +71,11 @@ class MaintenanceSettings(Section):
     starts_at: Moment | None = None
     ends_at: Moment | None = None
     comment: Said = ""
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        quiet.check_order(self.starts_at, self.ends_at)
+        return self
 
     @model_validator(mode="after")
     def _has_days(self) -> Self:

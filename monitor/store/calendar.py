@@ -1,6 +1,6 @@
 """What people said at run time about when to be quiet."""
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, tuple_
 
 from monitor.core.quiet import Entry, kind
 from monitor.store import rows
@@ -23,8 +23,9 @@ def unsay(connection: Connection, entry: Entry) -> None:
     connection.execute(delete(quiet).where(*same))
 
 
-def forget(connection: Connection, before: float) -> int:
-    gone = delete(quiet).where(quiet.c.ends_at < before)
+def forget(connection: Connection, before: float, most: int) -> int:
+    over = select(quiet.c.kind, quiet.c.id).where(quiet.c.ends_at < before).limit(most)
+    gone = delete(quiet).where(tuple_(quiet.c.kind, quiet.c.id).in_(over))
     return connection.execute(gone).rowcount
 
 

@@ -35,7 +35,7 @@ def forget(connection: Connection, before: float, readers: Sequence[str]) -> int
         + _given_up(connection, before)
         + _states(connection, before)
         + tracing.forget(connection)
-        + calendar.forget(connection, before)
+        + calendar.forget(connection, before, SLICE)
     )
 
 

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from monitor.core import matchers, quiet
 from monitor.core.quiet import Ack, Daily, Maintenance, Quiet, Silence
@@ -107,6 +108,36 @@ def test_a_window_within_the_hour_that_is_left_out_comes_an_hour_later() -> None
     assert found is not None
     assert found.start == datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
     assert found.end == datetime(2026, 3, 29, 2, tzinfo=UTC)
+
+
+def test_a_window_that_begins_in_the_hour_that_is_left_out_is_not_lost() -> None:
+    one = daily(Daily(start=time(2, 30), end=time(3, 15), timezone="Europe/Berlin"))
+
+    found = quiet.maintained(one, datetime(2026, 3, 29, 1, 10, tzinfo=UTC))
+
+    assert found is not None
+    assert found.end == datetime(2026, 3, 29, 1, 15, tzinfo=UTC)
+    assert found.end - found.start == timedelta(minutes=45)
+
+
+def test_no_day_of_the_year_loses_its_window() -> None:
+    one = Daily(start=time(2, 30), end=time(3, 15), timezone="Europe/Berlin")
+    first = datetime(2026, 1, 1, tzinfo=UTC)
+
+    for day in range(365):
+        begins = [begin for begin, _ in quiet.windows(one, first + day * quiet.DAY)]
+        assert len(begins) == 10
+
+
+def test_when_a_window_comes_next_is_told() -> None:
+    one = daily(Daily(start=time(22), end=time(6), days=frozenset({4})))
+    monday = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+    assert quiet.begins(one, monday) == datetime(2026, 11, 27, 22, tzinfo=UTC)
+    over = structs.replace(one, ends_at=datetime(2026, 11, 25, tzinfo=UTC))
+    assert quiet.begins(over, monday) is None
+    late = structs.replace(one, starts_at=datetime(2026, 11, 28, 1, tzinfo=UTC))
+    assert quiet.begins(late, monday) == datetime(2026, 11, 28, 1, tzinfo=UTC)
 
 
 def test_a_window_within_the_hour_that_comes_twice_holds_in_both() -> None:

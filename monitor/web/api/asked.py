@@ -1,6 +1,9 @@
 """What requests ask for, read and bounded; a refusal says what would be right."""
 
 import base64
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -10,13 +13,16 @@ from msgspec import Struct
 
 from monitor.core import matchers
 from monitor.core.matchers import Matcher
+from monitor.web.shapes.page import PageData
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 LIMIT: Final = 100
 LIMIT_MAX: Final = 1000
 MATCHERS: Final = 20
 _BODY_WITHIN: Final = 10.0
+_NO_PLACE: Final = "after: give what another page named as its next"
 
 
 class Span(Struct, frozen=True):
@@ -60,9 +66,7 @@ def read_place(given: str, place: Any) -> Any:
         text = base64.urlsafe_b64decode(f"{given}{'=' * (-len(given) % 4)}")
         return msgspec.json.decode(text, type=place)
     except (ValueError, msgspec.DecodeError, RecursionError):
-        raise web.HTTPBadRequest(
-            text="after: give what another page named as its next"
-        ) from None
+        raise web.HTTPBadRequest(text=_NO_PLACE) from None
 
 
 def place_text(place: Any) -> str:
@@ -72,13 +76,72 @@ def place_text(place: Any) -> str:
 
 def matching(request: web.Request) -> tuple[Matcher, ...]:
     """Read every ``?match=``; all must match."""
-    texts = request.query.getall("match", [])
+    return matchers_of(request.query.getall("match", []))
+
+
+def matchers_of(texts: Sequence[str]) -> tuple[Matcher, ...]:
     if len(texts) > MATCHERS:
         raise web.HTTPBadRequest(text=f"match: at most {MATCHERS} of them")
-    try:
+    with refusing("match"):
         return tuple(matchers.parse(text) for text in texts)
+
+
+@contextmanager
+def refusing(key: str) -> Iterator[None]:
+    """Word a ValueError about what was sent as *key*."""
+    try:
+        yield
     except ValueError as wrong:
-        raise web.HTTPBadRequest(text=f"match: {wrong}") from None
+        raise web.HTTPBadRequest(text=f"{key}: {wrong}") from None
+
+
+def moment(key: str, given: datetime | None) -> datetime | None:
+    """Give a moment in UTC; one that names no zone would be a guess."""
+    if given is None:
+        return None
+    if given.tzinfo is None:
+        raise web.HTTPBadRequest(
+            text=f"{key}: say in which zone, such as {given:%Y-%m-%dT%H:%M:%S}Z"
+        )
+    with refusing(key):
+        return given.astimezone(UTC)
+
+
+def check_ours(*, ours: bool) -> None:
+    if not ours:
+        raise web.HTTPConflict(
+            text="it stands in the configuration: change it there, and reload"
+        )
+
+
+def check_room(*, full: bool) -> None:
+    if full:
+        raise web.HTTPConflict(text="there are too many of them: end some first")
+
+
+def state(now: datetime, starts_at: datetime, ends_at: datetime) -> str:
+    if ends_at <= now:
+        return "expired"
+    return "active" if starts_at <= now else "pending"
+
+
+def page(
+    request: web.Request, places: Iterable[tuple[Any, T]], data: Callable[[T], D]
+) -> PageData[D]:
+    """Give the wanted page of what comes with its place, in the order of places."""
+    wanted = span(request)
+    after = None if wanted.after is None else tuple(wanted.after)
+    ordered = sorted(places, key=lambda each: each[0])
+    try:
+        behind = [each for each in ordered if after is None or each[0] > after]
+    except TypeError:
+        raise web.HTTPBadRequest(text=_NO_PLACE) from None
+    shown = behind[: wanted.limit]
+    more = len(behind) > len(shown)
+    return PageData(
+        items=[data(each) for _, each in shown],
+        next=place_text(shown[-1][0]) if more else None,
+    )
 
 
 def answer(said: Struct, status: int = 200) -> web.Response:

@@ -7,7 +7,6 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from monitor import errors
-from monitor.core import matchers
 from monitor.core.matchers import Matcher
 from monitor.ports import Replayed
 from monitor.web import api
@@ -34,16 +33,14 @@ class Replaying(Protocol):
 def routes(replaying: Replaying) -> list[web.RouteDef]:
     async def replay(request: web.Request) -> web.Response:
         wanted = await asked.body(request, ReplayAsked)
-        if not _aware(wanted.since) or not _aware(wanted.until):
-            raise web.HTTPBadRequest(
-                text="since, until: say in which zone, such as 2026-11-27T08:00:00Z"
-            )
+        asked.moment("since", wanted.since)
+        asked.moment("until", wanted.until)
         try:
             done = await replaying.replay(
                 wanted.sink,
                 wanted.since,
                 wanted.until,
-                _matchers(wanted.match),
+                asked.matchers_of(wanted.match),
                 dry=wanted.dry,
             )
         except errors.NotFound as missing:
@@ -59,14 +56,3 @@ def routes(replaying: Replaying) -> list[web.RouteDef]:
         )
 
     return [web.post(PATH, replay)]
-
-
-def _aware(moment: datetime | None) -> bool:
-    return moment is None or moment.tzinfo is not None
-
-
-def _matchers(texts: Sequence[str]) -> tuple[Matcher, ...]:
-    try:
-        return tuple(matchers.parse(text) for text in texts[: asked.MATCHERS])
-    except ValueError as wrong:
-        raise web.HTTPBadRequest(text=f"match: {wrong}") from None
