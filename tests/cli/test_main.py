@@ -64,8 +64,9 @@ def test_help_names_every_verb_with_its_sentence_and_examples() -> None:
     result = CliRunner().invoke(app, ["--help"])
 
     assert result.exit_code == 0
+    width = max(map(len, main.VERBS))
     for verb, sentence in main.VERBS.items():
-        assert f"  {verb:9} {sentence}" in result.stdout
+        assert f"  {verb:{width}}  {sentence}" in result.stdout
     assert "job-monitor wait prod/2/20000153" in result.stdout
     assert "78 configuration refused" in result.stdout
 
