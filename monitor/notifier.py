@@ -21,8 +21,8 @@ from msgspec import Struct, structs
 
 from monitor import composing
 from monitor.composing import Composing, Spoken
-from monitor.core import member, model, reach, routing, state, telling
-from monitor.core.decisions import Decision, Verdict
+from monitor.core import decisions, member, model, reach, routing, state, telling
+from monitor.core.decisions import CaseDecision, Decision, Verdict
 from monitor.core.member import Member
 from monitor.core.message import Message
 from monitor.core.obstacle import Flapping
@@ -405,6 +405,7 @@ class Notifier:
             group=one.group,
             number=number,
             tellings=[Telling(sink=sink, told=None, delivery=delivery)],
+            verdict=_digested(sink, message, [each.look.group for each in said]),
         )
         notices = [digest, *(_covered(each, message) for each in said)]
         for some in _slices(notices):
@@ -447,6 +448,20 @@ def _covered(said: _Said, message: Message) -> Notice:
             decisions=(record,),
         ),
     )
+
+
+def _digested(sink: str, message: Message, groups: Sequence[str]) -> Verdict:
+    """Say of a message about many of which it tells."""
+    kept = groups[: decisions.CASES]
+    decision = Decision(
+        sink=sink,
+        reason=str(Why.STORM),
+        detail=f"{len(groups):,} incidents",
+        notification=message.id,
+        cases=tuple(CaseDecision(group) for group in kept),
+        omitted=len(groups) - len(kept),
+    )
+    return Verdict(group=message.key, at=message.time, decisions=(decision,))
 
 
 def _sequence(look: Look) -> int:

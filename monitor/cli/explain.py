@@ -15,6 +15,7 @@ from monitor.core.explaining import (
     SinkData,
     VerdictData,
 )
+from monitor.core.telling import Why
 from monitor.web.shapes.alerts import AlertData
 from monitor.web.shapes.explain import ExplanationData, GroupData
 
@@ -91,7 +92,10 @@ def _lines(found: ExplanationData) -> Iterator[Line]:
         yield from _holding(found.alerts)
     for group in found.groups:
         yield from _group(group)
-    if found.alerts and not found.groups:
+    if found.sinks:
+        yield ("",)
+        yield from _sinks(found.sinks, "  ")
+    if found.alerts and not found.groups and not found.sinks:
         yield ("Nothing is decided yet; ask again in a few seconds.",)
 
 
@@ -113,7 +117,7 @@ def _group(group: GroupData) -> Iterator[Line]:
     latest, *earlier = group.verdicts
     yield ("",)
     yield (group.group, "bold"), (f"  decided {_when(latest.at)}", "dim")
-    yield from _sinks(latest.sinks, "  ")
+    yield from _sinks(latest.sinks, "  ", group=group.group)
     if earlier:
         yield (("  before that", "dim"),)
     for verdict in earlier:
@@ -126,16 +130,17 @@ def _earlier(verdict: VerdictData) -> Iterator[Line]:
 
 
 def _sinks(
-    sinks: Sequence[SinkData], margin: str, *, again: bool = False
+    sinks: Sequence[SinkData], margin: str, *, group: str = "", again: bool = False
 ) -> Iterator[Line]:
     width = max((len(sink.sink) for sink in sinks), default=0)
     for sink in sinks:
         yield from _sink(sink, margin, width, again=again)
+        if not again:
+            inner = f"{margin}{'':{width}}  {'':{_WIDEST}}  "
+            yield from _below(sink, inner, group)
 
 
-def _sink(
-    sink: SinkData, margin: str, width: int, *, again: bool = False
-) -> Iterator[Line]:
+def _sink(sink: SinkData, margin: str, width: int, *, again: bool) -> Iterator[Line]:
     name, style = _standing(sink)
     facts = [_with(sink.said, sink.detail), *_facts(sink, again=again)]
     if sink.delivery is not None and sink.reason == sink.delivery.state:
@@ -146,13 +151,20 @@ def _sink(
         (f"{name:{_WIDEST}}", style),
         f"  {'; '.join(facts)}",
     )
-    if again:
-        return
-    inner = f"{margin}{'':{width}}  {'':{_WIDEST}}  "
+
+
+def _below(sink: SinkData, margin: str, group: str) -> Iterator[Line]:
     delivery = sink.delivery
     if sink.notification and delivery and delivery.state != Fate.DELIVERED:
-        yield inner, "; ".join(_way(delivery))
-    yield from _cases(sink, inner)
+        yield margin, "; ".join(_way(delivery))
+    if sink.reason == Why.STORM and sink.notification.startswith(f"{group}!"):
+        yield from ((margin, f"about {case.alert}") for case in sink.cases)
+        what = "incidents"
+    else:
+        yield from _cases(sink, margin)
+        what = "alerts"
+    if sink.omitted:
+        yield margin, (f"and {sink.omitted:,} more {what}", "dim")
 
 
 def _standing(sink: SinkData) -> tuple[str, str]:
@@ -193,8 +205,6 @@ def _cases(sink: SinkData, margin: str) -> Iterator[Line]:
     """Say of alerts what stood in their way, unless that was said already."""
     for case in _other(sink.cases, sink):
         yield margin, f"without {case.alert}: {_with(case.said, case.detail)}"
-    if sink.omitted:
-        yield margin, (f"and {sink.omitted:,} more alerts", "dim")
 
 
 def _other(cases: Iterable[CaseData], sink: SinkData) -> Iterator[CaseData]:

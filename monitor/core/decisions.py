@@ -13,7 +13,10 @@ CASES: Final = 20
 
 
 class CaseDecision(Struct, frozen=True):
-    """*reason* is empty where nothing stood in the way."""
+    """*reason* is empty where nothing stood in the way.
+
+    Of a message about many groups, *id* is the name of one of them.
+    """
 
     id: str
     reason: str = ""

@@ -5,7 +5,7 @@ what a sink asked for when it read them, and how far it and its deliveries are. 
 shapes are public, here and wherever they stand inside others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -31,7 +31,7 @@ class Fate(StrEnum):
 
 
 class LeftOut(StrEnum):
-    """Why an event was never meant for a sink."""
+    """Why a message was never meant for a sink."""
 
     LATER = "later"
     NO_SUCH_SINK = "no_such_sink"
@@ -109,6 +109,7 @@ FATES: Final[Mapping[str, _Phrase]] = {
     Fate.UNREAD: _Phrase("not read yet", "尚未读取"),
 }
 
+_NO_ALERTS: Final = _Phrase("it takes no alerts", "该渠道不接收告警")
 _GONE: Final = _Phrase("it is configured no more", "该渠道已不在配置中")
 
 
@@ -246,6 +247,41 @@ def of_decision(
     )
 
 
+def of_others(
+    asked: Mapping[str, Sequence[Subscription]],
+    at: datetime | None = None,
+    locale: str = "en",
+) -> Iterator[SinkData]:
+    """Say of sinks that nothing was decided for why they hear of no alert.
+
+    *asked* is what each of them asked for, the oldest first; what held *at* that
+    time counts, or else what holds now.
+    """
+    for sink, history in asked.items():
+        held = subscription.at(history, at) if at else next(reversed(history), None)
+        if held is None:
+            yield _never_meant(sink, LeftOut.LATER, locale)
+        elif not held.send:
+            yield _never_meant(sink, LeftOut.NO_SUCH_SINK, locale)
+        elif Kind.ALERTS not in held.send:
+            yield SinkData(
+                sink=sink,
+                told=False,
+                reason=LeftOut.NOT_TAKEN,
+                said=_NO_ALERTS.spoken(locale),
+                detail=_sends(held),
+            )
+
+
+def _never_meant(sink: str, why: LeftOut, locale: str, detail: str = "") -> SinkData:
+    said = LEFT_OUT[why].spoken(locale)
+    return SinkData(sink=sink, told=False, reason=why, said=said, detail=detail)
+
+
+def _sends(held: Subscription) -> str:
+    return f"send: [{', '.join(held.send)}]"
+
+
 def _case(case: CaseDecision, locale: str) -> CaseData:
     return CaseData(
         alert=case.id,
@@ -265,13 +301,7 @@ def of_event(found: Recorded, facts: Facts, locale: str = "en") -> SinkData:
         left = None
     if left is not None:
         why, detail = left
-        return SinkData(
-            sink=facts.sink,
-            told=False,
-            reason=why,
-            said=LEFT_OUT[why].spoken(locale),
-            detail=detail,
-        )
+        return _never_meant(facts.sink, why, locale, detail)
     fate = of_delivery(facts, locale, unread=unread)
     gone = bool(facts.history) and not facts.history[-1].send
     return SinkData(
@@ -290,7 +320,7 @@ def _left_out(held: Subscription | None, event: Message) -> tuple[LeftOut, str] 
     if not held.send:
         return LeftOut.NO_SUCH_SINK, ""
     if Kind.EVENTS not in held.send:
-        return LeftOut.NOT_TAKEN, f"send: [{', '.join(held.send)}]"
+        return LeftOut.NOT_TAKEN, _sends(held)
     matcher = subscription.unfit(held, event.traits)
     return (LeftOut.UNMATCHED, matcher) if matcher else None
 

@@ -41,6 +41,12 @@ def in_force(history: Sequence[Subscription], position: int) -> Subscription | N
     return held[-1] if held else None
 
 
+def at(history: Sequence[Subscription], moment: datetime) -> Subscription | None:
+    """Give what held at *moment*; None where the sink came later."""
+    held = [each for each in history if each.since is None or each.since <= moment]
+    return held[-1] if held else None
+
+
 def unfit(subscription: Subscription, traits: Mapping[str, str]) -> str:
     """Name the matcher that leaves out what has *traits*; empty where all fit."""
     return matchers.unfit(map(matchers.parse, subscription.match), traits)

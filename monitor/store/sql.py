@@ -193,6 +193,10 @@ class SqlStore:
             lambda c: tracing.adopt(c, subscriptions, self._position), hurry=True
         )
 
+    async def subscriptions(self) -> list[Subscription]:
+        """Give what each sink asked for, the oldest first."""
+        return await self._group.do(tracing.history, hurry=True)
+
     async def recorded(self, key: str, sequence: int) -> Recorded | None:
         return await self._group.do(
             lambda c: tracing.recorded(c, key, sequence), hurry=True

@@ -34,7 +34,11 @@ def adopt(
     is as it is from *position*, the end of the log, on.
     """
     known = {subscription.sink: subscription for subscription in history(connection)}
-    gone = [Subscription(sink=sink, send=()) for sink in known.keys() - _named(wanted)]
+    since = max((each.since for each in wanted if each.since), default=None)
+    gone = [
+        Subscription(sink=sink, send=(), since=since)
+        for sink in known.keys() - _named(wanted)
+    ]
     for subscription in (*wanted, *gone):
         before = known.get(subscription.sink)
         if before is None or not subscription.asks_as(before):

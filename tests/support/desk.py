@@ -75,6 +75,7 @@ class Desk:
         self.lost: set[str] = set()
         self.labels: dict[InstanceKey, dict[str, str]] = {}
         self.quiet = Said()
+        self.grouping = Grouping(route, Inhibitions(inhibit), self.frame)
         self.recorder = Recorder(store, self._committed)
         self.dispatchers = [
             Dispatcher(each, store, None, now=clock.now, luck=clock.middling)
@@ -87,9 +88,9 @@ class Desk:
                 Listener(each.name, wants, level=each.name in levels)
                 for each, wants in listeners.items()
             ],
-            grouping=Grouping(route, Inhibitions(inhibit), self._frame),
+            grouping=self.grouping,
             habits=habits,
-            frame=self._frame,
+            frame=self.frame,
             lost=lambda source: source in self.lost,
             logs=lambda _: self.tails is not None,
             posted=self._wake,
@@ -107,7 +108,7 @@ class Desk:
                 luck=clock.middling,
             )
 
-    def _frame(self, key: str) -> Frame:
+    def frame(self, key: str) -> Frame:
         source, _, rest = key.partition("/")
         if rest.count("/") != 2:
             return Frame(source=source, key=key, subject=rest or None)

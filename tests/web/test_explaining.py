@@ -36,6 +36,8 @@ SINKS = [
     },
 ]
 
+STORMY = {"messages": 1, "per": "1s"}
+
 
 @asynccontextmanager
 async def a_failure(tmp_path: Path) -> AsyncIterator[tuple[Site, Stage, Path]]:
@@ -102,6 +104,49 @@ async def test_what_a_match_left_out_stays_left_out_after_a_reload(
     assert sinks["sre"]["reason"] == "delivered"
     assert sinks["hook"]["reason"] == "behind"
     assert sinks["hook"]["detail"] == "it is configured no more"
+
+
+async def test_an_event_says_which_sinks_take_none_and_which_came_later(
+    tmp_path: Path,
+) -> None:
+    quiet = {"name": "pager", "kind": "log", "send": ["alerts"]}
+    async with a_site(tmp_path) as (site, world):
+        site.more["sinks"] = [*SINKS[:2], quiet]
+        world.play("one_ip_fails")
+        site.second = FAILING
+        async with playing(site) as stage:
+            await eventually(lambda: stage.notifications)
+            late = {**SINKS[0], "name": "late"}
+            site.more["sinks"] = [*SINKS[1:2], quiet, late]
+            path = tmp_path / "m.sock"
+            await control.reload(path)
+            event = await explained(path, f"{KEY}#2")
+            told = await explained(path, f"{KEY}!1")
+
+    of_event = by_sink(event["sinks"])
+    assert of_event["pager"]["reason"] == "not_taken"
+    assert of_event["pager"]["detail"] == "send: [alerts]"
+    assert of_event["late"]["reason"] == "later"
+    assert of_event["journal"]["detail"] == "it is configured no more"
+    assert {name: x["reason"] for name, x in by_sink(told["sinks"]).items()} == {
+        "late": "later"
+    }
+
+
+async def test_people_read_of_which_incidents_a_message_tells(tmp_path: Path) -> None:
+    async with a_site(tmp_path) as (site, world):
+        site.more |= {"sinks": SINKS[1:2], "alerts": {"storm": STORMY}}
+        site.list.write_text(
+            "".join(f"{world.play('one_ip_fails')} team=sre\n" for _ in range(5))
+        )
+        site.second = FAILING
+        async with playing(site) as stage:
+            await eventually(lambda: len(stage.notifications) == 2)
+            path = str(tmp_path / "m.sock")
+            said = await typed("explain", "prod/{storm}!1", "--socket", path)
+
+    assert "4 incidents; prod/{storm}!1; delivered" in said.stdout
+    assert said.stdout.count(" about prod/biz/2/") == 4
 
 
 async def test_a_notification_says_who_was_told_and_how_far_it_has_come(

@@ -11,6 +11,7 @@ from monitor.core import explaining, notifications, routing, watch
 from monitor.core.decisions import Verdict
 from monitor.core.explaining import DeliveryData, Facts, Recorded, SinkData, VerdictData
 from monitor.core.member import Member
+from monitor.core.subscription import Subscription
 from monitor.core.telling import Case
 from monitor.core.wording import Frame
 from monitor.web import api
@@ -41,6 +42,8 @@ class Records(Protocol):
     async def facts(
         self, id_: str, sinks: Sequence[str], position: int | None = None
     ) -> list[Facts]: ...
+
+    async def subscriptions(self) -> list[Subscription]: ...
 
     async def told_under(self, group: str, notification: str) -> Verdict | None: ...
 
@@ -148,6 +151,7 @@ class _Explainer:
             of=id_,
             kind="notification",
             at=verdict.at,
+            sinks=await self._others([verdict], wanted),
             groups=[await self._group(group, [verdict], wanted)],
         )
 
@@ -155,23 +159,43 @@ class _Explainer:
         of, house = wanted.of, self._house
         several = routing.is_several(of)
         groups = [of] if several else dict.fromkeys((of, *sorted(house.groups_of(of))))
-        keys = house.members(of) if several else [of]
-        members = await self._records.members(keys)
-        decided = [
-            await self._group(group, verdicts, wanted)
+        found = {
+            group: verdicts
             for group in groups
             if (verdicts := await self._records.verdicts(group, wanted.most))
-        ]
+        }
+        latest = [verdicts[0] for verdicts in found.values()]
+        keys = house.members(of) or _mentioned(latest) if several else [of]
+        members = await self._records.members(keys)
+        decided = [await self._group(*each, wanted) for each in found.items()]
         if not members and not decided and of not in house.sources:
             raise web.HTTPNotFound(text=f"nothing is known of {of}; {_HOW}")
+        wrong = latest or any(each.alerts for each in members)
         snapshot = None if several or not members else members[0].snapshot
         return ExplanationData(
             of=of,
             kind="group" if several else "key",
             name=snapshot.name if snapshot else "",
             alerts=list(self._alerts(members)),
+            sinks=await self._others(latest, wanted) if wrong else [],
             groups=decided,
         )
+
+    async def _others(
+        self, verdicts: Sequence[Verdict], wanted: _Asked
+    ) -> list[SinkData]:
+        """Say of the sinks of which *verdicts* say nothing why they hear nothing."""
+        decided = {each.sink for one in verdicts for each in one.decisions}
+        named = [wanted.sink] if wanted.sink else self._house.sinks
+        asked: dict[str, list[Subscription]] = {
+            name: [] for name in named if name not in decided
+        }
+        for each in await self._records.subscriptions():
+            if each.sink in asked:
+                asked[each.sink].append(each)
+        at = max((verdict.at for verdict in verdicts), default=None)
+        known = {name: history for name, history in asked.items() if history}
+        return list(explaining.of_others(known, at, wanted.locale))
 
     def _alerts(self, members: Iterable[Member]) -> Iterator[AlertData]:
         cases = [
@@ -207,6 +231,12 @@ class _Explainer:
                 if facts.sink in sinks:
                     found[facts.sink, id_] = explaining.of_delivery(facts, locale)
         return found
+
+
+def _mentioned(verdicts: Iterable[Verdict]) -> set[str]:
+    """Name the groups that a message about many told of."""
+    cases = (it for v in verdicts for each in v.decisions for it in each.cases)
+    return {case.id for case in cases}
 
 
 def _about(found: ExplanationData, sink: str, house: House) -> ExplanationData:

@@ -20,7 +20,8 @@ class ExplanationData(Struct, kw_only=True):
 
     Of an event there are its *type*, the time it was recorded *at*, and *sinks*; of a
     notification the decision that made it; of the others what holds now (*alerts*)
-    and what was decided.
+    and what was decided. Of all but events, *sinks* are those that nothing is decided
+    for.
     """
 
     of: str
