@@ -1,6 +1,6 @@
 """The dispatchers of all sinks together, and what is looked after from time to time."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final, Never
 
 import anyio
@@ -12,8 +12,9 @@ from monitor import metering
 from monitor.core.message import Message
 from monitor.dispatcher import Dispatcher
 from monitor.metering import Sample
-from monitor.outlet import Health
+from monitor.outlet import Health, Outlet
 from monitor.ports import Luck, Now, Outbox, Sink, Standing
+from monitor.pulse import Pulse
 
 LOOKED_AFTER: Final = 10.0
 """Seconds between two looks at what waits for a sink."""
@@ -36,6 +37,7 @@ class Dispatching:
         self._luck = luck
         self._dispatchers: dict[str, Dispatcher] = {}
         self._cares: dict[str, Care] = {}
+        self._pulses: dict[str, Pulse] = {}
         self._standings: dict[str, Standing] = {}
 
     def add(
@@ -52,7 +54,17 @@ class Dispatching:
             fallback=care.fallback,
         )
 
+    def beat(
+        self, sink: Sink, every: float, alive: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Let *sink* beat each so many seconds, once started, while *alive* returns."""
+        self._pulses[sink.name] = Pulse(
+            sink, every, alive, now=self._now, luck=self._luck
+        )
+
     def start(self, tasks: TaskGroup) -> None:
+        for pulse in self._pulses.values():
+            tasks.start_soon(pulse.run, name="heartbeat")
         for name, dispatcher in self._dispatchers.items():
             tasks.start_soon(dispatcher.run, name="dispatcher")
             tasks.start_soon(self._look_after, name, name="outbox")
@@ -72,7 +84,17 @@ class Dispatching:
 
     @property
     def names(self) -> list[str]:
+        return list(self._outlets)
+
+    @property
+    def takers(self) -> list[str]:
+        """Name those that are sent messages."""
         return list(self._dispatchers)
+
+    @property
+    def _outlets(self) -> dict[str, Outlet]:
+        found = {name: each.outlet for name, each in self._dispatchers.items()}
+        return found | {name: each.outlet for name, each in self._pulses.items()}
 
     def of(self, sink: str) -> Dispatcher | None:
         return self._dispatchers.get(sink)
@@ -82,18 +104,19 @@ class Dispatching:
         return await self._dispatchers[sink].put(messages)
 
     def health(self, sink: str) -> Health:
-        return self._dispatchers[sink].outlet.health()
+        return self._outlets[sink].health()
 
     def fallback(self, sink: str) -> str:
-        return self._cares[sink].fallback
+        return self._cares.get(sink, Care()).fallback
 
     def max_backlog(self, sink: str) -> int:
         return self._cares[sink].max_backlog
 
     def samples(self) -> Iterator[Sample]:
         now = self._now().timestamp()
-        for name, dispatcher in self._dispatchers.items():
-            yield from dispatcher.outlet.samples()
+        for outlet in self._outlets.values():
+            yield from outlet.samples()
+        for name in self._dispatchers:
             found = self._standings.get(name, Standing())
             yield from metering.backlog(
                 name,

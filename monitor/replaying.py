@@ -51,7 +51,7 @@ class Replaying:
         """Raises ``errors.NotFound`` without such a sink, ``TooMuch`` for more than fits."""
         dispatcher = self._dispatching.of(sink)
         if dispatcher is None:
-            names = ", ".join(self._dispatching.names)
+            names = ", ".join(self._dispatching.takers)
             raise errors.NotFound(f"no sink is called {sink!r}; there are: {names}")
         within = since.timestamp(), (until or self._now()).timestamp()
         found = Replayed()

@@ -204,6 +204,11 @@ class _House:
             await self._add_sink(sink, wiring.wants(config), wiring.care(config))
         for guest in self._guests:
             await self._add_sink(guest, lambda _: True, Care())
+        for beating in wiring.heartbeats(self._settings):
+            opened = catalogue.opened(beating, now=self._now)
+            sink = await stack.enter_async_context(opened)
+            every = beating.every.total_seconds()
+            self._dispatching.beat(sink, every, self._store.answers)
         await self._store.settle(wiring.fallbacks(self._settings))
         await self._store.adopt(
             wiring.subscriptions(self._settings, self._guest_names, self._now())

@@ -37,6 +37,7 @@ from monitor.settings.model import (
 from monitor.settings.routes import RouteSettings
 from monitor.sight import Patience
 from monitor.sinks.catalogue import SinkConfig
+from monitor.sinks.heartbeat.config import HeartbeatConfig
 from monitor.sinks.log.config import LogConfig
 from monitor.storm import Bound
 from monitor.web.config import WebConfig
@@ -282,15 +283,23 @@ def habits(alerts: AlertSettings) -> Habits:
     )
 
 
+def heartbeats(settings: Settings) -> list[HeartbeatConfig]:
+    return [sink for sink in settings.sinks if isinstance(sink, HeartbeatConfig)]
+
+
 def sinks(settings: Settings) -> tuple[SinkConfig, ...]:
-    """List the sinks; if none is a log, ours still hears of lost sources."""
-    if any(isinstance(sink, LogConfig) for sink in settings.sinks):
-        return settings.sinks
+    """List the sinks that are sent messages.
+
+    If none is a log, ours still hears of lost sources.
+    """
+    takers = tuple(sink for sink in settings.sinks if sink.send)
+    if any(isinstance(sink, LogConfig) for sink in takers):
+        return takers
     about_sources = 'type=~"bkjob[.]source[.].*"'
     ours = LogConfig(
         name="log", kind="log", send=(Kind.EVENTS,), match=(about_sources,)
     )
-    return (*settings.sinks, ours)
+    return (*takers, ours)
 
 
 def subscriptions(

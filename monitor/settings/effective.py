@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from monitor import durations, logs
 from monitor.settings import notation
 from monitor.settings.model import Settings
+from monitor.sizes import Size
 
 
 def values(settings: Settings) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def _written(value: object) -> str | float:
             return notation.offset_text(value)
         case time():
             return value.isoformat("minutes")
-        case notation.Size() | Enum():
+        case Size() | Enum():
             return str(value)
         case int() | float() | str():
             return value

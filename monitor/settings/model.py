@@ -39,7 +39,6 @@ from monitor.settings.notation import (
     Listen,
     Offset,
     Positive,
-    Size,
     StoreUrl,
     Url,
 )
@@ -58,6 +57,7 @@ from monitor.settings.templates import TemplateName, TemplateSettings, check_tem
 from monitor.sinks.catalogue import SinkConfig
 from monitor.sinks.log.config import LogConfig
 from monitor.sinks.webhook.config import WebhookConfig
+from monitor.sizes import Size
 
 
 def _source_name(name: str) -> str:

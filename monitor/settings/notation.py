@@ -14,19 +14,10 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from pydantic import AfterValidator, BeforeValidator, PlainValidator
 
-from monitor import durations
+from monitor import durations, sizes
+from monitor.sizes import Size
 
-_UNITS: Final = {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10, "": 1}
-_SIZE: Final = re.compile(r"(\d{1,12})\s*(GiB|MiB|KiB|)", re.ASCII)
 _OFFSET: Final = re.compile(r"([+-])([01]\d):([0-5]\d)", re.ASCII)
-
-
-class Size(int):
-    """A number of bytes."""
-
-    def __str__(self) -> str:
-        unit = next(unit for unit, size in _UNITS.items() if self % size == 0)
-        return f"{self // _UNITS[unit]}{unit}"
 
 
 class Listen(Struct, frozen=True):
@@ -56,16 +47,6 @@ def _positive(value: timedelta) -> timedelta:
     if value <= timedelta(0):
         raise ValueError("must be longer than 0s")
     return value
-
-
-def _size(value: object) -> Size:
-    found = _SIZE.fullmatch(str(value))
-    if found is None:
-        raise ValueError(f"{str(value)[:20]!r} is no size: write it like 64MiB")
-    size = Size(int(found[1]) * _UNITS[found[2]])
-    if not _UNITS["KiB"] <= size <= _UNITS["GiB"]:
-        raise ValueError(f"{size} is not between 1KiB and 1GiB")
-    return size
 
 
 def _offset(value: object) -> tzinfo:
@@ -141,7 +122,7 @@ def store_path(url: str) -> Path:
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Positive = Annotated[Duration, AfterValidator(_positive)]
-Bytes = Annotated[Size, PlainValidator(_size)]
+Bytes = Annotated[Size, PlainValidator(sizes.parse)]
 Offset = Annotated[tzinfo, PlainValidator(_offset)]
 Url = Annotated[str, AfterValidator(_url)]
 Address = Annotated[Listen, PlainValidator(_listen)]

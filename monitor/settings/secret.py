@@ -65,7 +65,7 @@ def _of_plugin(options: object, *, secret: bool = False) -> Iterator[str]:
 def unreadable(settings: Settings) -> Iterator[tuple[Loc, str]]:
     """Find the files that the settings name and that cannot be used."""
     for loc, value, names_secret in _leaves(settings):
-        if isinstance(value, Path):
+        if isinstance(value, Path) and str(loc[-1]).endswith("file"):
             _, why = _text(value) if names_secret else _start(value)
             if why:
                 yield loc, f"{value}: {why}"

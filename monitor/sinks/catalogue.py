@@ -15,6 +15,9 @@ from monitor.ports import Now, Sink
 from monitor.sinks.alertmanager.config import AlertmanagerConfig
 from monitor.sinks.apprise.config import AppriseConfig
 from monitor.sinks.broker.config import BrokerConfig
+from monitor.sinks.exec.config import ExecConfig
+from monitor.sinks.file.config import FileConfig
+from monitor.sinks.heartbeat.config import HeartbeatConfig
 from monitor.sinks.log.config import LogConfig
 from monitor.sinks.plugin.config import PluginConfig
 from monitor.sinks.webhook.config import WebhookConfig
@@ -26,6 +29,9 @@ SinkConfig = Annotated[
     | WebhookConfig
     | AlertmanagerConfig
     | BrokerConfig
+    | FileConfig
+    | ExecConfig
+    | HeartbeatConfig
     | AppriseConfig
     | PluginConfig,
     Field(discriminator="kind"),
@@ -59,6 +65,21 @@ async def opened(
             from monitor.sinks.broker import sink as broker  # noqa: PLC0415
 
             async with broker.opened(config) as sink:
+                yield sink
+        case FileConfig():
+            from monitor.sinks.file import sink as file  # noqa: PLC0415
+
+            async with file.opened(config) as sink:
+                yield sink
+        case ExecConfig():
+            from monitor.sinks.exec import sink as running  # noqa: PLC0415
+
+            async with running.opened(config) as sink:
+                yield sink
+        case HeartbeatConfig():
+            from monitor.sinks.heartbeat import sink as beating  # noqa: PLC0415
+
+            async with beating.opened(config, now=now) as sink:
                 yield sink
         case AppriseConfig():
             from monitor.sinks.apprise import sink as apprise  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""One guarded POST, for every sink that speaks HTTP.
+"""One guarded request, for every sink that speaks HTTP.
 
 Only addresses that are open to the sink are reached, TLS is verified, nothing is
 redirected, every size and time is bounded. An address is never shown beyond its
@@ -45,7 +45,7 @@ class Answer(Struct, frozen=True):
 
 
 class Client:
-    """Posts to one receiver; open it with ``opened``."""
+    """Asks one receiver; open it with ``opened``."""
 
     def __init__(self, session: aiohttp.ClientSession, timeout: timedelta) -> None:
         self._session = session
@@ -55,10 +55,23 @@ class Client:
         self, url: SecretStr, body: bytes, headers: Mapping[str, str]
     ) -> Answer:
         """Post once; ``errors.Undelivered`` or ``Rejected`` where no answer came."""
+        return await self._ask("POST", url, body, headers)
+
+    async def get(self, url: SecretStr, headers: Mapping[str, str]) -> Answer:
+        """Get once; errors as of ``post``."""
+        return await self._ask("GET", url, None, headers)
+
+    async def _ask(
+        self,
+        method: str,
+        url: SecretStr,
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> Answer:
         at = notation.origin(url)
         try:
             with anyio.fail_after(self._timeout.total_seconds()):
-                return await self._post(url.get_secret_value(), body, headers)
+                return await self._answer(method, url.get_secret_value(), body, headers)
         except TimeoutError:
             raise errors.Undelivered(
                 f"{at} did not answer within {durations.text(self._timeout)}"
@@ -66,9 +79,11 @@ class Client:
         except (aiohttp.ClientError, OSError) as exc:
             raise _unsent(at, exc) from None
 
-    async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        async with self._session.post(
-            URL(url), data=body, headers=headers, allow_redirects=False
+    async def _answer(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> Answer:
+        async with self._session.request(
+            method, URL(url), data=body, headers=headers, allow_redirects=False
         ) as response:
             return Answer(
                 status=response.status,

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from monitor.core.decisions import Verdict
 from monitor.core.explaining import Facts, Recorded
@@ -48,6 +48,10 @@ class SqlStore:
     def __init__(self, group: Group, *, position: int) -> None:
         self._group = group
         self._position = position
+
+    async def answers(self) -> None:
+        """Return once the store has answered."""
+        await self._group.do(lambda c: c.execute(select(1)), hurry=True)
 
     async def load(self, key: str) -> State:
         return await self._group.do(lambda c: memory.load(c, key), hurry=True)

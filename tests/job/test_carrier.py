@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from monitor import errors
 from monitor.job import carrier
 from monitor.job.carrier import Answer, Carrier, Route
-from monitor.settings.notation import Size
+from monitor.sizes import Size
 from tests.job.servers import saying, serving
 
 SECRET = "s3cr3t"

@@ -40,7 +40,16 @@ def test_the_example_is_accepted(tmp_path: Path) -> None:
     settings = loaded(tmp_path, example(tmp_path))
 
     names = [sink.name for sink in settings.sinks]
-    assert names == ["journal", "oncall", "bus", "alertmanager", "mail"]
+    assert names == [
+        "journal",
+        "oncall",
+        "bus",
+        "alertmanager",
+        "archive",
+        "pager",
+        "watchdog",
+        "mail",
+    ]
 
 
 def test_the_example_names_every_key_of_every_kind_of_sink(tmp_path: Path) -> None:

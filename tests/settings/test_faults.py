@@ -224,7 +224,7 @@ TABLE = {
     ),
     "a kind of sink": (
         SOURCE + "sinks:\n  - {name: a, kind: webhok}\n",
-        "monitor.yaml:9:15: sinks.0.kind: must be one of 'log', 'webhook', 'alertmanager', 'broker', 'apprise', 'plugin'",
+        "monitor.yaml:9:15: sinks.0.kind: must be one of 'log', 'webhook', 'alertmanager', 'broker', 'file', 'exec', 'heartbeat', 'apprise', 'plugin'",
     ),
     "no kind of sink": (
         SOURCE + "sinks:\n  - {name: a}\n",

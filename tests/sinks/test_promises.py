@@ -5,6 +5,8 @@ Whoever adds a kind adds a sample of it here; a test asks for it.
 
 import contextlib
 import logging
+import sys
+import tempfile
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
@@ -82,9 +84,38 @@ def a_mail(port: int) -> dict[str, Any]:
     return {"urls": [f"mailto://monitor:{CANARY}@{HERE}:{port}/?{query}"]}
 
 
+def a_program(port: int) -> dict[str, Any]:
+    """A program that talks to *port*, and says what it heard when it cannot go on."""
+    return {
+        "command": [sys.executable, "-c", TALKS, str(port)],
+        "environment": {"TOKEN": CANARY},
+    }
+
+
+def a_heartbeat(port: int) -> dict[str, Any]:
+    return {
+        "url": f"http://{HERE}:{port}/{CANARY}?key={CANARY}",
+        "headers": {"X-Token": CANARY},
+        **LOOPBACK,
+    }
+
+
+def a_file(port: int) -> dict[str, Any]:
+    return {"path": Path(tempfile.mkdtemp()) / f"{port}.jsonl"}
+
+
 def a_plugin(_port: int) -> dict[str, Any]:
     return {"plugin": "hanging", "options": {"token": CANARY}}
 
+
+TALKS = """
+import os, socket, sys
+sys.stdin.read()
+with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as there:
+    there.sendall(os.environ["TOKEN"].encode())
+    print(there.recv(9000), os.environ["TOKEN"], flush=True)
+sys.exit(1)
+"""
 
 SAMPLES = {
     "log": Sample(lambda _: {}, talks=False),
@@ -107,6 +138,9 @@ SAMPLES = {
         extra="faststream",
     ),
     "apprise": Sample(a_mail, {"urls_file": {"urls": None}}, extra="apprise"),
+    "file": Sample(a_file, talks=False),
+    "exec": Sample(a_program, {"environment_file": {}}),
+    "heartbeat": Sample(a_heartbeat, {"headers_file": {}, "ca_file": {}}),
     "plugin": Sample(a_plugin, talks=False),
 }
 
@@ -302,6 +336,15 @@ async def willing(
             with capture_logs() as lines:
                 async with opened(kind, 1) as sink:
                     yield sink, lambda: len(lines)
+        case "file":
+            path = site / "lines"
+            async with opened(kind, 1, path=path) as sink:
+                yield sink, lambda: len(path.read_bytes().splitlines())
+        case "exec":
+            taken = site / "taken"
+            command = ["tee", "-a", str(taken)]
+            async with opened(kind, 1, command=command) as sink:
+                yield sink, lambda: len(taken.read_bytes().splitlines())
         case "plugin":
             taken = site / "taken"
             options = {"path": str(taken)}
@@ -348,3 +391,81 @@ async def test_a_message_of_hostile_text_is_taken(
 
 def _port(origin: str) -> int:
     return int(origin.rpartition(":")[2])
+
+
+def _formats() -> list[tuple[str, dict[str, Any]]]:
+    """List every way in which a sink speaks HTTP."""
+    robots = ("wecom", "dingtalk", "feishu", "slack")
+    return [
+        ("webhook", {}),
+        ("webhook", {"format": "alertmanager"}),
+        *(("webhook", {"format": "template", "template": each}) for each in robots),
+        ("alertmanager", {}),
+        ("heartbeat", {}),
+        ("heartbeat", {"method": "POST"}),
+    ]
+
+
+def test_every_kind_that_names_networks_is_tried_against_them() -> None:
+    guarded = {
+        kind for kind, it in models().items() if "allow_networks" in it.model_fields
+    }
+
+    assert guarded == {kind for kind, _ in _formats()}
+
+
+every_way = pytest.mark.parametrize(("kind", "more"), _formats())
+
+
+@every_way
+async def test_nothing_nearby_is_reached_unless_it_is_named(
+    kind: str, more: dict[str, Any]
+) -> None:
+    async with receiving(answering(200)) as receiver:
+        for host in ("127.0.0.1", "localhost", "[::ffff:127.0.0.1]"):
+            at = SAMPLES[kind].at(receiver.port)
+            moved = {key: _at(host, at[key]) for key in ("url", "urls") if key in at}
+            async with opened(
+                kind, receiver.port, **moved, **more, allow_networks=["10.0.0.0/8"]
+            ) as sink:
+                error = await refusal(sink)
+            assert "allow_networks" in error
+
+    assert receiver.deliveries == []
+
+
+def _at(host: str, urls: str | list[str]) -> str | list[str]:
+    if isinstance(urls, list):
+        return [str(_at(host, url)) for url in urls]
+    return urls.replace(HERE, host)
+
+
+@every_way
+async def test_no_redirect_is_followed(kind: str, more: dict[str, Any]) -> None:
+    async with receiving(answering(200)) as elsewhere:
+        answer = answering(307, Location=elsewhere.url)
+        async with (
+            receiving(answer) as receiver,
+            opened(kind, receiver.port, **more) as sink,
+        ):
+            await refusal(sink)
+
+    assert len(receiver.deliveries) == 1
+    assert elsewhere.deliveries == []
+
+
+@every_way
+async def test_no_proxy_of_the_environment_is_asked(
+    kind: str, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        receiving(answering(200)) as proxy,
+        receiving(answering(500)) as receiver,
+    ):
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.origin)
+        async with opened(kind, receiver.port, **more) as sink:
+            await refusal(sink)
+
+    assert proxy.deliveries == []
+    assert len(receiver.deliveries) == 1

@@ -39,7 +39,7 @@ class Letters(Protocol):
 
 class Post(Protocol):
     @property
-    def names(self) -> Sequence[str]: ...
+    def takers(self) -> Sequence[str]: ...
 
     async def put(self, sink: str, messages: Sequence[Message]) -> int:
         """Put messages on their way again; tell how many were not on it."""
@@ -66,7 +66,7 @@ def routes(letters: Letters, post: Post, now: Now) -> list[web.RouteDef]:
         moved = LettersMoved(letters=0)
         async for found in _wanted(letters, await _asked(request)):
             for sink, messages in _by_sink(found).items():
-                put = await post.put(sink, messages) if sink in post.names else 0
+                put = await post.put(sink, messages) if sink in post.takers else 0
                 moved.letters += put
                 moved.skipped += len(messages) - put
         return asked.answer(moved)
