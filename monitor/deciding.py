@@ -136,7 +136,8 @@ class Deciding:
                 elsewhere = elsewhere or (here is None and bool(mine))
                 id_ = telling.case_id(look.group, member.key, alert)
                 if id_ in heard or here is not None:
-                    found = self._mute(traits, look.now) or self._inhibited(traits)
+                    found = self._mute(traits, look.now)
+                    found = found or self._grouping.inhibited(traits)
                     if found is None and here is not None and id_ not in heard:
                         found = obstacle.found(alert, member, look.now, here.rules)
                     case = Case(id=id_, key=member.key, alert=alert, obstacle=found)
@@ -152,10 +153,6 @@ class Deciding:
             return []
         found = self._grouping.destinations(key, traits)
         return [each for each in found if each.sink == listener.name]
-
-    def _inhibited(self, traits: Traits) -> Obstacle | None:
-        rule = self._grouping.inhibiting(traits)
-        return Obstacle(WhyNot.INHIBITED, f"by {rule.name}") if rule else None
 
     def _circumstances(
         self,

@@ -8,9 +8,10 @@ from datetime import timedelta
 
 from monitor.core import routing, wording
 from monitor.core.alerts import Alert
-from monitor.core.inhibition import Inhibitions, Rule
+from monitor.core.inhibition import Inhibitions
 from monitor.core.member import Member
 from monitor.core.routing import Destination, Route
+from monitor.core.telling import Obstacle, WhyNot
 from monitor.core.wording import Frame
 
 
@@ -110,5 +111,6 @@ class Grouping:
         about_instance = self._frame(key).instance is not None
         return routing.destinations(self.root, key, traits, instance=about_instance)
 
-    def inhibiting(self, traits: Mapping[str, str]) -> Rule | None:
-        return self._inhibitions.inhibiting(traits)
+    def inhibited(self, traits: Mapping[str, str]) -> Obstacle | None:
+        rule = self._inhibitions.inhibiting(traits)
+        return Obstacle(WhyNot.INHIBITED, f"by {rule.name}") if rule else None

@@ -7,7 +7,7 @@ enforces the order of construction, the exit stack the order of closing.
 import os
 import random
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from datetime import timedelta
 from functools import partial
@@ -24,8 +24,10 @@ from msgspec import Struct
 
 from monitor import clock, errors, logs, metering, station, wiring
 from monitor.core import state, wording
+from monitor.core.inhibition import Inhibitions
 from monitor.core.message import Message
 from monitor.core.state import Change, Phase
+from monitor.core.telling import Obstacle
 from monitor.core.wording import Frame
 from monitor.deciding import Listener
 from monitor.dispatching import Care, Dispatching
@@ -232,7 +234,7 @@ class _House:
     def _build_grouping(self) -> Grouping:
         return Grouping(
             wiring.root_route(self._settings, self._guest_names),
-            wiring.inhibitions(self._settings.alerts),
+            Inhibitions(wiring.inhibiting(self._settings.alerts)),
             self._frame,
         )
 
@@ -290,6 +292,7 @@ class _House:
             maintenance,
             reload,
             replay,
+            routing,
             silences,
             sinks,
         )
@@ -303,9 +306,18 @@ class _House:
             frame=self._frame,
             locale=settings.locale,
         )
+        trying = routing.House(
+            ways=wiring.ways(settings, self._guest_names),
+            sources=house.sources,
+            traits=grouping.traits,
+            frame=self._frame,
+            quiet=self._muted,
+            locale=settings.locale,
+        )
         routes = [
             *alerts.routes(self._store, grouping.traits, self._frame),
             *explain.routes(self._store, house),
+            *routing.routes(self._store, trying),
             *reload.routes(self._door.reloading),
             *silences.routes(self._quiet, self._now),
             *maintenance.routes(self._quiet, self._now),
@@ -460,6 +472,10 @@ class _House:
         if one is None:
             return wording.frame_of(key, self._settings.locale)
         return one.poller.frame(key)
+
+    def _muted(self, traits: Mapping[str, str]) -> Obstacle | None:
+        mute = self._quiet.muting(traits, self._now())
+        return mute or self._grouping.inhibited(traits)
 
     def _lost(self, source: str) -> bool:
         return source in self._stations and self._stations[source].sight.lost

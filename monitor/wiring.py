@@ -14,7 +14,7 @@ from monitor.agenda import Rules
 from monitor.core import matchers, quiet, sweeping, telling
 from monitor.core.alerts import Name, Stage
 from monitor.core.cadence import Limits
-from monitor.core.inhibition import Inhibitions, Rule
+from monitor.core.inhibition import Rule
 from monitor.core.message import Kind, Message
 from monitor.core.obstacle import Flapping
 from monitor.core.policy import Policy, Trouble
@@ -22,6 +22,7 @@ from monitor.core.quiet import Daily, Maintenance, Origin, Silence
 from monitor.core.routing import Route
 from monitor.core.subscription import Subscription
 from monitor.core.watch import Severity
+from monitor.core.ways import Ways
 from monitor.deciding import Listener
 from monitor.dispatching import Care
 from monitor.job.source import SourceConfig
@@ -232,18 +233,16 @@ def _own(route: RouteSettings) -> dict[str, timedelta]:
     return {name: value for name, value in said.items() if value is not None}
 
 
-def inhibitions(alerts: AlertSettings) -> Inhibitions:
-    return Inhibitions(
-        [
-            Rule(
-                name=f"alerts.inhibit[{number}]",
-                source=tuple(matchers.parse(text) for text in rule.source_match),
-                target=tuple(matchers.parse(text) for text in rule.target_match),
-                equal=rule.equal,
-            )
-            for number, rule in enumerate(alerts.inhibit)
-        ]
-    )
+def inhibiting(alerts: AlertSettings) -> list[Rule]:
+    return [
+        Rule(
+            name=f"alerts.inhibit[{number}]",
+            source=tuple(matchers.parse(text) for text in rule.source_match),
+            target=tuple(matchers.parse(text) for text in rule.target_match),
+            equal=rule.equal,
+        )
+        for number, rule in enumerate(alerts.inhibit)
+    ]
 
 
 def silences(settings: Settings) -> Iterator[Silence]:
@@ -339,6 +338,13 @@ def fallbacks(settings: Settings) -> dict[str, str]:
 
 def listeners(settings: Settings) -> list[Listener]:
     return [_listener(sink) for sink in sinks(settings) if Kind.ALERTS in sink.send]
+
+
+def ways(settings: Settings, guests: Sequence[str] = ()) -> Ways:
+    known = {each.name: each.unfit for each in listeners(settings)}
+    return Ways(
+        root_route(settings, guests), {**known, **dict.fromkeys(guests, lambda _: "")}
+    )
 
 
 def _listener(sink: SinkConfig) -> Listener:

@@ -22,6 +22,10 @@ class Rule(Struct, frozen=True, kw_only=True):
     target: tuple[Matcher, ...]
     equal: tuple[str, ...] = ()
 
+    def keeps_quiet(self, traits: Traits) -> bool:
+        """Tell whether an alert with *traits* is one that others may explain."""
+        return matchers.all_match(self.target, traits) and not _is_source(self, traits)
+
 
 class Inhibitions:
     """Which alerts inhibit at the moment, counted by rule and equal traits."""
@@ -55,11 +59,7 @@ class Inhibitions:
     def inhibiting(self, traits: Traits) -> Rule | None:
         """Find a rule by which an alert with *traits* is not to be told now."""
         for rule, holding in zip(self._rules, self._holding, strict=True):
-            if (
-                holding[_values(rule, traits)] > 0
-                and matchers.all_match(rule.target, traits)
-                and not _is_source(rule, traits)
-            ):
+            if holding[_values(rule, traits)] > 0 and rule.keeps_quiet(traits):
                 return rule
         return None
 

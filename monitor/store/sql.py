@@ -206,6 +206,23 @@ class SqlStore:
             lambda c: tracing.recorded(c, key, sequence), hurry=True
         )
 
+    async def events_of(
+        self,
+        types: Sequence[str],
+        since: datetime,
+        *,
+        key: str | None = None,
+        after: int = 0,
+        most: int,
+    ) -> list[tuple[int, Message]]:
+        """Give events of some types *since* then, in the order of the log."""
+        return await self._group.do(
+            lambda c: tracing.events_of(
+                c, types, since.timestamp(), key=key, after=after, most=most
+            ),
+            hurry=True,
+        )
+
     async def facts(
         self, id_: str, sinks: Sequence[str], position: int | None = None
     ) -> list[Facts]:

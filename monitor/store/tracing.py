@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from monitor.core.decisions import Verdict
 from monitor.core.explaining import Dead, Dropped, Facts, Recorded, Waiting
+from monitor.core.message import Message
 from monitor.core.subscription import Subscription
 from monitor.store import bounds, outbox, passing, rows
 from monitor.store.schema import (
@@ -91,6 +92,25 @@ def recorded(connection: Connection, key: str, sequence: int) -> Recorded | None
     )
     row = connection.execute(wanted).first()
     return None if row is None else Recorded(row.position, rows.message(row.message))
+
+
+def events_of(
+    connection: Connection,
+    types: Collection[str],
+    since: float,
+    *,
+    key: str | None,
+    after: int,
+    most: int,
+) -> list[tuple[int, Message]]:
+    """Give events of some *types* behind the position *after*, in their order."""
+    wanted = select(events.c.position, events.c.message).where(
+        events.c.time >= since, events.c.type.in_(types), events.c.position > after
+    )
+    if key is not None:
+        wanted = wanted.where(events.c.key == key)
+    found = connection.execute(wanted.order_by(events.c.position).limit(most))
+    return [(at, rows.message(body)) for at, body in found]
 
 
 def facts(
