@@ -116,9 +116,10 @@ async def test_an_event_says_which_sinks_take_none_and_which_came_later(
         site.second = FAILING
         async with playing(site) as stage:
             await eventually(lambda: stage.notifications)
+            path = tmp_path / "m.sock"
+            await eventually_reads(path)
             late = {**SINKS[0], "name": "late"}
             site.more["sinks"] = [*SINKS[1:2], quiet, late]
-            path = tmp_path / "m.sock"
             await control.reload(path)
             event = await explained(path, f"{KEY}#2")
             told = await explained(path, f"{KEY}!1")
