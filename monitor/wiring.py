@@ -37,6 +37,7 @@ from monitor.settings.model import (
 )
 from monitor.settings.routes import RouteSettings
 from monitor.sight import Patience
+from monitor.sinks.alertmanager.config import AlertmanagerConfig
 from monitor.sinks.catalogue import SinkConfig
 from monitor.sinks.heartbeat.config import HeartbeatConfig
 from monitor.sinks.log.config import LogConfig
@@ -243,6 +244,17 @@ def inhibiting(alerts: AlertSettings) -> list[Rule]:
         )
         for number, rule in enumerate(alerts.inhibit)
     ]
+
+
+def ungrouped(settings: Settings) -> frozenset[str]:
+    """Name the sinks that are told of each instance by itself.
+
+    Alertmanager groups by its own rules, and must hear of every alert there is: a
+    message about many names a hundred.
+    """
+    return frozenset(
+        sink.name for sink in settings.sinks if isinstance(sink, AlertmanagerConfig)
+    )
 
 
 def silences(settings: Settings) -> Iterator[Silence]:

@@ -402,6 +402,30 @@ async def test_a_level_sink_hears_after_each_start_what_holds(tmp_path: Path) ->
         assert oncall.said == ["first"]
 
 
+async def test_who_groups_by_itself_is_told_of_each_instance_to_its_end(
+    tmp_path: Path,
+) -> None:
+    both = structs.replace(BY_TEAM, sinks=("oncall", "peer"))
+    async with stores.opened(tmp_path) as store:
+        oncall, peer = RecordingSink(), RecordingSink("peer")
+        async with telling_to(
+            store, oncall, peer, route=both, levels=["peer"], ungrouped=["peer"]
+        ) as desk:
+            desk.labels.update(dict.fromkeys(KEYS, DBA))
+            await saw_all(desk.recorder)
+            await anyio.sleep(60)
+            await log.saw(desk.recorder, RECOVERED, KEYS[0])
+            await anyio.sleep(60)
+
+        told_of = sorted(about(message)[0] for message in peer.delivered[:5])
+        assert told_of == [1, 2, 3, 4, 5]
+        assert peer.delivered[5].key == str(KEYS[0])
+        assert peer.said == ["first"] * 5 + ["resolved"]
+        assert {message.key for message in oncall.delivered} == {GROUP}
+        [verdict] = await store.verdicts(str(KEYS[0]), 1)
+        assert {decision.sink for decision in verdict.decisions} == {"peer"}
+
+
 # Verdicts.
 
 

@@ -38,16 +38,23 @@ class Destination(Struct, frozen=True):
 
 
 def destinations(
-    root: Route, key: str, traits: Mapping[str, str], *, instance: bool
+    root: Route,
+    key: str,
+    traits: Mapping[str, str],
+    *,
+    instance: bool,
+    ungrouped: Collection[str] = (),
 ) -> tuple[Destination, ...]:
     """List where an alert of *key* goes, each sink once for each group.
 
     *instance*: the alert is about an instance; others are groups of their own.
+    *ungrouped* are sinks that group by themselves: they are told of each instance.
     """
     found: dict[tuple[str, str], Destination] = {}
     for route in matching(root, traits):
-        group = group_of(route.by, key, traits) if instance else key
+        several = group_of(route.by, key, traits) if instance else key
         for sink in route.sinks:
+            group = key if sink in ungrouped else several
             found.setdefault((sink, group), Destination(sink, group, route))
     return tuple(found.values())
 

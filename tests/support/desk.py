@@ -67,6 +67,7 @@ class Desk:
         habits: Habits,
         inhibit: Sequence[Rule] = (),
         levels: Collection[str] = (),
+        ungrouped: Collection[str] = (),
         logs: SourceWithLogs | None = None,
         turns: Turns | None = None,
         quiet: Quiet | None = None,
@@ -75,7 +76,9 @@ class Desk:
         self.lost: set[str] = set()
         self.labels: dict[InstanceKey, dict[str, str]] = {}
         self.quiet = Said()
-        self.grouping = Grouping(route, Inhibitions(inhibit), self.frame)
+        self.grouping = Grouping(
+            route, Inhibitions(inhibit), self.frame, ungrouped=ungrouped
+        )
         self.recorder = Recorder(store, self._committed)
         self.dispatchers = [
             Dispatcher(each, store, None, now=clock.now, luck=clock.middling)
@@ -148,6 +151,7 @@ async def telling_to(
     habits: Habits = Habits(),  # noqa: B008 - frozen
     inhibit: Sequence[Rule] = (),
     levels: Collection[str] = (),
+    ungrouped: Collection[str] = (),
     logs: SourceWithLogs | None = None,
     turns: Turns | None = None,
     quiet: Quiet | None = None,
@@ -161,6 +165,7 @@ async def telling_to(
         habits=structs.replace(habits, group_interval=rules.group_interval),
         inhibit=inhibit,
         levels=levels,
+        ungrouped=ungrouped,
         logs=logs,
         turns=turns,
         quiet=quiet,
