@@ -17,15 +17,9 @@ from monitor.core.wording import Frame
 
 class Grouping:
     def __init__(
-        self,
-        root: Route,
-        inhibitions: Inhibitions,
-        frame: Callable[[str], Frame],
-        *,
-        ungrouped: Collection[str] = (),
+        self, root: Route, inhibitions: Inhibitions, frame: Callable[[str], Frame]
     ) -> None:
         self.root = root
-        self._ungrouped = ungrouped
         self._inhibitions = inhibitions
         self._frame = frame
         self._groups: dict[str, frozenset[str]] = {}
@@ -115,13 +109,7 @@ class Grouping:
         self, key: str, traits: Mapping[str, str]
     ) -> tuple[Destination, ...]:
         about_instance = self._frame(key).instance is not None
-        return routing.destinations(
-            self.root,
-            key,
-            traits,
-            instance=about_instance,
-            ungrouped=self._ungrouped,
-        )
+        return routing.destinations(self.root, key, traits, instance=about_instance)
 
     def inhibited(self, traits: Mapping[str, str]) -> Obstacle | None:
         rule = self._inhibitions.inhibiting(traits)

@@ -236,7 +236,6 @@ class _House:
             wiring.root_route(self._settings, self._guest_names),
             Inhibitions(wiring.inhibiting(self._settings.alerts)),
             self._frame,
-            ungrouped=wiring.ungrouped(self._settings),
         )
 
     def _build_notifier(self) -> Notifier:

@@ -201,10 +201,11 @@ def root_route(settings: Settings, guests: Sequence[str] = ()) -> Route:
     others = (*(name for name in everyone if name not in known), *guests)
     rules = telling_rules(alerts)
     by = tuple(alerts.group_by)
+    alone = _ungrouped(settings)
     if not settings.routes:
-        return Route(name="default", sinks=others, by=by, rules=rules)
+        return Route(name="default", sinks=others, by=by, rules=rules, ungrouped=alone)
     rest = Route(name="unnamed", sinks=others, by=by, rules=rules, goes_on=True)
-    root = Route(name="routes", sinks=(), by=by, rules=rules)
+    root = Route(name="routes", sinks=(), by=by, rules=rules, ungrouped=alone)
     return structs.replace(root, routes=(rest, *_routes(settings.routes, root)))
 
 
@@ -246,7 +247,7 @@ def inhibiting(alerts: AlertSettings) -> list[Rule]:
     ]
 
 
-def ungrouped(settings: Settings) -> frozenset[str]:
+def _ungrouped(settings: Settings) -> frozenset[str]:
     """Name the sinks that are told of each instance by itself.
 
     Alertmanager groups by its own rules, and must hear of every alert there is: a

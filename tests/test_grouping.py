@@ -405,12 +405,12 @@ async def test_a_level_sink_hears_after_each_start_what_holds(tmp_path: Path) ->
 async def test_who_groups_by_itself_is_told_of_each_instance_to_its_end(
     tmp_path: Path,
 ) -> None:
-    both = structs.replace(BY_TEAM, sinks=("oncall", "peer"))
+    both = structs.replace(
+        BY_TEAM, sinks=("oncall", "peer"), ungrouped=frozenset({"peer"})
+    )
     async with stores.opened(tmp_path) as store:
         oncall, peer = RecordingSink(), RecordingSink("peer")
-        async with telling_to(
-            store, oncall, peer, route=both, levels=["peer"], ungrouped=["peer"]
-        ) as desk:
+        async with telling_to(store, oncall, peer, route=both, levels=["peer"]) as desk:
             desk.labels.update(dict.fromkeys(KEYS, DBA))
             await saw_all(desk.recorder)
             await anyio.sleep(60)

@@ -20,7 +20,11 @@ _SHOWN: Final = 128
 
 
 class Route(Struct, frozen=True, kw_only=True):
-    """*name* is where it stands in the configuration. *by*: traits that make a group."""
+    """*name* is where it stands in the configuration. *by*: traits that make a group.
+
+    *ungrouped*, of the root alone: sinks that group by themselves, and so are told of
+    each instance.
+    """
 
     name: str
     sinks: tuple[str, ...]
@@ -29,6 +33,7 @@ class Route(Struct, frozen=True, kw_only=True):
     rules: Rules = Rules()
     goes_on: bool = False
     routes: tuple["Route", ...] = ()
+    ungrouped: frozenset[str] = frozenset()
 
 
 class Destination(Struct, frozen=True):
@@ -43,18 +48,16 @@ def destinations(
     traits: Mapping[str, str],
     *,
     instance: bool,
-    ungrouped: Collection[str] = (),
 ) -> tuple[Destination, ...]:
     """List where an alert of *key* goes, each sink once for each group.
 
     *instance*: the alert is about an instance; others are groups of their own.
-    *ungrouped* are sinks that group by themselves: they are told of each instance.
     """
     found: dict[tuple[str, str], Destination] = {}
     for route in matching(root, traits):
         several = group_of(route.by, key, traits) if instance else key
         for sink in route.sinks:
-            group = key if sink in ungrouped else several
+            group = key if sink in root.ungrouped else several
             found.setdefault((sink, group), Destination(sink, group, route))
     return tuple(found.values())
 

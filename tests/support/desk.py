@@ -67,7 +67,6 @@ class Desk:
         habits: Habits,
         inhibit: Sequence[Rule] = (),
         levels: Collection[str] = (),
-        ungrouped: Collection[str] = (),
         logs: SourceWithLogs | None = None,
         turns: Turns | None = None,
         quiet: Quiet | None = None,
@@ -76,9 +75,7 @@ class Desk:
         self.lost: set[str] = set()
         self.labels: dict[InstanceKey, dict[str, str]] = {}
         self.quiet = Said()
-        self.grouping = Grouping(
-            route, Inhibitions(inhibit), self.frame, ungrouped=ungrouped
-        )
+        self.grouping = Grouping(route, Inhibitions(inhibit), self.frame)
         self.recorder = Recorder(store, self._committed)
         self.dispatchers = [
             Dispatcher(each, store, None, now=clock.now, luck=clock.middling)
@@ -151,7 +148,6 @@ async def telling_to(
     habits: Habits = Habits(),  # noqa: B008 - frozen
     inhibit: Sequence[Rule] = (),
     levels: Collection[str] = (),
-    ungrouped: Collection[str] = (),
     logs: SourceWithLogs | None = None,
     turns: Turns | None = None,
     quiet: Quiet | None = None,
@@ -165,7 +161,6 @@ async def telling_to(
         habits=structs.replace(habits, group_interval=rules.group_interval),
         inhibit=inhibit,
         levels=levels,
-        ungrouped=ungrouped,
         logs=logs,
         turns=turns,
         quiet=quiet,
