@@ -39,8 +39,9 @@ Mute = Callable[[Traits, datetime], Obstacle | None]
 class Listener(Struct, frozen=True):
     """A sink that takes notifications; *wants* looks at the traits of an alert.
 
-    *unfit* names what of its match does not fit some traits. *level*: it keeps a level of its own, like Alertmanager: it hears of every end,
-    and after each start of what holds, and is sent as much as there is.
+    *unfit* names what of its match does not fit some traits. *level*: it keeps a
+    level of its own, like Alertmanager: it hears of every end, and after each start
+    of what holds, and is sent as much as there is.
     """
 
     name: str
@@ -70,6 +71,11 @@ class Look(Struct, frozen=True, kw_only=True):
     @property
     def holds(self) -> bool:
         return any(member.alerts for member in self.members.values())
+
+    @property
+    def sequence(self) -> int:
+        """Tell the last event that was known."""
+        return max((each.sequence for each in self.members.values()), default=0)
 
 
 class Outcome(Struct, frozen=True, kw_only=True):

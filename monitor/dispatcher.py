@@ -19,7 +19,7 @@ from monitor import errors
 from monitor.core import backoff
 from monitor.core.message import Kind, Message, holds_events
 from monitor.outlet import Outlet
-from monitor.ports import Delivery, Luck, Now, Outbox, Sink, Standing
+from monitor.ports import Delivery, Luck, Now, Outbox, Sink, Standing, delivery_of
 
 BATCH: Final = 200
 
@@ -131,8 +131,7 @@ class Dispatcher:
                 failed.append(outcome)
 
     def _first_try(self, message: Message) -> Delivery:
-        now = self._now().timestamp()
-        return Delivery(sink=self._name, message=message, due=now, since=now)
+        return delivery_of(self._name, message, self._now())
 
     async def _carry(self) -> None:
         while True:

@@ -7,40 +7,36 @@ on its way in one transaction; the dispatchers carry it. Where too many groups h
 something to say at once, a sink is told of them together.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import timedelta
 from heapq import heappop, heappush
 from itertools import islice
 from math import inf
-from typing import Final, Never, TypeVar
+from typing import Final, Never
 
 import anyio
 import anyio.lowlevel
 import structlog
 from msgspec import Struct, structs
 
-from monitor import composing
-from monitor.composing import Composing, Spoken
-from monitor.core import decisions, member, model, reach, routing, state, telling
-from monitor.core.decisions import CaseDecision, Decision, Verdict
+from monitor.composing import Composing
+from monitor.core import member, model, reach, routing, state, telling
+from monitor.core.decisions import Decision, Verdict
 from monitor.core.member import Member
 from monitor.core.message import Message
 from monitor.core.obstacle import Flapping
 from monitor.core.state import Change, Phase
-from monitor.core.telling import Silent, Speak, Why, WhyNot
+from monitor.core.telling import Silent, Speak, WhyNot
 from monitor.core.wording import Frame
 from monitor.deciding import Deciding, Listener, Look, Outcome
+from monitor.digesting import Digesting
+from monitor.gathering import AT_ONCE, Gathering, slices
 from monitor.grouping import Grouping
-from monitor.ports import Account, Delivery, Ledger, Memory, Notice, Now, Quiet, Telling
+from monitor.ports import Ledger, Memory, Notice, Now, Quiet, Telling, delivery_of
 from monitor.storm import Bound, Storm
-
-AT_ONCE: Final = 100
-"""Groups looked at together, so that they share commits."""
 
 UNEXPLAINED: Final = 5.0
 """Seconds: a longer wait begins with a look, so that it can be asked why."""
-
-T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -75,21 +71,23 @@ class Notifier:
         quiet: Quiet,
     ) -> None:
         self._ledger = ledger
-        self._memory = memory
-        self._composing = Composing(memory, frame)
         self._listeners = listeners
         self._grouping = grouping
         self._deciding = Deciding(grouping, mute=quiet.muting, flapping=habits.flapping)
         self._interval = habits.group_interval.total_seconds()
-        self._lost = lost
-        self._logs = logs
         self._posted = posted
         self._now = now
         self._quiet = quiet
         self._storms = {
             each.name: Storm(habits.storm) for each in listeners if not each.level
         }
-        self._since = now()
+        self._composing = Composing(memory, frame)
+        self._gathering = Gathering(
+            ledger, memory, grouping, quiet, lost=lost, logs=logs, now=now
+        )
+        self._digesting = Digesting(
+            ledger, self._gathering, self._deciding, self._composing, now=now
+        )
         self._due: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
         self._spoke_at: dict[str, float] = {}
@@ -159,7 +157,7 @@ class Notifier:
         while True:
             await self._joined.wait()
             self._joined = anyio.Event()
-            for some in _slices(self._grouping.placed()):
+            for some in slices(self._grouping.placed()):
                 moved = filter(self._grouping.relabelled, some)
                 for known in await self._ledger.members([*moved]):
                     self._place(known)
@@ -198,65 +196,15 @@ class Notifier:
 
     async def _tell(self, group: str) -> None:
         """Look at one group: gather → decide → apply."""
-        look = await self._gather(group)
+        self._expecting.add(group)  # first: logs may come while the account is read
+        look = await self._gathering.of(group)
+        self._expecting.discard(group)
         outcomes = [
             self._admitted(look, outcome)
             for listener in self._listeners
             if (outcome := self._deciding.decide(listener, look)) is not None
         ]
         await self._apply(look, outcomes, await self._written(look, outcomes))
-
-    async def _gather(self, group: str) -> Look:
-        self._expecting.add(group)  # first: logs may come while the account is read
-        accounts = await self._ledger.accounts([group])
-        logs = self._logs(group.partition("/")[0])
-        if routing.is_several(group):
-            keys = self._keys(group, accounts[group])
-            found = await self._ledger.members(keys)
-            look = self._look(group, accounts[group], found)
-            look = structs.replace(look, awaited=None if logs else frozenset())
-        else:
-            known = await self._memory.load(group)
-            wanted = state.wanting(known) if logs else ()
-            look = structs.replace(
-                self._look(group, accounts[group], [member.of(known)]),
-                known=known,
-                awaited=frozenset(each.step_instance_id for each in wanted),
-            )
-        self._expecting.discard(group)
-        return look
-
-    async def _survey(self, groups: Sequence[str]) -> list[Look]:
-        """Gather for many what a message about them all needs: it waits for no log."""
-        accounts = await self._ledger.accounts(groups)
-        keys = {group: self._keys(group, accounts[group]) for group in groups}
-        every = {key for some in keys.values() for key in some}
-        found = {each.key: each for each in await self._ledger.members(every)}
-        return [
-            self._look(
-                group,
-                accounts[group],
-                [found[key] for key in keys[group] if key in found],
-            )
-            for group in groups
-        ]
-
-    def _keys(self, group: str, account: Account) -> set[str]:
-        told = (id_ for each in account.told.values() for id_ in each.alerts)
-        known = {telling.key_of(group, id_) for id_ in told}
-        return known | self._grouping.members(group)
-
-    def _look(self, group: str, account: Account, found: Sequence[Member]) -> Look:
-        source, now = group.partition("/")[0], self._now()
-        return Look(
-            group=group,
-            members={each.key: each for each in found},
-            account=account,
-            now=now,
-            since=self._since,
-            lost=group != source and self._lost(source),
-            acked=self._quiet.acked(group, now),
-        )
 
     def _admitted(self, look: Look, outcome: Outcome) -> Outcome:
         storm = self._storms.get(outcome.listener.name)
@@ -287,7 +235,7 @@ class Notifier:
                     look.group,
                     speak,
                     number=look.account.notifications + len(written) + 1,
-                    sequence=_sequence(look),
+                    sequence=look.sequence,
                     now=look.now,
                     known=look.known,
                 )
@@ -326,7 +274,7 @@ class Notifier:
         verdict = Verdict(
             group=look.group,
             at=look.now,
-            sequence=_sequence(look),
+            sequence=look.sequence,
             decisions=tuple(_recorded(outcome, written) for outcome in outcomes),
         )
         if self._gists.get(look.group, ()) == verdict.gist:
@@ -367,105 +315,17 @@ class Notifier:
         while True:
             groups = await storm.over()
             async with self._telling:
-                await self._tell_of(listener, groups)
+                told_of = await self._digesting.tell(listener, groups)
                 storm.told(groups)
+            for group in told_of:
+                self._gists.pop(group, None)
+            if told_of:
+                self._posted()
             self._plan_all(groups)
-
-    async def _tell_of(self, listener: Listener, groups: Sequence[str]) -> None:
-        by_source: dict[str, list[_Said]] = {}
-        for some in _slices(groups):
-            for said in self._to_say(listener, await self._survey(some)):
-                source = said.look.group.partition("/")[0]
-                by_source.setdefault(source, []).append(said)
-        for source, said_there in by_source.items():
-            await self._tell_together(source, said_there)
-
-    def _to_say(self, listener: Listener, looks: Iterable[Look]) -> Iterator["_Said"]:
-        for look in looks:
-            outcome = self._deciding.decide(listener, look)
-            if outcome is not None and isinstance(outcome.decision, Speak):
-                spoken = Spoken(look.group, outcome.decision)
-                yield _Said(look, outcome, spoken)
-
-    async def _tell_together(self, source: str, said: Sequence["_Said"]) -> None:
-        """Tell of many in one message.
-
-        It is on its way before the last of them is remembered as told: after a crash
-        in between some may be told again, none is forgotten.
-        """
-        one = composing.summed_up(source, [each.spoken for each in said])
-        accounts, now = await self._ledger.accounts([one.group]), self._now()
-        number = accounts[one.group].notifications + 1
-        message = await self._composing.message(
-            one.group, one.speak, number=number, sequence=0, now=now
-        )
-        sink = said[0].outcome.listener.name
-        delivery = _delivery(sink, message, now)
-        digest = Notice(
-            group=one.group,
-            number=number,
-            tellings=[Telling(sink=sink, told=None, delivery=delivery)],
-            verdict=_digested(sink, message, [each.look.group for each in said]),
-        )
-        notices = [digest, *(_covered(each, message) for each in said)]
-        for some in _slices(notices):
-            await self._ledger.tell(some)
-        log.info("telling.storm", sink=sink, id=message.id, incidents=len(said))
-        for each in said:
-            self._gists.pop(each.look.group, None)
-        self._posted()
-
-
-class _Said(Struct, frozen=True):
-    look: Look
-    outcome: Outcome
-    spoken: Spoken
 
 
 def _about_instances(group: str) -> bool:
     return routing.is_several(group) or model.read_key(group) is not None
-
-
-def _slices(many: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(many), AT_ONCE):
-        yield many[start : start + AT_ONCE]
-
-
-def _covered(said: _Said, message: Message) -> Notice:
-    """Remember that a group was told of in a message about many."""
-    look, outcome = said.look, said.outcome
-    record = structs.replace(
-        outcome.record, reason=str(Why.STORM), notification=message.id
-    )
-    return Notice(
-        group=look.group,
-        number=look.account.notifications,
-        tellings=[Telling(sink=outcome.listener.name, told=outcome.told)],
-        verdict=Verdict(
-            group=look.group,
-            at=message.time,
-            sequence=_sequence(look),
-            decisions=(record,),
-        ),
-    )
-
-
-def _digested(sink: str, message: Message, groups: Sequence[str]) -> Verdict:
-    """Say of a message about many of which it tells."""
-    kept = groups[: decisions.CASES]
-    decision = Decision(
-        sink=sink,
-        reason=str(Why.STORM),
-        detail=f"{len(groups):,} incidents",
-        notification=message.id,
-        cases=tuple(CaseDecision(group) for group in kept),
-        omitted=len(groups) - len(kept),
-    )
-    return Verdict(group=message.key, at=message.time, decisions=(decision,))
-
-
-def _sequence(look: Look) -> int:
-    return max((each.sequence for each in look.members.values()), default=0)
 
 
 def _told_of(group: str, outcomes: Sequence[Outcome]) -> set[str]:
@@ -478,16 +338,11 @@ def _telling(
 ) -> Telling | None:
     sink = outcome.listener.name
     if isinstance(outcome.decision, Speak):
-        delivery = _delivery(sink, written[outcome.decision], look.now)
+        delivery = delivery_of(sink, written[outcome.decision], look.now)
         return Telling(sink=sink, told=outcome.told, delivery=delivery)
     if outcome.told == look.account.told.get(sink):
         return None
     return Telling(sink=sink, told=outcome.told)
-
-
-def _delivery(sink: str, message: Message, now: datetime) -> Delivery:
-    seconds = now.timestamp()
-    return Delivery(sink=sink, message=message, due=seconds, since=seconds)
 
 
 def _recorded(outcome: Outcome, written: Mapping[Speak, Message]) -> Decision:

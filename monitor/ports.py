@@ -151,6 +151,12 @@ class Delivery(Struct, frozen=True, kw_only=True):
     number: int | None = None
 
 
+def delivery_of(sink: str, message: Message, now: datetime) -> Delivery:
+    """Begin a delivery that is due at once."""
+    seconds = now.timestamp()
+    return Delivery(sink=sink, message=message, due=seconds, since=seconds)
+
+
 class Letter(Struct, frozen=True, kw_only=True):
     """A message that *sink* never took; *died_at* is seconds since 1970."""
 
