@@ -290,6 +290,7 @@ class _House:
             dlq,
             explain,
             maintenance,
+            messages,
             reload,
             replay,
             routing,
@@ -314,10 +315,18 @@ class _House:
             quiet=self._muted,
             locale=settings.locale,
         )
+        told = messages.House(
+            sources=house.sources,
+            groups_of=grouping.groups_of,
+            members=grouping.members,
+            frame=self._frame,
+            now=self._now,
+        )
         routes = [
             *alerts.routes(self._store, grouping.traits, self._frame),
             *explain.routes(self._store, house),
             *routing.routes(self._store, trying),
+            *messages.routes(self._store, told),
             *reload.routes(self._door.reloading),
             *silences.routes(self._quiet, self._now),
             *maintenance.routes(self._quiet, self._now),

@@ -89,7 +89,7 @@ def _lines(found: ExplanationData) -> Iterator[Line]:
         yield from _sinks(found.sinks, "  ")
         return
     if found.kind in ("key", "group"):
-        yield from _holding(found.alerts)
+        yield from _holding(found.alerts, of=found.of)
     for group in found.groups:
         yield from _group(group)
     if found.sinks:
@@ -99,7 +99,7 @@ def _lines(found: ExplanationData) -> Iterator[Line]:
         yield ("Nothing is decided yet; ask again in a few seconds.",)
 
 
-def _holding(alerts: Sequence[AlertData]) -> Iterator[Line]:
+def _holding(alerts: Sequence[AlertData], *, of: str) -> Iterator[Line]:
     if not alerts:
         yield ("Nothing is wrong with it now.",)
     for alert in alerts:
@@ -107,6 +107,7 @@ def _holding(alerts: Sequence[AlertData]) -> Iterator[Line]:
         yield (
             "  ",
             (f"{alert.severity:8}", style),
+            "" if alert.key == of else f"  {alert.key}",
             f"  {alert.name}  for {printing.ago(alert.since)}  {alert.summary}",
         )
 

@@ -22,6 +22,7 @@ VERBS: Final = {
     "silence": "Tell nobody of what matches, for a time.",
     "ack": "Say that you care for an incident.",
     "maintenance": "Tell nobody in windows that come again and again.",
+    "render": "Write a message as a sink or a template would; send nothing.",
     "route": "Try routes on what is on record, or on labels.",
     "sink": "See how sinks fare, and try them.",
     "dlq": "Look at dead letters, send them again, or drop them.",

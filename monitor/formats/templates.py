@@ -4,6 +4,7 @@
 written again with less in ``brief``.
 """
 
+import traceback
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -43,6 +44,8 @@ def render(template: Template, message: Message) -> bytes:
     """Write the body; Rejected where the template cannot say this message."""
     if len(message.data) > DATA_MAX:
         raise errors.Rejected(f"the message has more than {DATA_MAX} bytes")
+    if message.type != NOTIFICATION and template.name in ROBOTS:
+        raise errors.Rejected(f"the preset {template.name} knows alerts only")
     why = ""
     for given in _contexts(template, message):
         try:
@@ -50,9 +53,19 @@ def render(template: Template, message: Message) -> bytes:
         except sandbox.TooMuch as exc:
             why = str(exc)
         except (TemplateError, *_MISTAKES) as exc:
-            why = f"{type(exc).__name__}: {exc}"
+            why = f"{_line(template, exc)}{type(exc).__name__}: {exc}"
             break
     raise errors.Rejected(f"template {template.name}: {why}")
+
+
+def _line(template: Template, exc: BaseException) -> str:
+    """Say where it went wrong, as far as Jinja's traceback tells."""
+    found = [
+        frame.f_lineno
+        for frame, _ in traceback.walk_tb(exc.__traceback__)
+        if frame.f_code.co_filename == template.name
+    ]
+    return f"line {found[-1]}: " if found else ""
 
 
 _MISTAKES: Final = (

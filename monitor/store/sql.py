@@ -236,6 +236,10 @@ class SqlStore:
             lambda c: tracing.told_under(c, group, notification), hurry=True
         )
 
+    async def notifications(self, ids: Collection[str]) -> list[Message]:
+        """Give those of *ids* that are kept."""
+        return await self._group.do(lambda c: tracing.notified(c, ids), hurry=True)
+
     async def found(self, source: str) -> list[Watch]:
         return await self._group.do(lambda c: register.found(c, source), hurry=True)
 

@@ -18,6 +18,7 @@ from monitor.store.schema import (
     deliveries,
     dropped,
     events,
+    notifications,
     subscriptions,
 )
 from monitor.store.schema import verdicts as decided
@@ -111,6 +112,12 @@ def events_of(
         wanted = wanted.where(events.c.key == key)
     found = connection.execute(wanted.order_by(events.c.position).limit(most))
     return [(at, rows.message(body)) for at, body in found]
+
+
+def notified(connection: Connection, ids: Collection[str]) -> list[Message]:
+    """Give the notifications of these ids, as far as they are kept."""
+    wanted = select(notifications.c.message).where(notifications.c.id.in_(ids))
+    return [rows.message(body) for body in connection.execute(wanted).scalars()]
 
 
 def facts(

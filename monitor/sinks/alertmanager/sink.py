@@ -180,6 +180,16 @@ class AlertmanagerSink:
             log.info("alertmanager.recovered", sink=self.name, at=where)
 
 
+def body(config: AlertmanagerConfig, message: Message, now: datetime) -> bytes:
+    """Write what would be sent if this were the first message of its group."""
+    data = reading.notification(message)
+    holding, over = held.compared(held.NONE, message, data)
+    until = now + LOST_ROUNDS * config.resend_every
+    ended = (_ended(alert, message.time) for alert in over.values())
+    going_on = (_ended(alert, until) for alert in holding.values())
+    return msgspec.json.encode([*ended, *going_on])
+
+
 @asynccontextmanager
 async def opened(
     config: AlertmanagerConfig, *, now: Now

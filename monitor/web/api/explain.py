@@ -1,13 +1,12 @@
 """Why somebody was told of something, or was not, from what is on record."""
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 from aiohttp import web
 from msgspec import Struct, structs
 
-from monitor.core import explaining, notifications, routing, watch
+from monitor.core import explaining, notifications, routing
 from monitor.core.decisions import Verdict
 from monitor.core.explaining import DeliveryData, Facts, Recorded, SinkData, VerdictData
 from monitor.core.member import Member
@@ -15,23 +14,15 @@ from monitor.core.subscription import Subscription
 from monitor.core.telling import Case
 from monitor.core.wording import Frame
 from monitor.web import api
-from monitor.web.api import alerts, asked
+from monitor.web.api import alerts, asked, named
 from monitor.web.shapes.alerts import AlertData
 from monitor.web.shapes.explain import ExplanationData, GroupData
 
 PATH: Final = f"{api.ROOT}/explain"
 
-OF_MAX: Final = 1024
 ALERTS: Final = 100
 TRACED: Final = 20
 """Notifications whose deliveries are looked up for one answer."""
-
-_NUMBERED: Final = re.compile(r"(?P<key>.+)(?P<mark>[#!])(?P<number>[0-9]{1,18})")
-_HOW: Final = (
-    "give the id of an event (prod/biz/2/20000153#4) or of a notification"
-    " (prod/biz/2/20000153!1), the key of an instance, a scope or a source, or the"
-    " name of a group"
-)
 
 
 class Records(Protocol):
@@ -88,8 +79,8 @@ def routes(records: Records, house: House) -> list[web.RouteDef]:
 
 def _asked(request: web.Request, house: House) -> _Asked:
     of = request.query.get("of", "").strip()
-    if not 0 < len(of) <= OF_MAX:
-        raise web.HTTPBadRequest(text=f"of: {_HOW}")
+    if not 0 < len(of) <= named.OF_MAX:
+        raise web.HTTPBadRequest(text=f"of: {named.HOW}")
     return _Asked(
         of=of,
         sink=request.query.get("sink"),
@@ -104,20 +95,14 @@ class _Explainer:
         self._house = house
 
     async def explain(self, wanted: _Asked) -> ExplanationData:
-        numbered = _NUMBERED.fullmatch(wanted.of)
-        if routing.is_several(wanted.of) or numbered is None:
-            return await self._level(structs.replace(wanted, of=self._full(wanted.of)))
-        key, number = self._full(numbered["key"]), int(numbered["number"])
-        if numbered["mark"] == "#":
-            return await self._event(key, number, wanted)
-        return await self._notification(key, number, wanted)
-
-    def _full(self, key: str) -> str:
-        """Write out a key that was given in short."""
-        try:
-            return str(watch.parse_key(key, sources=self._house.sources))
-        except ValueError:
-            return key
+        of = named.read(wanted.of, self._house.sources)
+        match of.kind:
+            case "event":
+                return await self._event(of.key, of.number, wanted)
+            case "notification":
+                return await self._notification(of.key, of.number, wanted)
+            case _:
+                return await self._level(structs.replace(wanted, of=of.key))
 
     async def _event(self, key: str, number: int, wanted: _Asked) -> ExplanationData:
         found = await self._records.recorded(key, number)
@@ -169,7 +154,7 @@ class _Explainer:
         members = await self._records.members(keys)
         decided = [await self._group(*each, wanted) for each in found.items()]
         if not members and not decided and of not in house.sources:
-            raise web.HTTPNotFound(text=f"nothing is known of {of}; {_HOW}")
+            raise web.HTTPNotFound(text=f"nothing is known of {of}; {named.HOW}")
         wrong = latest or any(each.alerts for each in members)
         snapshot = None if several or not members else members[0].snapshot
         return ExplanationData(

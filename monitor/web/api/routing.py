@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct, structs
 
-from monitor.core import events, explaining, routing, watch, wording
+from monitor.core import events, explaining, routing, wording
 from monitor.core.alerts import Alert, Kind, Name
 from monitor.core.member import Member
 from monitor.core.message import Message
@@ -18,7 +18,7 @@ from monitor.core.watch import Severity
 from monitor.core.ways import Traits, Ways
 from monitor.core.wording import Frame
 from monitor.web import api
-from monitor.web.api import asked
+from monitor.web.api import asked, named
 from monitor.web.shapes.page import PageData
 from monitor.web.shapes.routes import RoutedData
 
@@ -104,10 +104,7 @@ def _of(request: web.Request, house: House) -> str | None:
     given = request.query.get("of")
     if given is None:
         return None
-    try:
-        return str(watch.parse_key(given, sources=tuple(house.sources)))
-    except ValueError:
-        return given
+    return named.in_full(given, house.sources)
 
 
 async def _holding(
