@@ -1,0 +1,50 @@
+"""``docs/cli.md`` says what there is: verbs, options, and nothing else."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import typer
+
+from monitor.cli import main
+from monitor.cli.main import app
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "cli.md"
+_BLOCK: Final = re.compile(r"```(?:sh|console)\n(.*?)```", re.DOTALL)
+
+
+def commands() -> Iterator[str]:
+    for block in _BLOCK.findall(PAGE.read_text()):
+        for line in block.splitlines():
+            typed = line.removeprefix("$ ").partition(" | ")[0]
+            if typed.startswith("job-monitor "):
+                yield typed
+
+
+def parsed(words: list[str]) -> None:
+    """Go down to the verb's own verb and read its options; raise for what is not."""
+    command: Any = typer.main.get_command(app)
+    context = command.context_class(command)
+    while hasattr(command, "resolve_command"):
+        _, command, words = command.resolve_command(context, words)
+        context = command.context_class(command, parent=context)
+    command.make_parser(context).parse_args(words)
+
+
+@pytest.mark.parametrize("line", list(commands()))
+def test_what_the_page_types_can_be_typed(line: str) -> None:
+    parsed(shlex.split(line, comments=True)[1:])
+
+
+def test_a_wrong_option_would_be_noticed() -> None:
+    with pytest.raises(Exception, match="--nonsense"):
+        parsed(["route", "test", "--nonsense"])
+
+
+def test_the_page_names_every_verb() -> None:
+    table = PAGE.read_text().partition("\n## ")[0]
+    named = {words.partition(" ")[0] for words in re.findall(r"\[`([a-z ]+)`\]", table)}
+    assert named == set(main.VERBS)
