@@ -8,7 +8,7 @@ from monitor.core.decisions import Decision, Verdict
 from monitor.core.explaining import Facts
 from monitor.core.message import Kind
 from monitor.core.subscription import Subscription
-from monitor.ports import Notice
+from monitor.ports import Notice, Telling
 from monitor.store.sql import SqlStore
 from tests.store.changes import (
     DAY,
@@ -16,6 +16,7 @@ from tests.store.changes import (
     NOW,
     a_change,
     a_delivery,
+    a_notification,
     an_event,
     remember,
 )
@@ -168,3 +169,39 @@ async def test_the_decision_behind_a_notification_is_found_among_later_ones(
         assert await store.told_under(KEY, f"{KEY}!1") == first
         assert await store.told_under(KEY, f"{KEY}!2") is None
         assert await store.told_under("prod/biz/2/7", f"{KEY}!1") is None
+
+
+async def test_events_of_some_types_are_listed_since_then_in_the_order_of_the_log(
+    engine: Engine,
+) -> None:
+    other = "prod/biz/2/7"
+    changed = ["bkjob.instance.changed"]
+    async with engine() as store:
+        await remember(store, a_change(events=2, at=NOW - DAY))
+        await remember(store, a_change(key=other, events=2), a_change(2, after=2))
+        of_both = await store.events_of(changed, NOW, most=9)
+        of_one = await store.events_of(changed, NOW, key=KEY, most=9)
+        page = await store.events_of(changed, NOW, after=of_both[0][0], most=1)
+        none = await store.events_of(["bkjob.instance.gone"], NOW, most=9)
+
+    assert [message.id for _, message in of_both] == [
+        f"{other}#1",
+        f"{other}#2",
+        f"{KEY}#3",
+    ]
+    assert [message.id for _, message in of_one] == [f"{KEY}#3"]
+    assert page == of_both[1:2]
+    assert none == []
+
+
+async def test_notifications_are_found_by_their_ids_after_they_were_delivered(
+    engine: Engine,
+) -> None:
+    told = a_delivery(a_notification(1))
+    telling = Telling(sink="oncall", told=None, delivery=told)
+    async with engine() as store:
+        await store.tell([Notice(group=KEY, number=1, tellings=[telling])])
+        await store.delivered(await store.lines("oncall", 9))
+        found = await store.notifications([f"{KEY}!1", f"{KEY}!2"])
+
+    assert found == [a_notification(1)]

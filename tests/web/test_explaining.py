@@ -198,6 +198,28 @@ async def test_a_group_of_several_says_what_was_decided_about_all_of_them(
     assert one["groups"] == several["groups"]
 
 
+async def test_who_stands_in_for_another_is_asked_about_with_it(
+    tmp_path: Path,
+) -> None:
+    standby = {"name": "standby", "kind": "log", "send": ["alerts"]}
+    async with a_site(tmp_path) as (site, world):
+        nowhere = f"{site.sources['prod']['url']}/nowhere"  # answers 404
+        hook = {**SINKS[3], "url": nowhere, "send": ["alerts"], "fallback": "standby"}
+        site.more["sinks"] = [hook, standby]
+        world.play("one_ip_fails")
+        site.second = FAILING
+        path = tmp_path / "m.sock"
+        async with playing(site) as stage:
+            await eventually(lambda: stage.notifications)
+            found = await explained(path, f"{KEY}!1", sink="standby")
+            while len(found["groups"][0]["verdicts"][0]["sinks"]) < 2:
+                found = await explained(path, f"{KEY}!1", sink="standby")
+
+    sinks = by_sink(found["groups"][0]["verdicts"][0]["sinks"])
+    assert sinks["hook"]["delivery"]["passed_on"] == "standby"
+    assert sinks["standby"]["detail"] == "no route leads to it"
+
+
 async def test_one_sink_may_be_asked_about_alone_and_in_another_language(
     tmp_path: Path,
 ) -> None:

@@ -245,4 +245,9 @@ def _verdicts(verdicts: Iterable[VerdictData], sink: str) -> Iterator[VerdictDat
 
 
 def _only(sinks: Iterable[SinkData], name: str) -> list[SinkData]:
-    return [each for each in sinks if each.sink == name]
+    """Leave out all but *name*, and those in whose stead it was told."""
+    return [
+        each
+        for each in sinks
+        if each.sink == name or (each.delivery and each.delivery.passed_on == name)
+    ]

@@ -156,7 +156,8 @@ def _routed(
 async def _raised(
     records: Records, house: House, wanted: _Asked, position: int
 ) -> PageData[RoutedData]:
-    assert wanted.since is not None  # noqa: S101 - without it there is no such place
+    if wanted.since is None:
+        raise web.HTTPBadRequest(text="since: give it again with each page")
     found = await records.events_of(
         RAISED, wanted.since, key=wanted.key, after=position, most=wanted.span.limit
     )
