@@ -21,6 +21,7 @@ from monitor.settings.model import Settings
 from monitor.sinks import bodies
 from monitor.sinks.bodies import Writing
 from monitor.sinks.catalogue import SinkConfig
+from monitor.sinks.printable import printable
 from monitor.web.shapes import messages
 from monitor.web.shapes.messages import MessageData
 
@@ -195,4 +196,13 @@ def _shown(written: Writing, body: bytes, *, raw: bool) -> bytes:
     kind = written.content_type.partition(";")[0].strip()
     if kind == JSON or kind.endswith("+json"):
         body = msgspec.json.format(body)
-    return body.rstrip(b"\n") + b"\n"
+    return "".join(f"{_fit(line)}\n" for line in _lines(body)).encode()
+
+
+def _lines(body: bytes) -> list[str]:
+    return body.decode(errors="backslashreplace").rstrip("\n").split("\n")
+
+
+def _fit(line: str) -> str:
+    """Let nothing that came from JOB or from a log command a terminal."""
+    return "\t".join(printable(part, len(part) + 1) for part in line.split("\t"))

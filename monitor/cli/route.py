@@ -3,15 +3,14 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from msgspec import structs
 
-from monitor import clock, durations, errors, wiring
-from monitor.cli import daemon, moments, options, printing
+from monitor import clock, errors, wiring
+from monitor.cli import daemon, moments, options, printing, ways
 from monitor.cli.printing import Cell, Columns, Output
 from monitor.core import explaining
 from monitor.core.quiet import Quiet
@@ -27,7 +26,6 @@ MOST: Final = 10_000
 """Alerts that are looked at."""
 
 _TRAIT: Final = re.compile(r"(?P<name>[^\s=!~\"'{},/]+)=(?P<value>.*)", re.DOTALL)
-_TIMES: Final = ("after", "group_wait", "group_interval", "repeat_interval")
 
 
 class TriedData(RoutedData, kw_only=True):
@@ -141,14 +139,14 @@ def _try_traits(
 ) -> None:
     source = traits.get("source") or next(iter(settings.sources))
     seen = {"source": source, **traits}
-    ways = wiring.ways(settings).of_traits(seen, source)
+    found = wiring.ways(settings).of_traits(seen, source)
     if output is Output.TABLE:
-        printing.lines(_way_lines(ways))
+        printing.lines(ways.lines(found))
     else:
-        printing.things(ways, output, {})
+        printing.things(found, output, {})
     for said in _quiet(settings, seen):
         typer.echo(printable(said, printing.CELL_MAX), err=True)
-    told = {way.sink for way in ways if way.told}
+    told = {way.sink for way in found if way.told}
     if expect is not None and told != set(expect):
         names = ", ".join(sorted(told)) or "nobody"
         typer.echo(f"Not as expected: {names} would be told.", err=True)
@@ -187,43 +185,11 @@ def _tried(
     if settings is None:
         yield from found
         return
-    ways = wiring.ways(settings)
+    written = wiring.ways(settings)
     for each in found:
-        instead = ways.of(each.key, each.traits)
-        changes = tuple(_changes(each.ways, instead))
+        instead = written.of(each.key, each.traits)
+        changes = tuple(ways.changes(each.ways, instead))
         yield structs.replace(each, instead=instead, changes=changes)
-
-
-def _changes(now: Iterable[WayData], instead: Iterable[WayData]) -> Iterator[str]:
-    before = {(way.sink, way.group): way for way in now if way.told}
-    after = {(way.sink, way.group): way for way in instead if way.told}
-    for sink, group in before.keys() | after.keys():
-        old, new = before.get((sink, group)), after.get((sink, group))
-        if old is None:
-            yield f"+{sink} in {group}" if _known(sink, before) else f"+{sink}"
-        elif new is None:
-            yield f"-{sink} in {group}" if _known(sink, after) else f"-{sink}"
-        else:
-            yield from (f"{sink} {what}" for what in _slower(old, new))
-
-
-def _known(sink: str, ways: Iterable[tuple[str, str]]) -> bool:
-    return any(name == sink for name, _ in ways)
-
-
-def _slower(old: WayData, new: WayData) -> Iterator[str]:
-    for name in _TIMES:
-        before, after = getattr(old, name), getattr(new, name)
-        if before != after:
-            yield f"{name} {_seconds(before)} → {_seconds(after)}"
-
-
-def _seconds(length: float) -> str:
-    return durations.text(timedelta(seconds=length))
-
-
-def _told(ways: Iterable[WayData]) -> str:
-    return ", ".join(dict.fromkeys(way.sink for way in ways if way.told)) or "nobody"
 
 
 COLUMNS: Final[Columns[TriedData]] = {
@@ -232,8 +198,8 @@ COLUMNS: Final[Columns[TriedData]] = {
     "WHERE": lambda alert: alert.key,
     "WHEN": lambda alert: f"{printing.ago(alert.at)} ago",
     "HOLDS": lambda alert: "yes" if alert.holds else "",
-    "TOLD": lambda alert: _told(alert.ways),
-    "CHANGES": lambda alert: (", ".join(sorted(alert.changes)), "yellow"),
+    "TOLD": lambda alert: ways.told(alert.ways),
+    "CHANGES": lambda alert: (", ".join(alert.changes), "yellow"),
 }
 
 
@@ -246,35 +212,12 @@ def _lines(alert: TriedData) -> Iterator[Line]:
         printing.severity(alert.severity),
         f"  {alert.id}  {when} {ago}",
     )
-    yield from _way_lines(alert.ways)
+    yield from ways.lines(alert.ways)
     if alert.quiet:
         yield (f"  Nobody is told now: {alert.quiet}",)
     if alert.changes:
-        yield (("  by the file", "yellow"), f"  {', '.join(sorted(alert.changes))}")
-        yield from _way_lines(alert.instead)
-
-
-def _way_lines(ways: Sequence[WayData]) -> Iterator[Line]:
-    width = max((len(way.sink) for way in ways), default=0)
-    for way in ways:
-        told = ("told    ", "green") if way.told else ("not told", "yellow")
-        yield f"  {way.sink:{width}}  ", told, f"  {'; '.join(_facts(way))}"
-
-
-def _facts(way: WayData) -> Iterator[str]:
-    if not way.route:
-        yield "no route leads to it"
-        return
-    if way.unfit:
-        yield f"its match does not fit: {way.unfit}"
-    yield f"route {way.route}" + "".join(f" {rule}" for rule in way.rule)
-    if not way.told:
-        return
-    yield f"in {way.group}"
-    if way.after:
-        yield f"after {_seconds(way.after)}"
-    yield f"waits {_seconds(way.group_wait)}"
-    yield f"reminds every {_seconds(way.repeat_interval)}"
+        yield (("  by the file", "yellow"), f"  {', '.join(alert.changes)}")
+        yield from ways.lines(alert.instead)
 
 
 def _summary(tried: Sequence[TriedData], settings: Settings | None) -> str:

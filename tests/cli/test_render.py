@@ -75,6 +75,17 @@ async def test_the_very_bytes_are_one_line() -> None:
     assert "RECOVERED" in json.loads(found.stdout)["markdown"]["content"]
 
 
+async def test_nothing_commands_a_terminal_unless_the_very_bytes_are_wanted(
+    tmp_path: Path,
+) -> None:
+    file = a_template(tmp_path, "a\tb\n\x1b[2J\x9b 磁盘\n")
+    asked = ("render", file, "--example", "event", "--content-type", "text/plain")
+    shown, raw = await typed(*asked), await typed(*asked, "--raw")
+
+    assert shown.stdout == "a\tb\n\\u001b[2J\\u009b 磁盘\n"
+    assert raw.stdout == "a\tb\n\x1b[2J\x9b 磁盘"
+
+
 async def test_a_file_is_tried_as_what_it_says_it_writes(tmp_path: Path) -> None:
     file = a_template(tmp_path, "{{ data.failed }} of {{ data.total }} <{{ locale }}>")
     text = await typed(
