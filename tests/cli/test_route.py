@@ -141,7 +141,9 @@ async def test_an_instance_says_by_which_rule_each_sink_is_told(tmp_path: Path) 
     lines = [words(line) for line in said.stdout.splitlines()]
     assert lines[0].startswith(f"{KEY} critical hosts_failed/")
     assert f"sre told route default; in {KEY}; waits 1s; reminds every 4h" in lines
-    assert any(line.startswith("by the file +boss, +dba, +rest") for line in lines)
+    assert any(
+        line.startswith("by the file +boss, +dba, -guest, +rest") for line in lines
+    )
     assert (other.code, other.stdout) == (6, "")
     assert "no alert of" in other.stderr
 
