@@ -89,7 +89,8 @@ class Ack(Struct, frozen=True, kw_only=True, tag="ack"):
     def now(self, now: datetime) -> Acked | None:
         if self.ends_at is not None and self.ends_at <= now:
             return None
-        return Acked(self.author, self.sticky, self.ends_at)
+        why = f": {self.comment}" if self.comment else ""
+        return Acked(f"{self.author}{why}", self.sticky, self.ends_at)
 
 
 Entry = Silence | Maintenance | Ack

@@ -212,3 +212,10 @@ def test_an_acknowledgement_ends() -> None:
     assert found is not None
     assert (found.who, found.until) == ("alice", NOW + HOUR)
     assert ack.now(NOW + HOUR) is None
+
+
+def test_who_acknowledges_is_named_with_the_reason() -> None:
+    found = Ack(group="g", author="alice", at=NOW, comment="new disk").now(NOW)
+
+    assert found is not None
+    assert found.who == "alice: new disk"
