@@ -17,6 +17,7 @@ from msgspec import structs
 
 from monitor import errors
 from monitor.core import backoff
+from monitor.core.circuit import CLOSE
 from monitor.core.message import Kind, Message, holds_events
 from monitor.outlet import Outlet
 from monitor.ports import Delivery, Luck, Now, Outbox, Sink, Standing, delivery_of
@@ -154,7 +155,7 @@ class Dispatcher:
             await self._probe(heads)
             return 0.0
         now = self._now().timestamp()
-        due = [delivery for delivery in heads if delivery.due <= now]
+        due = [delivery for delivery in heads if delivery.due <= now + CLOSE]
         async with anyio.create_task_group() as tasks:
             for delivery in due:
                 tasks.start_soon(self._try_again, delivery)

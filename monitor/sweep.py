@@ -179,7 +179,7 @@ class Sweep:
             return
         look = -inf
         while True:
-            if anyio.current_time() >= look:
+            if look <= anyio.current_time() + CLOSE:
                 look = anyio.current_time() + LOOK
                 self._look()
             scope = min(self._scopes.values(), key=_due, default=None)

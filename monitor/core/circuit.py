@@ -14,6 +14,9 @@ from monitor.core import backoff
 OPENS_AT: Final = 5
 """Lines that failed since the last answer."""
 
+CLOSE: Final = 0.001
+"""Seconds: clocks that differ by less agree."""
+
 _NOBODY: Final[frozenset[str]] = frozenset()
 
 
@@ -33,7 +36,8 @@ class Circuit(Struct, frozen=True):
 
     def rest(self, now: float) -> float:
         """Tell the seconds for which nothing is tried."""
-        return max(0.0, self.until - now)
+        left = self.until - now
+        return left if left > CLOSE else 0.0
 
 
 CLOSED: Final = Circuit()
