@@ -170,11 +170,13 @@ class Letter(Struct, frozen=True, kw_only=True):
 class Standing(Struct, frozen=True, kw_only=True):
     """What is behind at one sink: messages that wait, dead letters, events to be read.
 
-    *oldest* is when the first that waits was put on its way or first tried, in
-    seconds since 1970; *unread* is at least their number.
+    *retried* of those that wait have been tried in vain. *oldest* is when the first
+    was put on its way or first tried, in seconds since 1970; *unread* is at least
+    their number.
     """
 
     waiting: int = 0
+    retried: int = 0
     oldest: float | None = None
     unread: int = 0
     dead: int = 0

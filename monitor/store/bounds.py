@@ -14,10 +14,12 @@ REASON: Final = "too much waited for the sink (max_backlog)"
 
 def standing(connection: Connection, sink: str) -> Standing:
     mine = deliveries.c.sink == sink
-    waits = select(func.count(), func.min(deliveries.c.since)).where(mine)
-    waiting, oldest = connection.execute(waits).one()
+    retried = func.count().filter(deliveries.c.tries > 0)
+    waits = select(func.count(), retried, func.min(deliveries.c.since)).where(mine)
+    waiting, tried, oldest = connection.execute(waits).one()
     return Standing(
         waiting=waiting,
+        retried=tried,
         oldest=oldest,
         unread=_unread(connection, sink),
         dead=_dead(connection, sink),

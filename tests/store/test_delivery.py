@@ -186,12 +186,13 @@ async def test_within_its_bounds_nothing_goes(engine: Engine) -> None:
     async with engine() as store:
         await subscribed(store)
         await remember(store, a_change(1, events=5))
-        await store.put([a_delivery(an_event(1))])
+        await store.put([a_delivery(an_event(1)), a_delivery(an_event(2), tries=1)])
         shed = await store.shed(SINK, 5, T)
         standing = await store.standing(SINK)
 
     assert shed.messages == 0
-    assert (standing.waiting, standing.unread, standing.dead) == (1, 5, 0)
+    assert (standing.waiting, standing.unread, standing.dead) == (2, 5, 0)
+    assert standing.retried == 1
     assert standing.oldest == T
 
 

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
-from monitor.outlet import Health
+from monitor.outlet import Condition, Health
 from monitor.ports import Standing
 from monitor.web import api
 from monitor.web.api import asked
@@ -41,9 +41,12 @@ def routes(sinks: Sinks, standings: Standings) -> list[web.RouteDef]:
 
 def _data(sinks: Sinks, name: str, standing: Standing) -> SinkStateData:
     health, oldest = sinks.health(name), standing.oldest
+    condition = health.condition
+    if condition is Condition.WELL and standing.retried:  # since before the start
+        condition = Condition.FAILING
     return SinkStateData(
         name=name,
-        condition=health.condition,
+        condition=condition,
         since=health.since,
         until=health.until,
         error=health.error,

@@ -123,6 +123,17 @@ async def test_a_sink_that_fails_says_since_when_why_and_what_waits(
     assert "\x1b" not in listed.stdout
 
 
+async def test_after_a_start_a_sink_is_failing_for_what_it_has_not_taken_before(
+    tmp_path: Path,
+) -> None:
+    async with a_house(tmp_path) as house:
+        late = clock.utc_now().timestamp() + 3600
+        await house.store.put([a_delivery(tries=3, due=late)])
+        [found] = (await house.ask("GET", "/sinks"))["items"]
+
+    assert found["condition"] == "failing"
+
+
 # Dead letters.
 
 
