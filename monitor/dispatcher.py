@@ -239,16 +239,18 @@ class Dispatcher:
     async def keep_in_bounds(self, most: int) -> Standing:
         """Give up the oldest of what waits beyond *most* messages."""
         await self._counted.wait()
-        standing = await self._outbox.standing(self._name)
-        if max(standing.waiting, standing.unread, standing.dead) > most:
+        given_up = 0
+        while _worst(standing := await self._outbox.standing(self._name)) > most:
             now = self._now().timestamp()
             shed = await self._outbox.shed(self._name, most, now)
             self._left(shed.lines)
             self.outlet.given_up(shed.lines)
+            given_up += shed.messages
+        if given_up:
             log.error(
                 "delivery.shed",
                 sink=self._name,
-                messages=shed.messages,
+                messages=given_up,
                 reason=f"more than max_backlog ({most}) waited",
             )
         return standing
@@ -275,3 +277,7 @@ class Dispatcher:
                 self._waiting[line] -= 1
                 if not self._waiting[line]:
                     del self._waiting[line]
+
+
+def _worst(standing: Standing) -> int:
+    return max(standing.waiting, standing.unread, standing.dead)
