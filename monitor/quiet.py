@@ -6,6 +6,7 @@ time is kept in the store until it is over, and for as long as things are kept.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from heapq import nlargest
 from typing import Final, TypeVar
 
 import structlog
@@ -20,7 +21,7 @@ MOST: Final = 10_000
 """Entries of a kind that people may give: each alert is held against all of them."""
 
 SHOWN: Final = timedelta(days=1)
-"""How long what is over is still shown."""
+"""How long what is over is still shown: the latest ``MOST`` of a kind."""
 
 E = TypeVar("E", bound=Entry)
 
@@ -65,9 +66,7 @@ class Quiet:
     def _rule(self) -> None:
         """Leave out what is over, so that the rest is looked through quickly."""
         now = self._now()
-        _forget(self._silences, now - SHOWN)
-        _forget(self._maintenance, now - SHOWN)
-        _forget(self._acks, now - SHOWN)
+        self._forget(now)
         self._rules = quiet.Quiet(
             silences=[s for s in self._silences.values() if s.ends_at > now],
             maintenance=[
@@ -76,6 +75,11 @@ class Quiet:
                 if m.ends_at is None or m.ends_at > now
             ],
         )
+
+    def _forget(self, now: datetime) -> None:
+        _forget(self._silences, now)
+        _forget(self._maintenance, now)
+        _forget(self._acks, now)
 
     def muting(self, traits: Mapping[str, str], now: datetime) -> Obstacle | None:
         return self._rules.muting(traits, now)
@@ -91,16 +95,24 @@ class Quiet:
         ack = self._acks.get(group)
         if ack is not None:
             await self._calendar.unsay(ack)
-            self._acks.pop(group, None)
+            self._drop(ack)
             log.info("ack.over", group=group, author=ack.author)
 
+    def _drop(self, ack: Ack) -> None:
+        # Somebody may have acknowledged it again while the store was busy.
+        if self._acks.get(ack.group) is ack:
+            del self._acks[ack.group]
+
     def silences(self) -> list[Silence]:
+        self._forget(self._now())
         return list(self._silences.values())
 
     def maintenance(self) -> list[Maintenance]:
+        self._forget(self._now())
         return list(self._maintenance.values())
 
     def acks(self) -> list[Ack]:
+        self._forget(self._now())
         return list(self._acks.values())
 
     def full(self, entry: Entry) -> bool:
@@ -153,16 +165,18 @@ class Quiet:
     async def unsay(self, ack: Ack) -> None:
         """Nobody cares for it any more: it is told of as before."""
         await self._calendar.unsay(ack)
-        self._acks.pop(ack.group, None)
+        self._drop(ack)
         self._changed()
         log.info("quiet.ended", kind=quiet.kind(ack), id=ack.id)
 
 
-def _forget(known: dict[str, E], before: datetime) -> None:
+def _forget(known: dict[str, E], now: datetime) -> None:
     over = [
-        id_
+        (entry.ends_at, id_)
         for id_, entry in known.items()
-        if entry.ends_at is not None and entry.ends_at < before
+        if entry.ends_at is not None and entry.ends_at <= now
     ]
-    for id_ in over:
-        del known[id_]
+    shown = {id_ for ended, id_ in nlargest(MOST, over) if ended >= now - SHOWN}
+    for _, id_ in over:
+        if id_ not in shown:
+            del known[id_]

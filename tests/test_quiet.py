@@ -1,6 +1,6 @@
 """Silences, maintenance and acknowledgements, on the real store in virtual time."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -10,8 +10,8 @@ import pytest
 from msgspec import structs
 
 from monitor.core import matchers
-from monitor.core.quiet import Ack, Daily, Maintenance, Silence
-from monitor.quiet import Quiet
+from monitor.core.quiet import Ack, Daily, Entry, Maintenance, Silence
+from monitor.quiet import MOST, Quiet
 from monitor.store.sql import SqlStore
 from tests.support import clock, log, stores
 from tests.support.answers import FAILED, KEY, RECOVERED, WORSE
@@ -264,3 +264,77 @@ async def test_what_has_been_over_for_long_is_shown_no_more(tmp_path: Path) -> N
         later = [silence.id for silence in quiet.silences()]
 
     assert (shown, later) == (["s1", "s2"], ["s2", "s3"])
+
+
+async def test_what_is_over_for_long_is_gone_from_the_list_though_nobody_said_more(
+    tmp_path: Path,
+) -> None:
+    async with watching(tmp_path, RecordingSink()) as (_, quiet):
+        await quiet.say(a_silence(hours=2))
+        await anyio.sleep(25 * SECONDS)
+        shown = len(quiet.silences())
+        await anyio.sleep(2 * SECONDS)
+        later = quiet.silences()
+
+    assert (shown, later) == (1, [])
+
+
+async def test_of_what_is_over_the_latest_are_kept_and_whatever_holds(
+    tmp_path: Path,
+) -> None:
+    over = [
+        structs.replace(
+            a_silence(hours=2),
+            id=f"over{number}",
+            starts_at=clock.MORNING - HOUR,
+            ends_at=clock.MORNING - timedelta(seconds=number),
+        )
+        for number in range(MOST + 2)
+    ]
+    async with watching(tmp_path, RecordingSink(), a_silence(hours=2), *over) as (
+        _,
+        quiet,
+    ):
+        kept = {silence.id for silence in quiet.silences()}
+
+    assert len(kept) == MOST + 1
+    assert {"s1", "over0"} < kept
+    assert not {f"over{MOST}", f"over{MOST + 1}"} & kept
+
+
+class SlowToForget:
+    """A calendar that hears of something else while it forgets."""
+
+    def __init__(
+        self, store: SqlStore, meanwhile: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._store = store
+        self._meanwhile = meanwhile
+
+    async def said(self) -> list[Entry]:
+        return await self._store.said()
+
+    async def say(self, entry: Entry) -> None:
+        await self._store.say(entry)
+
+    async def unsay(self, entry: Entry) -> None:
+        await self._store.unsay(entry)
+        await self._meanwhile()
+
+
+async def test_who_acknowledges_anew_while_another_takes_it_back_is_heard(
+    tmp_path: Path,
+) -> None:
+    bob = structs.replace(an_ack(), author="bob")
+
+    async def meanwhile() -> None:
+        await quiet.say(bob)
+
+    async with stores.opened(tmp_path) as store:
+        calendar = SlowToForget(store, meanwhile)
+        quiet = Quiet(calendar, now=clock.now, changed=lambda: None)
+        await quiet.say(alice := an_ack())
+        await quiet.unsay(alice)
+        known, kept = quiet.acks(), await store.said()
+
+    assert known == kept == [bob]

@@ -57,6 +57,13 @@ def ack(
 
       job-monitor ack 2/20000153 --end
     """
+    said_more = for_ or until or sticky or comment
+    if end and said_more:
+        raise typer.BadParameter(
+            "--end goes without --for, --until, --sticky, --comment"
+        )
+    if of is None and (end or said_more):
+        raise typer.BadParameter("name what is acknowledged, such as 2/20000153")
     there = daemon.found(config, socket)
     if of is None:
         listed = [*there.pages("/acks", AckData, most=MOST)]

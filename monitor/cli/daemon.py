@@ -97,7 +97,7 @@ class Daemon:
             connection.request(
                 method,
                 url,
-                None if body is None else msgspec.json.encode(body),
+                None if body is None else _written(body),
                 {} if body is None else {"Content-Type": "application/json"},
             )
             response = connection.getresponse()
@@ -132,9 +132,18 @@ class _Connection(http.client.HTTPConnection):
         self.sock = unix.connected(self._path, PATIENCE)
 
 
+def _written(body: Struct) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError:
+        raise typer.BadParameter("what was typed is not UTF-8") from None
+
+
 def _url(path: str, query: dict[str, Any]) -> str:
     given = {name: value for name, value in query.items() if value is not None}
-    return f"{ROOT}{path}" + (f"?{urlencode(given, doseq=True)}" if given else "")
+    # What is not UTF-8 is sent as it was typed: there is nothing of that name.
+    words = urlencode(given, doseq=True, errors="surrogateescape")
+    return f"{ROOT}{path}" + (f"?{words}" if given else "")
 
 
 def _silent(path: Path, failed: Exception) -> errors.DaemonError:

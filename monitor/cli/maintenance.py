@@ -11,7 +11,9 @@ from monitor.cli.printing import Columns, Output
 from monitor.core.quiet import DAYS
 from monitor.web.shapes.quiet import DailyData, MaintenanceAsked, MaintenanceData
 
-MOST: Final = 10_000
+MOST: Final = 20_000
+"""All that the daemon keeps: what holds or will, and what is over."""
+
 _DAILY: Final = re.compile(r"(\d\d:\d\d)-(\d\d:\d\d)", re.ASCII)
 
 
@@ -22,7 +24,7 @@ def _when(one: MaintenanceData) -> str:
         )
     if one.begins is not None:
         return f"from {printing.local(one.begins)}"
-    return "over" if one.state == "expired" else "not within a week"
+    return "over"
 
 
 COLUMNS: Final[Columns[MaintenanceData]] = {
@@ -67,8 +69,13 @@ def add(
         ),
     ] = "",
     timezone: Annotated[
-        str, typer.Option(metavar="ZONE", help="By whose clock, like Asia/Shanghai.")
-    ] = "UTC",
+        str | None,
+        typer.Option(
+            metavar="ZONE",
+            show_default=False,
+            help="By whose clock, like Asia/Shanghai.  [default: UTC]",
+        ),
+    ] = None,
     from_: Annotated[
         str | None,
         typer.Option(
@@ -89,10 +96,12 @@ def add(
 
       job-monitor maintenance add move 'team="dba"' --from 2026-11-28T20:00 --until 2026-11-29T04:00
     """
+    if daily is None and (days or timezone):
+        raise typer.BadParameter("--days and --timezone go with --daily 22:00-06:00")
     wanted = MaintenanceAsked(
         name=name,
         matchers=matchers,
-        daily=None if daily is None else _daily(daily, days, timezone),
+        daily=None if daily is None else _daily(daily, days, timezone or "UTC"),
         starts_at=None if from_ is None else moments.ahead(from_),
         ends_at=moments.end(for_, until),
         author=author,
@@ -147,8 +156,10 @@ def _daily(daily: str, days: str, timezone: str) -> DailyData:
 
 def _days(text: str) -> Sequence[str]:
     """Read ``mon-fri`` or ``sat,sun``; what is no day the daemon refuses."""
+    if not text:
+        return ()
     first, dash, last = text.partition("-")
     if dash and first in DAYS and last in DAYS:
         start, count = DAYS.index(first), (DAYS.index(last) - DAYS.index(first)) % 7
         return [DAYS[(start + number) % 7] for number in range(count + 1)]
-    return [day.strip() for day in text.split(",") if day.strip()]
+    return [day.strip() for day in text.split(",")]

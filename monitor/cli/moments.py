@@ -29,7 +29,8 @@ def end(for_: str | None, until: str | None) -> datetime | None:
 
 def written(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text).astimezone()
+        found = datetime.fromisoformat(text)
+        return found if found.tzinfo else found.astimezone()
     except (ValueError, OverflowError, OSError):
         raise typer.BadParameter(
             f"{text[:40]!r} is neither a duration, such as 2h, nor a time, such as"

@@ -85,7 +85,7 @@ Socket = Annotated[
 
 def quoted(name: str) -> str:
     """Write a name into a path."""
-    return quote(name, safe="")
+    return quote(name, safe="", errors="surrogateescape")
 
 
 def colour() -> bool:

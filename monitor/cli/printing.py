@@ -94,7 +94,12 @@ def ahead(moment: datetime) -> str:
 
 
 def local(moment: datetime) -> str:
-    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+    """Write a moment by the clock here."""
+    try:
+        here = moment.astimezone()
+    except OverflowError:  # the end of the year 9999, as people write "for ever"
+        here = moment
+    return f"{here:%Y-%m-%d %H:%M:%S}"
 
 
 def _rounded(span: timedelta) -> str:

@@ -8,12 +8,25 @@ from monitor.cli import daemon, moments, options, printing
 from monitor.cli.printing import Columns, Output
 from monitor.web.shapes.quiet import SilenceAsked, SilenceData
 
-MOST: Final = 10_000
+MOST: Final = 20_000
+"""All that the daemon keeps: what holds or will, and what is over."""
+
+
+def _when(silence: SilenceData) -> str:
+    end = printing.local(silence.ends_at)
+    match silence.state:
+        case "active":
+            return f"until {end}"
+        case "pending":
+            return f"from {printing.local(silence.starts_at)} until {end}"
+        case _:
+            return f"ended {end}"
+
 
 COLUMNS: Final[Columns[SilenceData]] = {
     "ID": lambda silence: silence.id,
     "STATE": lambda silence: silence.state,
-    "UNTIL": lambda silence: printing.local(silence.ends_at),
+    "WHEN": _when,
     "MATCHERS": lambda silence: " ".join(silence.matchers),
     "AUTHOR": lambda silence: silence.author,
     "COMMENT": lambda silence: silence.comment,
@@ -67,7 +80,7 @@ def add(
     )
     made = daemon.found(config, socket).send("POST", "/silences", SilenceData, wanted)
     typer.echo(made.id)
-    typer.echo(f"Silent until {printing.local(made.ends_at)}.", err=True)
+    typer.echo(f"Silent {_when(made)}.", err=True)
 
 
 @silence.command("ls")

@@ -23,6 +23,9 @@ EVERY_DAY: Final = frozenset(range(7))
 _AHEAD: Final = 8
 """Days over which windows that touch are joined."""
 
+_LAST_START: Final = datetime(9999, 1, 1, tzinfo=UTC)
+"""The days after a beginning must be dates, in every zone."""
+
 
 _CLOCK: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 
@@ -209,8 +212,18 @@ def read_days(names: Collection[str]) -> frozenset[int]:
     return frozenset(map(DAYS.index, names)) or EVERY_DAY
 
 
+def in_utc(moment: datetime) -> datetime:
+    """Give *moment*, which names its zone, in UTC; ValueError where it has no date there."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("it is outside the years 1 to 9999 in UTC") from None
+
+
 def check_order(starts_at: datetime | None, ends_at: datetime | None) -> None:
-    """Raise ValueError where an end is not after its beginning."""
+    """Raise ValueError where an end is not after its beginning, or that is too far."""
+    if starts_at is not None and starts_at >= _LAST_START:
+        raise ValueError(f"it would begin in {starts_at.year}: begin before 9999")
     if starts_at is not None and ends_at is not None and ends_at <= starts_at:
         raise ValueError(
             f"it would end ({ends_at:%Y-%m-%d %H:%M}) before it begins"

@@ -1,6 +1,6 @@
 """What may be configured about when to be quiet: silences and maintenance."""
 
-from datetime import UTC, datetime, time
+from datetime import datetime, time
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -20,7 +20,7 @@ def _moment(value: Any) -> Any:
         raise ValueError(
             f'{str(value)[:40]!r} is no moment: write it like "2026-11-26T22:00+08:00"'
         )
-    return found.astimezone(UTC)
+    return quiet.in_utc(found)
 
 
 def _clock(value: Any) -> Any:

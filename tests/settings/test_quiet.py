@@ -52,6 +52,14 @@ def test_what_is_in_effect_can_be_read_again(tmp_path: Path) -> None:
     ("written", "complaint"),
     [
         (SILENCE.replace("+08:00", ""), "is no moment: write it like"),
+        (
+            SILENCE.replace("2026-12-01T08:00+08:00", "9999-12-31T23:59:59-08:00"),
+            "outside the years",
+        ),
+        (
+            WINDOW.replace("days:", 'starts_at: "9999-12-31T23:00Z", days:'),
+            "begin before 9999",
+        ),
         (SILENCE.replace("until:", "ends:"), "until"),
         (SILENCE.replace("team=", "team"), "is no matcher"),
         (SILENCE.replace("['team=\"dba\"']", "[]"), "silences"),

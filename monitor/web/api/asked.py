@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from monitor.core import matchers
+from monitor.core import matchers, quiet
 from monitor.core.matchers import Matcher
 from monitor.web.shapes.page import PageData
 
@@ -104,7 +104,7 @@ def moment(key: str, given: datetime | None) -> datetime | None:
             text=f"{key}: say in which zone, such as {given:%Y-%m-%dT%H:%M:%S}Z"
         )
     with refusing(key):
-        return given.astimezone(UTC)
+        return quiet.in_utc(given)
 
 
 def check_ours(*, ours: bool) -> None:

@@ -1,10 +1,11 @@
 """When to be quiet, said at run time on a real socket, and typed."""
 
 import json
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime, time, timedelta
 from pathlib import Path
+from time import tzset
 from typing import Any
 
 import pytest
@@ -35,6 +36,19 @@ def _log_elsewhere() -> Iterator[None]:
     """Keep the daemon's log out of what is typed here: they share a process."""
     with capture_logs():
         yield
+
+
+@pytest.fixture
+def living_in() -> Iterator[Callable[[str], None]]:
+    """Move this process to another time zone, and back home afterwards."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def move(zone: str) -> None:
+            patch.setenv("TZ", zone)
+            tzset()
+
+        yield move
+    tzset()
 
 
 class Wrong(Struct):
@@ -151,14 +165,35 @@ async def test_a_silence_that_is_ended_is_over_at_once_and_still_shown(
 
 async def test_a_silence_may_begin_later(tmp_path: Path) -> None:
     async with a_house(tmp_path) as house:
-        await house.types("silence", "add", "team=dba", "--from", "1h", "--for", "2h")
+        made = await house.types(
+            "silence", "add", "team=dba", "--from", "1h", "--for", "2h"
+        )
         [found] = (await house.ask("GET", "/silences")).body["items"]
+        listed = await house.types("silence", "ls")
         one = await house.ask("GET", f"/silences/{found['id']}")
         muted = mutes(house, team="dba")
 
     assert found["state"] == "pending"
     assert one.body == found
     assert not muted
+    assert made.stderr.startswith("Silent from ")
+    assert " until " in made.stderr
+    assert made.stderr.removeprefix("Silent ").rstrip(".\n") in listed.stdout
+
+
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/New_York"])
+async def test_a_silence_may_be_for_ever_in_every_time_zone(
+    tmp_path: Path, living_in: Callable[[str], None], zone: str
+) -> None:
+    living_in(zone)
+    async with a_house(tmp_path) as house:
+        made = await house.types(
+            "silence", "add", "team=dba", "--until", "9999-12-31T23:59:59Z"
+        )
+        listed = await house.types("silence", "ls")
+
+    assert (made.code, listed.code) == (0, 0)
+    assert "until 9999-12-31" in listed.stdout
 
 
 async def test_what_people_say_outlives_a_restart_and_what_the_file_says_is_listed(
@@ -200,6 +235,8 @@ async def test_what_stands_in_the_file_is_changed_there(
         ({"ends_at": "2020-01-01T00:00:00Z"}, "before it begins"),
         ({"ends_at": "2100-01-01T00:00:00"}, "which zone"),
         ({"starts_at": "2100-01-02T00:00:00Z"}, "before it begins"),
+        ({"ends_at": "9999-12-31T23:59:59-08:00"}, "ends_at: it is outside the years"),
+        ({"starts_at": "0001-01-01T00:00:00+08:00"}, "starts_at: it is outside"),
         ({"author": "a" * 257}, "author"),
         ({"comment": "c" * 1025}, "comment"),
         ({"colour": "red"}, "colour"),
@@ -225,6 +262,7 @@ async def test_a_silence_that_makes_no_sense_is_refused(
         (["team=dba", "--for", "2h", "--until", "2100-01-01"], "not both"),
         (["team=dba", "--for", "soon"], "neither a duration"),
         (["team", "--for", "2h"], "match"),
+        (["team=\udcff", "--for", "2h"], "not UTF-8"),
     ],
 )
 async def test_a_silence_typed_wrongly_is_said_with_what_would_be_right(
@@ -262,9 +300,12 @@ async def test_silences_are_listed_a_page_at_a_time(tmp_path: Path) -> None:
     assert odd.status in {200, 400}
 
 
-async def test_a_silence_that_is_not_known_is_not_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize("id_", ["../acks", "\udcff"])
+async def test_a_silence_that_is_not_known_is_not_found(
+    tmp_path: Path, id_: str
+) -> None:
     async with a_house(tmp_path) as house:
-        removed = await house.types("silence", "rm", "../acks")
+        removed = await house.types("silence", "rm", id_)
 
     assert removed.code == 6
 
@@ -345,6 +386,13 @@ async def test_a_window_that_is_ended_is_over_and_its_name_may_be_used_again(
         (["x", "a=b", "--daily", "22:00-06:00", "--days", "someday"], "is no day"),
         (["x", "a=b", "--daily", "22:00-06:00", "--timezone", "Mars"], "no time zone"),
         (["x y", "a=b", "--for", "1h"], "name"),
+        (["x", "a=b", "--for", "1h", "--days", "mon"], "go with --daily"),
+        (["x", "a=b", "--for", "1h", "--timezone", "UTC"], "go with --daily"),
+        (["x", "a=b", "--daily", "22:00-06:00", "--days", ","], "is no day"),
+        (
+            ["x", "a=b", "--daily", "22:00-06:00", "--from", "9999-12-31T23:00Z"],
+            "begin before 9999",
+        ),
     ],
 )
 async def test_a_window_typed_wrongly_is_said_with_what_would_be_right(
@@ -402,3 +450,32 @@ async def test_where_nothing_is_wrong_there_is_nothing_to_acknowledge(
     assert said.code == ended.code == 6
     assert "nothing is wrong" in said.stderr
     assert listed.stderr == "Nobody has acknowledged anything.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--end"], "name what is acknowledged"),
+        (["--for", "2h"], "name what is acknowledged"),
+        (["2/20000153", "--end", "--for", "2h"], "--end goes without"),
+        (["2/20000153", "--for", "1h", "--until", "2100-01-01"], "not both"),
+        (["2/20000153", "--until", "2020-01-01"], "before it begins"),
+        (["\udcff"], "not UTF-8"),
+    ],
+)
+async def test_an_acknowledgement_typed_wrongly_is_said_with_what_would_be_right(
+    tmp_path: Path, words: list[str], said: str
+) -> None:
+    async with a_house(tmp_path, wrong=Wrong({KEY: {KEY}})) as house:
+        done = await house.types("ack", *words)
+        known = house.quiet.acks()
+
+    assert (done.code, known) == (2, [])
+    assert said in done.stderr
+
+
+async def test_nobody_has_acknowledged_what_is_no_text(tmp_path: Path) -> None:
+    async with a_house(tmp_path) as house:
+        ended = await house.types("ack", "\udcff", "--end")
+
+    assert ended.code == 6
