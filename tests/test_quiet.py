@@ -1,6 +1,6 @@
 """Silences, maintenance and acknowledgements, on the real store in virtual time."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -47,6 +47,7 @@ async def watching(
     directory: Path,
     oncall: RecordingSink,
     *configured: Silence | Maintenance,
+    levels: Collection[str] = (),
 ) -> AsyncIterator[tuple[Desk, Quiet]]:
     async with stores.opened(directory) as store:
         desks: list[Desk] = []
@@ -56,7 +57,7 @@ async def watching(
 
         quiet = Quiet(store, configured, now=clock.now, changed=changed)
         await quiet.load()
-        async with telling_to(store, oncall, quiet=quiet) as desk:
+        async with telling_to(store, oncall, quiet=quiet, levels=levels) as desk:
             desks.append(desk)
             yield desk, quiet
 
@@ -109,6 +110,27 @@ async def test_what_was_told_is_not_reminded_of_while_silenced_and_its_end_is_to
 
     assert silenced == ["first"]
     assert oncall.said == ["first", "resolved"]
+
+
+async def test_who_keeps_a_level_hears_of_nothing_silenced_but_of_the_end_of_what_it_knows(
+    tmp_path: Path,
+) -> None:
+    am = RecordingSink("am")
+    async with watching(tmp_path, am, levels=["am"]) as (desk, quiet):
+        await log.saw(desk.recorder, FAILED)
+        await anyio.sleep(60)
+        await quiet.say(a_silence(hours=48))
+        await log.saw(desk.recorder, WORSE)
+        await anyio.sleep(SECONDS)
+        silenced = list(am.said)
+        await log.saw(desk.recorder, RECOVERED)
+        await anyio.sleep(60)
+        known = list(am.said)
+        await log.saw(desk.recorder, FAILED)
+        await anyio.sleep(SECONDS)
+
+    assert silenced == ["first"]
+    assert known == am.said == ["first", "resolved"]
 
 
 async def test_silences_outlive_a_restart(tmp_path: Path) -> None:

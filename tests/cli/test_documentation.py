@@ -1,4 +1,7 @@
-"""``docs/cli.md`` says what there is: verbs, options, and nothing else."""
+"""``docs/cli.md`` says what there is: verbs, options, and nothing else.
+
+So does what ``docs/quiet.md`` types.
+"""
 
 import re
 import shlex
@@ -12,12 +15,14 @@ import typer
 from monitor.cli import main
 from monitor.cli.main import app
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "cli.md"
+DOCS: Final = Path(__file__).parents[2] / "docs"
+PAGE: Final = DOCS / "cli.md"
 _BLOCK: Final = re.compile(r"```(?:sh|console)\n(.*?)```", re.DOTALL)
 
 
 def commands() -> Iterator[str]:
-    for block in _BLOCK.findall(PAGE.read_text()):
+    pages = PAGE.read_text() + (DOCS / "quiet.md").read_text()
+    for block in _BLOCK.findall(pages):
         for line in block.splitlines():
             typed = line.removeprefix("$ ").partition(" | ")[0]
             if typed.startswith("job-monitor "):
@@ -35,7 +40,7 @@ def parsed(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("line", list(commands()))
-def test_what_the_page_types_can_be_typed(line: str) -> None:
+def test_what_the_pages_type_can_be_typed(line: str) -> None:
     parsed(shlex.split(line, comments=True)[1:])
 
 

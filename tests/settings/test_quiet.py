@@ -1,5 +1,6 @@
 """Silences and maintenance as they are written."""
 
+import re
 from datetime import UTC, datetime, time
 from pathlib import Path
 
@@ -38,6 +39,16 @@ def test_a_window_is_read_with_its_days_and_its_zone(tmp_path: Path) -> None:
         days=frozenset({0, 6}),
         timezone="Asia/Shanghai",
     )
+
+
+def test_what_the_page_writes_can_be_written(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "quiet.md"
+    blocks = re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
+
+    settings = loaded(tmp_path, SOURCE + "".join(blocks))
+
+    assert [s.author for s in settings.silences] == ["alice"]
+    assert [one.name for one in settings.maintenance] == ["nightly"]
 
 
 def test_what_is_in_effect_can_be_read_again(tmp_path: Path) -> None:
