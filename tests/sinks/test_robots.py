@@ -197,7 +197,9 @@ async def test_a_template_that_cannot_say_a_message_is_a_dead_letter() -> None:
     library = Library({"mine": Template(name="mine", source="{{ data.nothing }}")})
 
     async with speaking_to("mine", library=library) as (sink, receiver):
-        with pytest.raises(errors.Rejected, match="template mine: line 1: UndefinedError"):
+        with pytest.raises(
+            errors.Rejected, match="template mine: line 1: UndefinedError"
+        ):
             await sink.deliver(FAILED)
 
         assert receiver.deliveries == []
