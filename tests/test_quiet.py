@@ -45,10 +45,11 @@ def an_ack(*, hours: float | None = None, sticky: bool = False) -> Ack:
 @asynccontextmanager
 async def watching(
     directory: Path,
-    oncall: RecordingSink,
-    *configured: Silence | Maintenance,
+    *given: RecordingSink | Silence | Maintenance,
     levels: Collection[str] = (),
 ) -> AsyncIterator[tuple[Desk, Quiet]]:
+    sinks = [each for each in given if isinstance(each, RecordingSink)]
+    configured = [each for each in given if not isinstance(each, RecordingSink)]
     async with stores.opened(directory) as store:
         desks: list[Desk] = []
 
@@ -57,7 +58,7 @@ async def watching(
 
         quiet = Quiet(store, configured, now=clock.now, changed=changed)
         await quiet.load()
-        async with telling_to(store, oncall, quiet=quiet, levels=levels) as desk:
+        async with telling_to(store, *sinks, quiet=quiet, levels=levels) as desk:
             desks.append(desk)
             yield desk, quiet
 
@@ -214,6 +215,21 @@ async def test_a_sticky_acknowledgement_keeps_quiet_until_all_is_over(
 
     assert quiet_so_far == ["first"]
     assert oncall.said == ["first", "resolved"]
+
+
+async def test_who_keeps_a_level_hears_of_what_is_acknowledged_as_before(
+    tmp_path: Path,
+) -> None:
+    am, oncall = RecordingSink("am"), RecordingSink()
+    async with watching(tmp_path, am, oncall, levels=["am"]) as (desk, quiet):
+        await log.saw(desk.recorder, FAILED)
+        await anyio.sleep(60)
+        await quiet.say(an_ack(sticky=True))
+        await log.saw(desk.recorder, WORSE)
+        await anyio.sleep(60)
+
+    assert am.said == ["first", "more_hosts"]
+    assert oncall.said == ["first"]
 
 
 async def test_an_acknowledgement_is_over_with_its_incident(tmp_path: Path) -> None:

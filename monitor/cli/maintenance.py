@@ -98,12 +98,13 @@ def add(
     """
     if daily is None and (days or timezone):
         raise typer.BadParameter("--days and --timezone go with --daily 22:00-06:00")
+    starts_at = None if from_ is None else moments.ahead(from_)
     wanted = MaintenanceAsked(
         name=name,
         matchers=matchers,
         daily=None if daily is None else _daily(daily, days, timezone or "UTC"),
-        starts_at=None if from_ is None else moments.ahead(from_),
-        ends_at=moments.end(for_, until),
+        starts_at=starts_at,
+        ends_at=moments.end(for_, until, starts_at),
         author=author,
         comment=comment,
     )

@@ -19,12 +19,21 @@ def ahead(text: str) -> datetime:
     return written(text) if length is None else clock.utc_now() + length
 
 
-def end(for_: str | None, until: str | None) -> datetime | None:
-    """Read an end that is given in one of two ways."""
+def end(
+    for_: str | None, until: str | None, start: datetime | None = None
+) -> datetime | None:
+    """Read an end that is given in one of two ways; *for_* counts from *start*, or now."""
     if for_ is not None and until is not None:
         raise typer.BadParameter("give --for or --until, not both")
-    given = for_ if until is None else until
-    return None if given is None else ahead(given)
+    if for_ is None:
+        return None if until is None else ahead(until)
+    length = _length(for_)
+    if length is None:
+        return written(for_)
+    try:
+        return (start or clock.utc_now()) + length
+    except OverflowError:
+        raise typer.BadParameter("it would end after the year 9999") from None
 
 
 def written(text: str) -> datetime:

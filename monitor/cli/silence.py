@@ -68,12 +68,13 @@ def add(
 
       job-monitor silence add 'team="dba"' 'severity="warning"' --for 2h --comment 'new disks'
     """
-    ends_at = moments.end(for_, until)
+    starts_at = None if from_ is None else moments.ahead(from_)
+    ends_at = moments.end(for_, until, starts_at)
     if ends_at is None:
         raise typer.BadParameter("say for how long: --for 2h, or --until WHEN")
     wanted = SilenceAsked(
         matchers=matchers,
-        starts_at=None if from_ is None else moments.ahead(from_),
+        starts_at=starts_at,
         ends_at=ends_at,
         author=author,
         comment=comment,

@@ -6,6 +6,7 @@ empty string. Regexes are Python's, which backtrack: their length and that of
 what they look at are bounded, and repetition inside repetition is refused.
 """
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -53,9 +54,19 @@ class Matcher(Struct, frozen=True):
             case Op.UNEQUAL:
                 return found != self.value
             case Op.MATCHES:
-                return re.fullmatch(self.value, found[:VALUE_MAX]) is not None
+                return _fits(self.value, found)
             case Op.DIFFERS:
-                return re.fullmatch(self.value, found[:VALUE_MAX]) is None
+                return not _fits(self.value, found)
+
+
+def _fits(pattern: str, value: str) -> bool:
+    return _compiled(pattern).fullmatch(value[:VALUE_MAX]) is not None
+
+
+# Each alert is held against every silence, and ``re`` itself remembers 512 patterns.
+@functools.lru_cache(maxsize=32_768)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
 
 
 def parse(text: str) -> Matcher:

@@ -9,13 +9,13 @@ from time import tzset
 from typing import Any
 
 import pytest
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 from structlog.testing import capture_logs
 
 from monitor import clock
 from monitor.core import matchers
 from monitor.core.quiet import Daily, Maintenance, Origin, Silence
-from monitor.quiet import Quiet
+from monitor.quiet import MOST, Quiet
 from monitor.store.sql import SqlStore
 from monitor.web.api import acks, maintenance, silences
 from tests.support import control, stores
@@ -179,6 +179,24 @@ async def test_a_silence_may_begin_later(tmp_path: Path) -> None:
     assert made.stderr.startswith("Silent from ")
     assert " until " in made.stderr
     assert made.stderr.removeprefix("Silent ").rstrip(".\n") in listed.stdout
+
+
+@pytest.mark.parametrize("words", [["silence", "add"], ["maintenance", "add", "x"]])
+async def test_how_long_it_holds_counts_from_its_beginning(
+    tmp_path: Path, words: list[str]
+) -> None:
+    path = "/silences" if words[0] == "silence" else "/maintenance"
+    later = ["--from", "2100-01-01T20:00Z", "--for", "2h"]
+    never = ["--from", "9998-12-31T20:00Z", "--for", "36500d"]
+    async with a_house(tmp_path) as house:
+        made = await house.types(*words, "team=dba", *later)
+        [found] = (await house.ask("GET", path)).body["items"]
+        refused = await house.types(*words, "team=dba", *never)
+
+    assert made.code == 0
+    assert found["starts_at"] == "2100-01-01T20:00:00Z"
+    assert found["ends_at"] == "2100-01-01T22:00:00Z"
+    assert (refused.code, "after the year 9999" in refused.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/New_York"])
@@ -479,3 +497,19 @@ async def test_nobody_has_acknowledged_what_is_no_text(tmp_path: Path) -> None:
         ended = await house.types("ack", "\udcff", "--end")
 
     assert ended.code == 6
+
+
+async def test_there_is_room_for_so_many_and_for_more_when_some_are_over(
+    tmp_path: Path,
+) -> None:
+    holding = [structs.replace(of_the_file(), id=f"s{n}") for n in range(MOST - 1)]
+    async with a_house(tmp_path, *holding) as house:
+        last = await house.types("silence", "add", "team=dba", "--for", "2h")
+        more = await house.types("silence", "add", "team=dba", "--for", "2h")
+        ended = await house.types("silence", "rm", last.stdout.strip())
+        again = await house.types("silence", "add", "team=dba", "--for", "2h")
+        listed = await house.types("silence", "ls", "-o", "jsonl")
+
+    assert [each.code for each in (last, more, ended, again)] == [0, 1, 0, 0]
+    assert "end some first" in more.stderr
+    assert len(listed.stdout.splitlines()) == MOST
