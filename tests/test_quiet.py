@@ -9,6 +9,7 @@ import anyio
 import pytest
 from msgspec import structs
 
+from monitor import errors
 from monitor.core import matchers
 from monitor.core.quiet import Ack, Daily, Entry, Maintenance, Silence
 from monitor.quiet import MOST, Quiet
@@ -376,3 +377,44 @@ async def test_who_acknowledges_anew_while_another_takes_it_back_is_heard(
         known, kept = quiet.acks(), await store.said()
 
     assert known == kept == [bob]
+
+
+class FullDisk:
+    """A calendar that can be read, and nothing more."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self._store = store
+
+    async def said(self) -> list[Entry]:
+        return await self._store.said()
+
+    async def say(self, entry: Entry) -> None:
+        raise errors.StoreError("the store failed: disk full")
+
+    async def unsay(self, entry: Entry) -> None:
+        raise errors.StoreError("the store failed: disk full")
+
+
+async def test_what_cannot_be_kept_does_not_hold_and_what_cannot_be_ended_holds_on(
+    tmp_path: Path,
+) -> None:
+    looks: list[None] = []
+    async with stores.opened(tmp_path) as store:
+        for entry in (known := a_silence(hours=2), ack := an_ack()):
+            await store.say(entry)
+        quiet = Quiet(
+            FullDisk(store), now=clock.now, changed=lambda: looks.append(None)
+        )
+        await quiet.load()
+        with pytest.raises(errors.StoreError):
+            await quiet.say(structs.replace(known, id="s2"))
+        with pytest.raises(errors.StoreError):
+            await quiet.expire(known)
+        with pytest.raises(errors.StoreError):
+            await quiet.unsay(ack)
+        with pytest.raises(errors.StoreError):
+            await quiet.over(ack.group)
+
+    assert quiet.silences() == [known]
+    assert quiet.acks() == [ack]
+    assert looks == []
