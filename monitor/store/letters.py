@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, tuple_
 from monitor.core.message import Kind
 from monitor.ports import Delivery, Letter
 from monitor.store import outbox, passing, rows
-from monitor.store.schema import dead_letters, deliveries, dropped, shard
+from monitor.store.schema import dead_letters, dropped, shard
 
 Place = tuple[float, str, str]
 """When it died, of which sink, and its id: the order in which letters are listed."""
@@ -96,27 +96,16 @@ def record(
 
 def put(connection: Connection, again: Sequence[Delivery]) -> list[str]:
     """Put on its way what is on it no more: it is neither dead nor given up then."""
-    added = [each for each in again if not _waits(connection, each)]
+    added = outbox.put(connection, again)
     names = [(each.sink, each.message.id) for each in added]
     if added:
         dead = tuple_(dead_letters.c.sink, dead_letters.c.id).in_(names)
         connection.execute(delete(dead_letters).where(dead))
         _unrecord(connection, names)
-        waiting = [outbox.waiting_row(each) for each in added]
-        connection.execute(insert(deliveries), waiting)
     for each in added:
         if not passing.was_addressed(connection, each.message.id, each.sink):
             passing.add(connection, each.message, each.sink, "", each.since)
     return [id_ for _, id_ in names]
-
-
-def _waits(connection: Connection, delivery: Delivery) -> bool:
-    same = (
-        deliveries.c.sink == delivery.sink,
-        deliveries.c.id == delivery.message.id,
-    )
-    number = select(deliveries.c.number).where(*same)
-    return connection.execute(number).first() is not None
 
 
 def _unrecord(connection: Connection, names: Sequence[tuple[str, str]]) -> None:

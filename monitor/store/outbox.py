@@ -24,8 +24,8 @@ _UNREAD = (
 _CURSOR = select(func.min(cursors.c.position)).where(cursors.c.sink == bindparam("s"))
 _ADVANCE = (
     update(cursors)
-    .where(cursors.c.sink == bindparam("s"))
-    .values(position=bindparam("position"))
+    .where(cursors.c.sink == bindparam("s"), cursors.c.position < bindparam("upto"))
+    .values(position=bindparam("upto"))
 )
 _HEAD_OF_LINE = (
     select(func.min(deliveries.c.number))
@@ -77,9 +77,30 @@ def unread(connection: Connection, sink: str, most: int) -> list[tuple[int, Mess
 def read(
     connection: Connection, sink: str, position: int, failed: Sequence[Delivery]
 ) -> None:
-    connection.execute(_ADVANCE, {"s": sink, "position": position})
-    if failed:
-        connection.execute(insert(deliveries), [waiting_row(d) for d in failed])
+    """Advance the cursor, never back; what *failed* waits from now on."""
+    connection.execute(_ADVANCE, {"s": sink, "upto": position})
+    put(connection, failed)
+
+
+def put(connection: Connection, new: Sequence[Delivery]) -> list[Delivery]:
+    """Let *new* wait; give those that did not wait already.
+
+    A letter that was sent again waits while the event it came from may yet be read
+    anew, after a crash.
+    """
+    added = [each for each in new if not _waits(connection, each)]
+    if added:
+        connection.execute(insert(deliveries), [waiting_row(d) for d in added])
+    return added
+
+
+def _waits(connection: Connection, delivery: Delivery) -> bool:
+    same = (
+        deliveries.c.sink == delivery.sink,
+        deliveries.c.id == delivery.message.id,
+    )
+    number = select(deliveries.c.number).where(*same)
+    return connection.execute(number).first() is not None
 
 
 def waiting_row(delivery: Delivery) -> Row:

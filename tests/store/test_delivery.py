@@ -141,6 +141,32 @@ async def test_what_waits_already_is_not_put_on_its_way_twice(engine: Engine) ->
     assert [(x.message.sequence, x.tries) for x in found] == [(1, 2), (2, 0)]
 
 
+async def test_an_event_that_is_read_anew_after_its_letter_was_sent_again_waits_once(
+    engine: Engine,
+) -> None:
+    async with engine() as store:
+        await subscribed(store)
+        await remember(store, a_change(1))
+        await store.bury(a_delivery(an_event(1)), T)
+        await store.put([a_delivery(an_event(1))])
+        await store.read(SINK, 1, [a_delivery(an_event(1), tries=1)])
+        found = await waiting(store)
+
+    assert [(x.message.sequence, x.tries) for x in found] == [(1, 0)]
+
+
+async def test_what_was_passed_over_meanwhile_is_not_read_again(engine: Engine) -> None:
+    async with engine() as store:
+        await subscribed(store)
+        await remember(store, a_change(1, events=5))
+        await store.unread(SINK, 2)
+        await store.shed(SINK, 1, T)
+        await store.read(SINK, 2, [])
+        left = await store.unread(SINK, 9)
+
+    assert [message.sequence for _, message in left] == [5]
+
+
 # Too much.
 
 
