@@ -6,10 +6,12 @@ Declared by the consumers. Nothing here knows HTTP, SQL or files.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 
 from msgspec import Struct
 
+from monitor.core.codes import Meaning
 from monitor.core.decisions import Verdict
 from monitor.core.listing import Page, Query
 from monitor.core.member import Member
@@ -356,6 +358,60 @@ class Ledger(Protocol):
     async def verdicts(self, group: str, most: int) -> list[Verdict]:
         """Give the latest decisions about *group*, the newest first."""
         ...
+
+
+class Sort(StrEnum):
+    """In which order instances are listed; those that are alike by key."""
+
+    WORST = "worst"
+    CHANGED = "changed"
+    FAILED = "failed"
+    NAME = "name"
+    KEY = "key"
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """Which instances to list; whatever is left out does not matter.
+
+    *below*: of this source or scope; *text*: words that name or key contain.
+    """
+
+    phase: Phase | None = Phase.WATCHED
+    below: str = ""
+    meanings: frozenset[Meaning] = frozenset()
+    least_rank: int = 0
+    text: str = ""
+    sort: Sort = Sort.WORST
+
+
+class Listed(Struct, frozen=True, kw_only=True):
+    """An instance as lists show it; fields are as in ``core.gist.Gist``."""
+
+    member: Member
+    failed: int
+    hosts: int
+    since: datetime | None
+    changed_at: datetime | None
+
+
+class Tally(Struct, frozen=True):
+    """How many watched instances have this status and rank, and hosts they have."""
+
+    status: int | None
+    rank: int
+    instances: int
+    failed: int
+    hosts: int
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """Which events to read; *types* empty: of all types."""
+
+    key: str | None = None
+    types: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    newest_first: bool = True
 
 
 class Calendar(Protocol):

@@ -2,13 +2,27 @@
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from monitor.core import gist
 from monitor.core.state import Phase, State
 from monitor.ports import Head
 from monitor.store import rows
 from monitor.store.rows import Row
 from monitor.store.schema import shard, states
 
-_CHANGING = ("version", "phase", "alerting", "changed_at", "finished_at", "body")
+_CHANGING = (
+    "version",
+    "phase",
+    "alerting",
+    "changed_at",
+    "finished_at",
+    "body",
+    "name",
+    "status",
+    "rank",
+    "since",
+    "failed",
+    "hosts",
+)
 
 _LOAD = select(states.c.body).where(states.c.key == bindparam("k"))
 _INSERT = insert(states)
@@ -25,6 +39,7 @@ def load(connection: Connection, key: str) -> State:
 
 
 def state_row(state: State) -> Row:
+    shown = gist.of(state)
     return {
         "key": state.key,
         "shard": shard(state.key),
@@ -34,6 +49,13 @@ def state_row(state: State) -> Row:
         "changed_at": rows.seconds(state.changed_at),
         "finished_at": rows.seconds(state.finished_at),
         "body": rows.encode(state),
+        "subject": shown.subject.value,
+        "name": shown.name,
+        "status": shown.status,
+        "rank": shown.rank,
+        "since": rows.seconds(shown.since),
+        "failed": shown.failed,
+        "hosts": shown.hosts,
     }
 
 

@@ -175,6 +175,8 @@ def _prepare(engine: Engine, path: Path) -> int:
             f"store: {path} was written by a newer Job Monitor; upgrade this one, "
             "or give it another store"
         ) from error
+    except errors.StoreError as error:
+        raise errors.Misconfigured(f"store: {path}: {error}") from error
     except DBAPIError as error:
         raise errors.Misconfigured(
             f"store: {path}: {error.orig}; {_remedy(error)}"

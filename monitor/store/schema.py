@@ -38,7 +38,28 @@ states = Table(
     Column("changed_at", Float),
     Column("finished_at", Float),
     Column("body", LargeBinary, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("status", Integer),
+    Column("rank", SmallInteger, nullable=False),
+    Column("since", Float),
+    Column("failed", Integer, nullable=False),
+    Column("hosts", Integer, nullable=False),
     Index("states_alerting", "alerting"),
+    # All that lists sort, filter and count by, so that no body is read for it.
+    Index(
+        "states_listed",
+        "subject",
+        "phase",
+        "rank",
+        "since",
+        "key",
+        "status",
+        "failed",
+        "hosts",
+        "changed_at",
+        "name",
+    ),
 )
 """What is known of each instance, scope and source."""
 

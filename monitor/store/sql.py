@@ -20,13 +20,27 @@ from monitor.core.quiet import Entry
 from monitor.core.state import Change, State
 from monitor.core.subscription import Subscription
 from monitor.core.watch import Watch
-from monitor.ports import Account, Delivery, Head, Letter, Notice, Shed, Standing
+from monitor.ports import (
+    Account,
+    Delivery,
+    Head,
+    Letter,
+    Listed,
+    Notice,
+    Reading,
+    Shed,
+    Standing,
+    Tally,
+    Wanted,
+)
 from monitor.store import (
     bounds,
     calendar,
     housekeeping,
     ledger,
     letters,
+    listing,
+    logbook,
     memory,
     outbox,
     passing,
@@ -257,6 +271,30 @@ class SqlStore:
         written = shelf.written(source, tables)
         if written:
             await self._group.do(lambda c: shelf.keep(c, written))
+
+    async def listed(
+        self, wanted: Wanted, after: listing.Place | None, most: int
+    ) -> list[tuple[listing.Place, Listed]]:
+        """Give instances with their places, in the order of *wanted*."""
+        return await self._group.do(
+            lambda c: listing.listed(c, wanted, after, most), hurry=True
+        )
+
+    async def tally(self) -> list[Tally]:
+        return await self._group.do(listing.tally, hurry=True)
+
+    async def logged(
+        self, wanted: Reading, after: int | None, most: int
+    ) -> list[tuple[int, Message]]:
+        """Give events with their positions, in the order of *wanted*."""
+        return await self._group.do(
+            lambda c: logbook.read(c, wanted, after, most), hurry=True
+        )
+
+    @property
+    def position(self) -> int:
+        """The end of the log."""
+        return self._position
 
     async def said(self) -> list[Entry]:
         return await self._group.do(calendar.said, hurry=True)
