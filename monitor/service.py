@@ -323,17 +323,19 @@ class _House:
             now=self._now,
         )
         routes = [
-            *alerts.routes(self._store, grouping.traits, self._frame),
-            *explain.routes(self._store, house),
-            *routing.routes(self._store, trying),
-            *messages.routes(self._store, told),
-            *reload.routes(self._door.reloading),
-            *silences.routes(self._quiet, self._now),
-            *maintenance.routes(self._quiet, self._now),
-            *acks.routes(self._quiet, grouping, house.sources, self._now),
-            *sinks.routes(self._dispatching, self._store),
-            *dlq.routes(self._store, self._dispatching, self._now),
-            *replay.routes(Replaying(self._store, self._dispatching, now=self._now)),
+            *alerts.operations(self._store, grouping.traits, self._frame),
+            *explain.operations(self._store, house),
+            *routing.operations(self._store, trying),
+            *messages.operations(self._store, told),
+            *reload.operations(self._door.reloading),
+            *silences.operations(self._quiet, self._now),
+            *maintenance.operations(self._quiet, self._now),
+            *acks.operations(self._quiet, grouping, house.sources, self._now),
+            *sinks.operations(self._dispatching, self._store),
+            *dlq.operations(self._store, self._dispatching, self._now),
+            *replay.operations(
+                Replaying(self._store, self._dispatching, now=self._now)
+            ),
         ]
         await stack.enter_async_context(control.serving(self._door.listener, routes))
 

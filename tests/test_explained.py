@@ -315,7 +315,9 @@ async def explained(directory: Path, desk: Desk, of: str) -> dict[str, Any]:
         frame=desk.frame,
     )
     patient = aiohttp.ClientTimeout(total=None)  # virtual time runs on while we wait
-    async with control.serving(directory, explain.routes(desk.store, house)) as path:
+    async with control.serving(
+        directory, explain.operations(desk.store, house)
+    ) as path:
         answer = await control.ask(
             path, "GET", "/explain", params={"of": of}, timeout=patient
         )

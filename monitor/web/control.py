@@ -12,17 +12,19 @@ from typing import Final
 from aiohttp import web
 
 from monitor.web import problems, server
+from monitor.web.api import operation
+from monitor.web.api.operation import Operation
 
 BODY_MAX: Final = 1 << 20
 
 
 @asynccontextmanager
 async def serving(
-    listener: socket.socket, routes: Iterable[web.RouteDef]
+    listener: socket.socket, operations: Iterable[Operation]
 ) -> AsyncIterator[None]:
-    """Serve *routes* on *listener*, which stays open, for as long as the block lasts."""
+    """Serve *operations* on *listener*, which stays open, for as long as the block lasts."""
     app = web.Application(client_max_size=BODY_MAX, middlewares=[problems.worded])
-    app.add_routes(routes)
+    app.add_routes(operation.route(each) for each in operations)
     runner = server.runner_of(app)
     await runner.setup()
     try:

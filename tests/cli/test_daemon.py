@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from monitor.web.api import reload
+from monitor.web.api import operation, reload
 from monitor.web.shapes.reload import ReloadData, Result
 from tests.support import control
 from tests.support.control import typed
@@ -152,7 +152,7 @@ async def test_another_service_is_not_taken_for_a_daemon(tmp_path: Path) -> None
     async def hello(_: web.Request) -> web.Response:
         return web.Response(text="<html>")
 
-    other = [web.get("/api/v1/alerts", hello)]
+    other = [operation.get("/api/v1/alerts", hello, "Say hello.", None)]
     async with control.serving(tmp_path, other) as path:
         said = await typed("alerts", "--socket", str(path))
 
@@ -166,7 +166,7 @@ async def test_a_reload_says_what_changed_once_it_is_in_effect(tmp_path: Path) -
         number=1, result=Result.CHANGED, changed=("retention",), watches=7, added=2
     )
     answers = Reloading(under_way, under_way, over)
-    async with control.serving(tmp_path, reload.routes(answers)) as path:
+    async with control.serving(tmp_path, reload.operations(answers)) as path:
         said = await typed("reload", "--socket", str(path))
 
     assert said.code == 0
@@ -179,7 +179,7 @@ async def test_a_refused_configuration_ends_with_78_and_each_fault(
     refused = ReloadData(
         number=1, result=Result.REFUSED, faults=("m.yaml:1: a", "m.yaml:2: b")
     )
-    async with control.serving(tmp_path, reload.routes(Reloading(refused))) as path:
+    async with control.serving(tmp_path, reload.operations(Reloading(refused))) as path:
         said = await typed("reload", "--socket", str(path))
 
     assert (said.code, said.stdout) == (78, "")
@@ -192,7 +192,7 @@ async def test_entries_that_cannot_be_used_are_listed_and_end_with_1(
     found = ReloadData(
         number=1, result=Result.UNCHANGED, watches=3, quarantined=("l.txt:4:1: what?",)
     )
-    async with control.serving(tmp_path, reload.routes(Reloading(found))) as path:
+    async with control.serving(tmp_path, reload.operations(Reloading(found))) as path:
         said = await typed("reload", "--socket", str(path))
 
     assert said.code == 1

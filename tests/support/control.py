@@ -8,12 +8,12 @@ from typing import Any
 import aiohttp
 import anyio.to_thread
 import msgspec
-from aiohttp import web
 from msgspec import Struct
 from typer.testing import CliRunner
 
 from monitor.cli.main import app
 from monitor.web import control, unix
+from monitor.web.api.operation import Operation
 
 ROOT = "http://localhost/api/v1"
 
@@ -26,12 +26,12 @@ class Answer(Struct):
 
 @asynccontextmanager
 async def serving(
-    directory: Path, routes: Iterable[web.RouteDef]
+    directory: Path, operations: Iterable[Operation]
 ) -> AsyncIterator[Path]:
-    """Serve *routes* in *directory*; give the socket."""
+    """Serve *operations* in *directory*; give the socket."""
     path = directory / "monitor.sock"
     with unix.listening(path, 0o600) as listener:
-        async with control.serving(listener, routes):
+        async with control.serving(listener, operations):
             yield path
 
 

@@ -10,10 +10,14 @@ from monitor.core import quiet, routing, watch
 from monitor.core.quiet import Ack, Entry
 from monitor.ports import Now
 from monitor.web import api
-from monitor.web.api import asked
+from monitor.web.api import asked, operation
+from monitor.web.api.operation import Operation, Parameter
+from monitor.web.shapes.page import PageData
 from monitor.web.shapes.quiet import AckAsked, AckData, AcksData
 
 PATH: Final = f"{api.ROOT}/acks"
+
+_OF: Final = Parameter(name="of", help="A key or a group.", required=True)
 
 
 class Acks(Protocol):
@@ -34,9 +38,9 @@ class Incidents(Protocol):
     def groups(self) -> Collection[str]: ...
 
 
-def routes(
+def operations(
     known: Acks, incidents: Incidents, sources: Collection[str], now: Now
-) -> list[web.RouteDef]:
+) -> list[Operation]:
     async def listed(request: web.Request) -> web.Response:
         places = [((ack.group,), ack) for ack in _in_force(known, now())]
         return asked.answer(asked.page(request, places, data))
@@ -63,9 +67,30 @@ def routes(
         return asked.answer(AcksData(acks=[data(ack) for ack in found]))
 
     return [
-        web.get(PATH, listed),
-        web.post(PATH, acknowledge),
-        web.delete(PATH, end),
+        operation.get(
+            PATH,
+            listed,
+            "List who cares for which incident.",
+            PageData[AckData],
+            query=operation.PAGED,
+        ),
+        operation.post(
+            PATH,
+            acknowledge,
+            "Care for an incident.",
+            AcksData,
+            body=AckAsked,
+            status=201,
+            refusals=(404, 409),
+        ),
+        operation.delete(
+            PATH,
+            end,
+            "Care for it no more.",
+            AcksData,
+            query=(_OF,),
+            refusals=(404,),
+        ),
     ]
 
 

@@ -12,8 +12,9 @@ from monitor.core.member import Member
 from monitor.core.telling import Case
 from monitor.core.wording import Frame
 from monitor.web import api
-from monitor.web.api import asked
+from monitor.web.api import asked, operation
 from monitor.web.api.asked import Span
+from monitor.web.api.operation import Operation
 from monitor.web.shapes.alerts import AlertData
 from monitor.web.shapes.page import PageData
 
@@ -37,9 +38,9 @@ class _Held(Struct, frozen=True):
     alert: Alert
 
 
-def routes(
+def operations(
     holding: Holding, traits: Traits, frame: Callable[[str], Frame]
-) -> list[web.RouteDef]:
+) -> list[Operation]:
     async def show(request: web.Request) -> web.Response:
         wanted, span = asked.matching(request), asked.span(request, Place)
         members = await holding.members(await holding.alerting())
@@ -50,7 +51,15 @@ def routes(
         ]
         return asked.answer(_page(found, span, frame))
 
-    return [web.get(PATH, show)]
+    return [
+        operation.get(
+            PATH,
+            show,
+            "List what is wrong now, the worst first.",
+            PageData[AlertData],
+            query=(*operation.PAGED, operation.MATCH),
+        )
+    ]
 
 
 def _held(members: Collection[Member]) -> Iterator[_Held]:

@@ -10,7 +10,8 @@ from aiohttp import web
 from monitor.core.message import Message
 from monitor.ports import Letter, Now
 from monitor.web import api
-from monitor.web.api import asked
+from monitor.web.api import asked, operation
+from monitor.web.api.operation import Operation, Parameter
 from monitor.web.shapes.delivery import LetterData, LettersAsked, LettersMoved
 from monitor.web.shapes.page import PageData
 
@@ -46,7 +47,7 @@ class Post(Protocol):
         ...
 
 
-def routes(letters: Letters, post: Post, now: Now) -> list[web.RouteDef]:
+def operations(letters: Letters, post: Post, now: Now) -> list[Operation]:
     async def show(request: web.Request) -> web.Response:
         span = asked.span(request, Place)
         ids = request.query.getall("id", [])[:IDS_MAX]
@@ -79,9 +80,31 @@ def routes(letters: Letters, post: Post, now: Now) -> list[web.RouteDef]:
         return asked.answer(moved)
 
     return [
-        web.get(PATH, show),
-        web.post(f"{PATH}/replay", replay),
-        web.post(f"{PATH}/drop", drop),
+        operation.get(
+            PATH,
+            show,
+            "List dead letters, the oldest first.",
+            PageData[LetterData],
+            query=(
+                *operation.PAGED,
+                Parameter(name="sink", help="Only of this sink."),
+                Parameter(name="id", help="Only these, whole.", many=True),
+            ),
+        ),
+        operation.post(
+            f"{PATH}/replay",
+            replay,
+            "Send dead letters again.",
+            LettersMoved,
+            body=LettersAsked,
+        ),
+        operation.post(
+            f"{PATH}/drop",
+            drop,
+            "Throw dead letters away.",
+            LettersMoved,
+            body=LettersAsked,
+        ),
     ]
 
 

@@ -14,7 +14,8 @@ from monitor.core.subscription import Subscription
 from monitor.core.telling import Case
 from monitor.core.wording import Frame
 from monitor.web import api
-from monitor.web.api import alerts, asked, named
+from monitor.web.api import alerts, asked, named, operation
+from monitor.web.api.operation import Operation, Parameter
 from monitor.web.shapes.alerts import AlertData
 from monitor.web.shapes.explain import ExplanationData, GroupData
 
@@ -64,7 +65,7 @@ class _Asked(Struct, frozen=True):
     locale: str
 
 
-def routes(records: Records, house: House) -> list[web.RouteDef]:
+def operations(records: Records, house: House) -> list[Operation]:
     explainer = _Explainer(records, house)
 
     async def show(request: web.Request) -> web.Response:
@@ -74,7 +75,21 @@ def routes(records: Records, house: House) -> list[web.RouteDef]:
             found = _about(found, wanted.sink, house)
         return asked.answer(found)
 
-    return [web.get(PATH, show)]
+    return [
+        operation.get(
+            PATH,
+            show,
+            "Tell why somebody was told of something, or was not.",
+            ExplanationData,
+            query=(
+                Parameter(name="of", help=named.HOW, required=True),
+                Parameter(name="sink", help="Only of this sink."),
+                Parameter(name="locale", help="en or zh-CN."),
+                operation.LIMIT,
+            ),
+            refusals=(404,),
+        )
+    ]
 
 
 def _asked(request: web.Request, house: House) -> _Asked:

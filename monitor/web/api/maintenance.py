@@ -9,7 +9,9 @@ from monitor.core import quiet
 from monitor.core.quiet import Daily, Entry, Maintenance, Origin, Silence
 from monitor.ports import Now
 from monitor.web import api
-from monitor.web.api import asked
+from monitor.web.api import asked, operation
+from monitor.web.api.operation import Operation
+from monitor.web.shapes.page import PageData
 from monitor.web.shapes.quiet import DailyData, MaintenanceAsked, MaintenanceData
 
 PATH: Final = f"{api.ROOT}/maintenance"
@@ -25,7 +27,7 @@ class Windows(Protocol):
     async def expire(self, entry: Silence | Maintenance) -> Silence | Maintenance: ...
 
 
-def routes(known: Windows, now: Now) -> list[web.RouteDef]:
+def operations(known: Windows, now: Now) -> list[Operation]:
     def named(name: str) -> Maintenance | None:
         return next((one for one in known.maintenance() if one.name == name), None)
 
@@ -54,9 +56,29 @@ def routes(known: Windows, now: Now) -> list[web.RouteDef]:
         return asked.answer(data(ended, now()))
 
     return [
-        web.get(PATH, listed),
-        web.post(PATH, make),
-        web.delete(f"{PATH}/{{name}}", end),
+        operation.get(
+            PATH,
+            listed,
+            "List maintenance windows.",
+            PageData[MaintenanceData],
+            query=operation.PAGED,
+        ),
+        operation.post(
+            PATH,
+            make,
+            "Tell nobody in windows that come again and again.",
+            MaintenanceData,
+            body=MaintenanceAsked,
+            status=201,
+            refusals=(409,),
+        ),
+        operation.delete(
+            f"{PATH}/{{name}}",
+            end,
+            "End a maintenance window.",
+            MaintenanceData,
+            refusals=(404, 409),
+        ),
     ]
 
 

@@ -18,8 +18,9 @@ from monitor.core.telling import Case, Speak, Why
 from monitor.core.wording import Frame
 from monitor.ports import Account, Memory, Now
 from monitor.web import api
-from monitor.web.api import asked, named
+from monitor.web.api import asked, named, operation
 from monitor.web.api.named import Named
+from monitor.web.api.operation import Operation, Parameter
 from monitor.web.shapes import messages
 from monitor.web.shapes.messages import MessageData
 
@@ -46,7 +47,7 @@ class House(Struct, frozen=True, kw_only=True):
     now: Now
 
 
-def routes(records: Records, house: House) -> list[web.RouteDef]:
+def operations(records: Records, house: House) -> list[Operation]:
     shelf = _Shelf(records, house)
 
     async def show(request: web.Request) -> web.Response:
@@ -56,7 +57,16 @@ def routes(records: Records, house: House) -> list[web.RouteDef]:
         wanted = named.read(of, house.sources)
         return asked.answer(await shelf.find(wanted))
 
-    return [web.get(PATH, show)]
+    return [
+        operation.get(
+            PATH,
+            show,
+            "Give an event or a notification as it is on record.",
+            MessageData,
+            query=(Parameter(name="of", help=named.HOW, required=True),),
+            refusals=(404,),
+        )
+    ]
 
 
 class _Shelf:

@@ -5,7 +5,8 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from monitor.web import api, problems
-from monitor.web.api import asked
+from monitor.web.api import asked, operation
+from monitor.web.api.operation import Operation
 from monitor.web.shapes.reload import ReloadData, Result
 
 PATH: Final = f"{api.ROOT}/reload"
@@ -20,14 +21,29 @@ class Reloading(Protocol):
         ...
 
 
-def routes(reloading: Reloading) -> list[web.RouteDef]:
+def operations(reloading: Reloading) -> list[Operation]:
     async def reload(_: web.Request) -> web.Response:
         return _answer(await reloading.ask())
 
     async def show(_: web.Request) -> web.Response:
         return _answer(reloading.last)
 
-    return [web.post(PATH, reload), web.get(PATH, show)]
+    return [
+        operation.post(
+            PATH,
+            reload,
+            "Read configuration, watch lists and secrets anew.",
+            ReloadData,
+            refusals=(202, 422),
+        ),
+        operation.get(
+            PATH,
+            show,
+            "Say what came of the last reload.",
+            ReloadData,
+            refusals=(202, 422),
+        ),
+    ]
 
 
 def _answer(said: ReloadData) -> web.Response:

@@ -10,7 +10,8 @@ from monitor import errors
 from monitor.core.matchers import Matcher
 from monitor.ports import Replayed
 from monitor.web import api
-from monitor.web.api import asked
+from monitor.web.api import asked, operation
+from monitor.web.api.operation import Operation
 from monitor.web.shapes.delivery import ReplayAsked, ReplayedData
 
 PATH: Final = f"{api.ROOT}/replay"
@@ -30,7 +31,7 @@ class Replaying(Protocol):
         ...
 
 
-def routes(replaying: Replaying) -> list[web.RouteDef]:
+def operations(replaying: Replaying) -> list[Operation]:
     async def replay(request: web.Request) -> web.Response:
         wanted = await asked.body(request, ReplayAsked)
         asked.moment("since", wanted.since)
@@ -55,4 +56,13 @@ def routes(replaying: Replaying) -> list[web.RouteDef]:
             )
         )
 
-    return [web.post(PATH, replay)]
+    return [
+        operation.post(
+            PATH,
+            replay,
+            "Send a sink again what it was sent before.",
+            ReplayedData,
+            body=ReplayAsked,
+            refusals=(404, 409),
+        )
+    ]

@@ -18,7 +18,8 @@ from monitor.core.watch import Severity
 from monitor.core.ways import Traits, Ways
 from monitor.core.wording import Frame
 from monitor.web import api
-from monitor.web.api import asked, named
+from monitor.web.api import asked, named, operation
+from monitor.web.api.operation import Operation, Parameter
 from monitor.web.shapes.page import PageData
 from monitor.web.shapes.routes import RoutedData
 
@@ -77,7 +78,7 @@ class _Asked(Struct, frozen=True):
         return any(way.group == self.of for way in found.ways)
 
 
-def routes(records: Records, house: House) -> list[web.RouteDef]:
+def operations(records: Records, house: House) -> list[Operation]:
     async def show(request: web.Request) -> web.Response:
         wanted = _Asked(
             span=asked.span(request, Place),
@@ -89,7 +90,19 @@ def routes(records: Records, house: House) -> list[web.RouteDef]:
             return asked.answer(await _raised(records, house, wanted, position))
         return asked.answer(await _holding(records, house, wanted, last))
 
-    return [web.get(PATH, show)]
+    return [
+        operation.get(
+            PATH,
+            show,
+            "Say which ways alerts of late would take.",
+            PageData[RoutedData],
+            query=(
+                *operation.PAGED,
+                operation.SINCE,
+                Parameter(name="of", help="Only of this key or group."),
+            ),
+        )
+    ]
 
 
 def _since(request: web.Request) -> datetime | None:

@@ -10,7 +10,9 @@ from monitor.core import quiet
 from monitor.core.quiet import Entry, Maintenance, Origin, Silence
 from monitor.ports import Now
 from monitor.web import api
-from monitor.web.api import asked
+from monitor.web.api import asked, operation
+from monitor.web.api.operation import Operation
+from monitor.web.shapes.page import PageData
 from monitor.web.shapes.quiet import SilenceAsked, SilenceData
 
 PATH: Final = f"{api.ROOT}/silences"
@@ -26,7 +28,7 @@ class Silences(Protocol):
     async def expire(self, entry: Silence | Maintenance) -> Silence | Maintenance: ...
 
 
-def routes(known: Silences, now: Now) -> list[web.RouteDef]:
+def operations(known: Silences, now: Now) -> list[Operation]:
     def found(request: web.Request) -> Silence:
         id_ = request.match_info["id"]
         for silence in known.silences():
@@ -57,10 +59,20 @@ def routes(known: Silences, now: Now) -> list[web.RouteDef]:
 
     one = f"{PATH}/{{id}}"
     return [
-        web.get(PATH, listed),
-        web.post(PATH, make),
-        web.get(one, show),
-        web.delete(one, end),
+        operation.get(
+            PATH, listed, "List silences.", PageData[SilenceData], query=operation.PAGED
+        ),
+        operation.post(
+            PATH,
+            make,
+            "Tell nobody of what matches, for a time.",
+            SilenceData,
+            body=SilenceAsked,
+            status=201,
+            refusals=(409,),
+        ),
+        operation.get(one, show, "Show a silence.", SilenceData, refusals=(404,)),
+        operation.delete(one, end, "End a silence.", SilenceData, refusals=(404, 409)),
     ]
 
 

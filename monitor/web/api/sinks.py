@@ -9,7 +9,8 @@ from aiohttp import web
 from monitor.outlet import Condition, Health
 from monitor.ports import Standing
 from monitor.web import api
-from monitor.web.api import asked
+from monitor.web.api import asked, operation
+from monitor.web.api.operation import Operation
 from monitor.web.shapes.delivery import SinkStateData
 from monitor.web.shapes.page import PageData
 
@@ -29,14 +30,16 @@ class Standings(Protocol):
     async def standing(self, sink: str) -> Standing: ...
 
 
-def routes(sinks: Sinks, standings: Standings) -> list[web.RouteDef]:
+def operations(sinks: Sinks, standings: Standings) -> list[Operation]:
     async def show(_: web.Request) -> web.Response:
         found = [
             _data(sinks, name, await standings.standing(name)) for name in sinks.names
         ]
         return asked.answer(PageData(items=found))
 
-    return [web.get(PATH, show)]
+    return [
+        operation.get(PATH, show, "Say how each sink fares.", PageData[SinkStateData])
+    ]
 
 
 def _data(sinks: Sinks, name: str, standing: Standing) -> SinkStateData:

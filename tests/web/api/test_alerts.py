@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from monitor.core import wording
 from monitor.core.alerts import Alert, Name
@@ -13,6 +12,7 @@ from monitor.core.transitions import Attempt
 from monitor.core.watch import Severity
 from monitor.core.wording import Frame
 from monitor.web.api import alerts
+from monitor.web.api.operation import Operation
 from tests.support import clock, control
 
 KEYS = [f"prod/biz/2/{number}" for number in range(100, 105)]
@@ -57,11 +57,11 @@ def frame(key: str) -> Frame:
     )
 
 
-def routes(*members: Member) -> list[web.RouteDef]:
+def routes(*members: Member) -> list[Operation]:
     def traits(member: Member, alert: Alert) -> dict[str, str]:
         return wording.alert_traits(frame(member.key), alert)
 
-    return alerts.routes(Holding(*members), traits, frame)
+    return alerts.operations(Holding(*members), traits, frame)
 
 
 async def listed(path: Path, query: str = "") -> dict[str, Any]:
@@ -105,7 +105,9 @@ async def test_pages_hold_everything_once_whatever_ends_between_them(
         return {}
 
     seen: list[str] = []
-    async with control.serving(tmp_path, alerts.routes(holding, traits, frame)) as path:
+    async with control.serving(
+        tmp_path, alerts.operations(holding, traits, frame)
+    ) as path:
         page = await listed(path, "?limit=2")
         seen += [item["key"] for item in page["items"]]
         del holding.members_by[seen[-1]]  # the one that the next page comes after

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from monitor import errors
 from monitor.web import control as server
-from monitor.web.api import asked
+from monitor.web.api import asked, operation
 from tests.support import control
 
 
@@ -27,11 +27,14 @@ async def fail(_: web.Request) -> web.Response:
     raise errors.StoreError("the store failed: disk full")
 
 
-ROUTES = [web.post("/api/v1/notes", echo), web.get("/api/v1/fails", fail)]
+OPERATIONS = [
+    operation.post("/api/v1/notes", echo, "Echo a note.", Note, body=Note),
+    operation.get("/api/v1/fails", fail, "Fail.", None),
+]
 
 
 async def sent(tmp_path: Path, **more: Any) -> control.Answer:
-    async with control.serving(tmp_path, ROUTES) as path:
+    async with control.serving(tmp_path, OPERATIONS) as path:
         return await control.ask(path, "POST", "/notes", **more)
 
 
@@ -78,7 +81,7 @@ async def test_a_body_is_bounded(tmp_path: Path) -> None:
 
 
 async def test_a_store_that_fails_is_said_to(tmp_path: Path) -> None:
-    async with control.serving(tmp_path, ROUTES) as path:
+    async with control.serving(tmp_path, OPERATIONS) as path:
         answer = await control.ask(path, "GET", "/fails")
 
     assert answer.status == 503

@@ -72,9 +72,9 @@ async def a_house(
         await store.enrol(sink.name)
         replaying = Replaying(store, dispatching, now=clock.utc_now)
         routes = [
-            *sinks.routes(dispatching, store),
-            *dlq.routes(store, dispatching, clock.utc_now),
-            *replay.routes(replaying),
+            *sinks.operations(dispatching, store),
+            *dlq.operations(store, dispatching, clock.utc_now),
+            *replay.operations(replaying),
         ]
         async with (
             control.serving(tmp_path, routes) as socket,

@@ -91,9 +91,9 @@ async def a_house(
         )
         await quiet.load()
         routes = [
-            *silences.routes(quiet, clock.utc_now),
-            *maintenance.routes(quiet, clock.utc_now),
-            *acks.routes(quiet, wrong, ("prod",), clock.utc_now),
+            *silences.operations(quiet, clock.utc_now),
+            *maintenance.operations(quiet, clock.utc_now),
+            *acks.operations(quiet, wrong, ("prod",), clock.utc_now),
         ]
         async with control.serving(directory, routes) as socket:
             yield House(socket, quiet, store, wrong, looks)

@@ -72,7 +72,9 @@ async def test_what_holds_comes_first_and_then_what_was_raised(
 ) -> None:
     async with stores.opened(tmp_path) as store:
         await recorded(store)
-        async with control.serving(tmp_path, routing.routes(store, house())) as path:
+        async with control.serving(
+            tmp_path, routing.operations(store, house())
+        ) as path:
             now = await every(path, limit=limit)
             since = await every(path, limit=limit, since=LONG_AGO)
 
@@ -95,7 +97,9 @@ async def test_what_holds_comes_first_and_then_what_was_raised(
 async def test_a_key_or_a_group_is_asked_about_alone(tmp_path: Path) -> None:
     async with stores.opened(tmp_path) as store:
         await recorded(store)
-        async with control.serving(tmp_path, routing.routes(store, house())) as path:
+        async with control.serving(
+            tmp_path, routing.operations(store, house())
+        ) as path:
             one = await every(path, of="2/3", since=LONG_AGO)
             group = await every(path, of='prod/{team=""}')
             other = await every(path, of='prod/{team="dba"}', since=LONG_AGO)
@@ -108,7 +112,9 @@ async def test_a_key_or_a_group_is_asked_about_alone(tmp_path: Path) -> None:
 async def test_what_keeps_an_alert_quiet_now_is_said(tmp_path: Path) -> None:
     async with stores.opened(tmp_path) as store:
         await recorded(store)
-        async with control.serving(tmp_path, routing.routes(store, house())) as path:
+        async with control.serving(
+            tmp_path, routing.operations(store, house())
+        ) as path:
             found = await every(path)
 
     said = {each["key"]: each["quiet"] for each in found}
@@ -132,7 +138,7 @@ async def test_what_cannot_be_asked_is_refused(
 ) -> None:
     async with (
         stores.opened(tmp_path) as store,
-        control.serving(tmp_path, routing.routes(store, house())) as path,
+        control.serving(tmp_path, routing.operations(store, house())) as path,
     ):
         answer = await control.ask(path, "GET", "/routes", params=query)
 

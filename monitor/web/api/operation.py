@@ -1,0 +1,105 @@
+"""What may be asked of the API, and what its description says of it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from aiohttp import web
+from msgspec import Meta, Struct
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+JSON: Final = "application/json"
+
+
+class Parameter(Struct, frozen=True, kw_only=True):
+    """One ``?name=``; *many*: it may be given again and again."""
+
+    name: str
+    type: Any = str
+    help: str
+    required: bool = False
+    many: bool = False
+
+
+class Operation(Struct, frozen=True, kw_only=True):
+    """*answer* and *body* are types of JSON; *path* has its variables in braces.
+
+    *refusals* are statuses beyond those that any operation may answer with.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    answer: Any
+    status: int = 200
+    query: Sequence[Parameter] = ()
+    body: Any = None
+    refusals: Sequence[int] = ()
+    media: str = JSON
+
+    @property
+    def changes(self) -> bool:
+        """Tell whether it does more than read."""
+        return self.method != "GET"
+
+
+def route(of: Operation) -> web.RouteDef:
+    return web.route(of.method, of.path, of.handler)
+
+
+def get(
+    path: str, handler: Handler, summary: str, answer: Any, **more: Any
+) -> Operation:
+    return Operation(
+        method="GET",
+        path=path,
+        handler=handler,
+        summary=summary,
+        answer=answer,
+        **more,
+    )
+
+
+def post(
+    path: str, handler: Handler, summary: str, answer: Any, **more: Any
+) -> Operation:
+    return Operation(
+        method="POST",
+        path=path,
+        handler=handler,
+        summary=summary,
+        answer=answer,
+        **more,
+    )
+
+
+def delete(
+    path: str, handler: Handler, summary: str, answer: Any, **more: Any
+) -> Operation:
+    return Operation(
+        method="DELETE",
+        path=path,
+        handler=handler,
+        summary=summary,
+        answer=answer,
+        **more,
+    )
+
+
+LIMIT: Final = Parameter(
+    name="limit",
+    type=Annotated[int, Meta(ge=1, le=1000)],
+    help="So many at most; 100 unless given.",
+)
+AFTER: Final = Parameter(name="after", help="What the page before named as its next.")
+MATCH: Final = Parameter(
+    name="match",
+    help='A matcher, like team=~"sre|dba"; all of several must fit.',
+    many=True,
+)
+SINCE: Final = Parameter(
+    name="since", type=datetime, help="Not what was before; with its zone."
+)
+PAGED: Final = (LIMIT, AFTER)
