@@ -394,6 +394,14 @@ class Listed(Struct, frozen=True, kw_only=True):
     changed_at: datetime | None
 
 
+class Looked(Struct, frozen=True, kw_only=True):
+    """When an instance was looked at, and when it will be; None: never."""
+
+    watch: Watch
+    seen_at: datetime | None
+    next_at: datetime | None
+
+
 class Tally(Struct, frozen=True):
     """How many watched instances have this status and rank, and hosts they have."""
 

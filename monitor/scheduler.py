@@ -90,6 +90,10 @@ class Scheduler:
         self._ripen(self._time())
         return bool(self._turns)
 
+    def due(self, key: InstanceKey) -> float | None:
+        """Tell when *key* is to be visited, on the clock of the loop."""
+        return max(0.0, self._due[key]) if key in self._due else None
+
     def plan(self, key: InstanceKey, delay: float = 0.0) -> None:
         """Visit *key* in *delay* seconds, or sooner if that was planned."""
         self._bring_forward(key, self._time() + delay)

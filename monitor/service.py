@@ -9,7 +9,7 @@ import random
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -38,23 +38,28 @@ from monitor.ports import Luck, Now, Sink
 from monitor.quiet import Quiet
 from monitor.recorder import Recorder
 from monitor.reloading import Reloading
-from monitor.replaying import Replaying
 from monitor.settings import effective, secret, templating
 from monitor.settings.model import Settings, WebSettings
 from monitor.sinks import catalogue
-from monitor.station import Station
+from monitor.stations import Stations
 from monitor.store import opening
 from monitor.store.group import Run
 from monitor.store.sql import SqlStore
 from monitor.watchlist.files import Files
 from monitor.watchlist.listing import Listing, difference
 from monitor.web import unix
+from monitor.web.api.operation import Operation
+from monitor.web.feed import Feed
+from monitor.web.health import Check
 from monitor.web.hints import Callbacks
 
 Until = Callable[[], Awaitable[None]]
 Load = Callable[[], Settings]
 
 HOUSEKEEPING = timedelta(hours=1)
+
+PATIENCE = 2.0
+"""Seconds for the store to answer whoever asks whether we are ready."""
 
 OWNERS, GROUPS = 0o600, 0o660
 """The control socket beside the store is its owner's; where systemd made a directory
@@ -86,7 +91,7 @@ async def serve(
         opening.opened(settings.store, run=run) as store,
         AsyncExitStack() as lifetime,
     ):
-        door = _Door(_listener(settings, lifetime), Reloading())
+        door = _Door(_listener(settings, lifetime), Reloading(), now())
         files, proven = _files(settings), None
         while True:
             try:
@@ -134,6 +139,7 @@ class _Door(Struct, frozen=True):
 
     listener: socket.socket | None
     reloading: Reloading
+    started_at: datetime
 
 
 class _House:
@@ -162,7 +168,8 @@ class _House:
         self._luck = luck
         self._listing = Listing()
         self._recorder = Recorder(store, self._committed)
-        self._stations: dict[str, Station] = {}
+        self._stations = Stations(now)
+        self._feed = Feed(store)
         self._dispatching = Dispatching(store, now=now, luck=luck)
         self._quiet = Quiet(
             store,
@@ -180,14 +187,17 @@ class _House:
     ) -> Settings | None:
         """Run until told to stop (None) or until other settings are to be used."""
         await self._build(stack)
+        answers: Sequence[Operation] = ()
+        if self._settings.web is not None or self._door.listener is not None:
+            answers = self._answers()
         if self._settings.web is not None:
-            await self._open_web(stack, self._settings.web)
+            await self._open_web(stack, self._settings.web, answers)
         again: Settings | None = None
         async with anyio.create_task_group() as delivery:
             self._start_delivery(delivery)
             async with anyio.create_task_group() as intake:
                 await self._start_intake(intake)
-                await self._open_control(stack)
+                await self._open_control(stack, answers)
                 # Not sooner: who wants what depends on the labels of the watches.
                 delivery.start_soon(self._notifier.run, name="notifier")
                 self._ready = True
@@ -263,8 +273,31 @@ class _House:
             await self._store.enrol(sink.name)
         self._dispatching.add(sink, wants, care)
 
-    async def _open_web(self, stack: AsyncExitStack, web: WebSettings) -> None:
-        # Who does not listen needs no server.
+    def _answers(self) -> Sequence[Operation]:
+        # Who does not listen needs none of it.
+        from monitor import answering  # noqa: PLC0415
+
+        house = answering.House(
+            settings=self._settings,
+            store=self._store,
+            stations=self._stations,
+            dispatching=self._dispatching,
+            grouping=self._grouping,
+            quiet=self._quiet,
+            reloading=self._door.reloading,
+            feed=self._feed,
+            guests=self._guest_names,
+            listing=lambda: self._listing,
+            frame=self._frame,
+            muted=self._muted,
+            started_at=self._door.started_at,
+            now=self._now,
+        )
+        return answering.operations(house)
+
+    async def _open_web(
+        self, stack: AsyncExitStack, web: WebSettings, answers: Sequence[Operation]
+    ) -> None:
         from monitor.web import server  # noqa: PLC0415
 
         opened = server.serving(
@@ -276,68 +309,33 @@ class _House:
                 self._dispatching,
                 *self._stations.values(),
             ],
-            ready=lambda: self._ready,
+            checks=self._checks,
+            operations=answers,
+            now=self._now,
         )
         log.info("web.listening", url=await stack.enter_async_context(opened))
 
-    async def _open_control(self, stack: AsyncExitStack) -> None:
-        if self._door.listener is None:
-            return
+    async def _open_control(
+        self, stack: AsyncExitStack, answers: Sequence[Operation]
+    ) -> None:
         from monitor.web import control  # noqa: PLC0415
-        from monitor.web.api import (  # noqa: PLC0415
-            acks,
-            alerts,
-            dlq,
-            explain,
-            maintenance,
-            messages,
-            reload,
-            replay,
-            routing,
-            silences,
-            sinks,
-        )
 
-        settings, grouping = self._settings, self._grouping
-        house = explain.House(
-            sinks=(*(s.name for s in wiring.sinks(settings)), *self._guest_names),
-            sources=tuple(settings.sources),
-            groups_of=grouping.groups_of,
-            members=grouping.members,
-            frame=self._frame,
-            locale=settings.locale,
-        )
-        trying = routing.House(
-            ways=wiring.ways(settings, self._guest_names),
-            sources=house.sources,
-            traits=grouping.traits,
-            frame=self._frame,
-            quiet=self._muted,
-            locale=settings.locale,
-        )
-        told = messages.House(
-            sources=house.sources,
-            groups_of=grouping.groups_of,
-            members=grouping.members,
-            frame=self._frame,
-            now=self._now,
-        )
-        routes = [
-            *alerts.operations(self._store, grouping.traits, self._frame),
-            *explain.operations(self._store, house),
-            *routing.operations(self._store, trying),
-            *messages.operations(self._store, told),
-            *reload.operations(self._door.reloading),
-            *silences.operations(self._quiet, self._now),
-            *maintenance.operations(self._quiet, self._now),
-            *acks.operations(self._quiet, grouping, house.sources, self._now),
-            *sinks.operations(self._dispatching, self._store),
-            *dlq.operations(self._store, self._dispatching, self._now),
-            *replay.operations(
-                Replaying(self._store, self._dispatching, now=self._now)
-            ),
-        ]
-        await stack.enter_async_context(control.serving(self._door.listener, routes))
+        if self._door.listener is not None:
+            opened = control.serving(self._door.listener, answers)
+            await stack.enter_async_context(opened)
+
+    async def _checks(self) -> list[Check]:
+        """Say what there is to say to whoever asks whether it is ready."""
+        unread = "" if self._ready else "the watch lists are not read yet"
+        found = [Check(name="watch lists", trouble=unread)]
+        with anyio.move_on_after(PATIENCE) as scope:
+            await self._store.answers()
+        late = "it does not answer" if scope.cancelled_caught else ""
+        found.append(Check(name="store", trouble=late))
+        for name, one in self._stations.items():
+            lost = "lost" if one.sight.lost else ""
+            found.append(Check(name=f"source {name}", trouble=lost, needed=False))
+        return found
 
     def samples(self) -> Iterator[Sample]:
         """Be the meter of what only the house knows."""
@@ -502,6 +500,7 @@ class _House:
             one.committed(change)
         if change.events:
             self._dispatching.wake()
+            self._feed.wake()
 
     async def _keep_house(self) -> Never:
         readers = [sink.name for sink in wiring.sinks(self._settings)]

@@ -85,6 +85,10 @@ class Sight:
     def lost(self) -> bool:
         return self._reach.standing is Standing.LOST
 
+    @property
+    def standing(self) -> Standing:
+        return self._reach.standing
+
     async def remember(self, heads: Iterable[Head]) -> None:
         """Take up what was known before the restart."""
         own = await self._memory.load(self._source)

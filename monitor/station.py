@@ -6,6 +6,7 @@ long as one configuration.
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from math import inf
 
 from anyio.abc import TaskGroup
 from msgspec import structs
@@ -33,6 +34,7 @@ from monitor.sweep import Sweep
 from monitor.tails import Tails
 from monitor.vouching import Vouching
 from monitor.watchlist.listing import Listing
+from monitor.web.shapes.sources import SourceData
 
 
 class Station:
@@ -51,6 +53,7 @@ class Station:
     ) -> None:
         configured = settings.sources[name]
         self.name = name
+        self._api = configured.api
         self.source = source
         self.pace = pace
         self.lateness = Histogram(metering.LATENESS)
@@ -129,6 +132,23 @@ class Station:
         yield from metering.watched(self.name, len(self.poller))
         yield from metering.source_up(self.name, up=not self.sight.lost)
 
+    def state(self) -> SourceData:
+        """Say how the source is seen; why it is lost, the store knows."""
+        pace = self.pace
+        return SourceData(
+            name=self.name,
+            api=self._api,
+            standing=self.sight.standing,
+            since=self.sight.since,
+            watches=len(self.poller),
+            rate=None if pace.slots.rate == inf else pace.slots.rate,
+            in_flight=pace.in_flight,
+            width=int(pace.width.limit),
+            throttled=pace.throttled,
+            requests=_by_result(self.source.calls),
+            late=self.lateness.sum / max(1, self.lateness.count),
+        )
+
     async def watch(self, listing: Listing) -> None:
         """Watch what *listing* says of this source, and what its rules find."""
         self._listed = {
@@ -189,6 +209,13 @@ class Station:
         )
         if self.tails is not None:
             tasks.start_soon(self.tails.run, name=f"logs {self.name}")
+
+
+def _by_result(calls: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for (_, result), count in calls.items():
+        counts[result] = counts.get(result, 0) + count
+    return counts
 
 
 @asynccontextmanager

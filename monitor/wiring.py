@@ -375,6 +375,7 @@ def web_config(web: WebSettings) -> WebConfig:
         host=web.listen.host,
         port=web.listen.port,
         token=lambda: secret.reveal(web.token, web.token_file),
+        read_token=lambda: secret.reveal(web.read_token, web.read_token_file),
         callback_token=lambda: secret.reveal(
             web.callback_token, web.callback_token_file
         ),

@@ -263,7 +263,7 @@ def _alert(view: View, alert: Alert) -> AlertData:
         hosts=_hosts(snapshot, step, alert, frame.locale),
         omitted=0,
         clusters=[
-            _cluster(cluster, failures, frame.locale)
+            cluster_data(cluster, failures, frame.locale)
             for cluster in clusters.gathered(failures, known)
         ],
         link=wording.link(frame, snapshot, alert.attempt),
@@ -307,7 +307,7 @@ def _step(snapshot: Snapshot | None, alert: Alert) -> Step | None:
     return next(steps, None)
 
 
-def _cluster(
+def cluster_data(
     cluster: Cluster, failures: Mapping[HostId, Failure], locale: str
 ) -> ClusterData:
     return ClusterData(

@@ -296,10 +296,15 @@ class WebSettings(Section):
     """Beyond this machine only with a token."""
 
     token: Token | None = None
-    """What callers present as a bearer; or ``token_file``. None is needed on
-    loopback."""
+    """What callers present as a bearer; or ``token_file``. None is needed to read on
+    loopback; without one nobody can change anything here."""
 
     token_file: Path | None = None
+
+    read_token: Token | None = None
+    """For those who may only read, such as Prometheus; or ``read_token_file``."""
+
+    read_token_file: Path | None = None
 
     callback_token: Token | None = None
     """What the address given to JOB as callback ends with; or

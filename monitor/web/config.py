@@ -14,5 +14,6 @@ class WebConfig(Struct, frozen=True, kw_only=True):
     host: str
     port: int
     token: Secret
+    read_token: Secret
     callback_token: Secret
     allow_hosts: tuple[str, ...] = ()

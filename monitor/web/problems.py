@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from monitor import errors
+from monitor.web.shapes.problem import ProblemData
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -34,11 +35,7 @@ def problem(
     status: int, title: str, detail: str | None = None, *, faults: Sequence[str] = ()
 ) -> web.Response:
     """Word a refusal; *faults* are lines, where there is more than one thing wrong."""
-    said: dict[str, object] = {"title": title, "status": status}
-    if detail is not None:
-        said["detail"] = detail
-    if faults:
-        said["faults"] = faults
+    said = ProblemData(title=title, status=status, detail=detail, faults=tuple(faults))
     return web.Response(
         body=msgspec.json.encode(said),
         status=status,

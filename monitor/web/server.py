@@ -7,7 +7,7 @@ token. What people and Prometheus read is never cached.
 
 import errno
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -16,11 +16,17 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from monitor import errors
 from monitor.metering import Meter
-from monitor.web import callback, gate, metrics, problems
+from monitor.ports import Now
+from monitor.web import callback, gate, health, metrics, problems
+from monitor.web.access import Access, Scope
+from monitor.web.api import reload
+from monitor.web.api.operation import Operation
 from monitor.web.config import WebConfig
+from monitor.web.health import Checks
 from monitor.web.hints import Callbacks
 
-Ready = Callable[[], bool]
+RELOAD: Final = "/-/reload"
+"""The same as the operation, under the name that Prometheus has for it."""
 
 IDLE: Final = 30.0
 """Seconds for the headers of a request, and between two requests."""
@@ -42,14 +48,18 @@ async def serving(
     *,
     callbacks: Callbacks,
     meters: Sequence[Meter],
-    ready: Ready,
+    checks: Checks,
+    operations: Sequence[Operation] = (),
+    now: Now,
     idle: float = IDLE,
 ) -> AsyncIterator[str]:
     """Serve for as long as the block lasts; yield the base URL.
 
     Raises ``errors.Misconfigured`` where it cannot listen.
     """
-    app = _application(config, callbacks, meters, ready)
+    access = Access(config, now)
+    app = _application(config, access, callbacks, meters, checks)
+    app.add_routes(_guarded(access, operations))
     runner = runner_of(app, idle)
     await runner.setup()
     try:
@@ -90,9 +100,12 @@ def _at(config: WebConfig, port: int) -> str:
 
 
 def _application(
-    config: WebConfig, callbacks: Callbacks, meters: Sequence[Meter], ready: Ready
+    config: WebConfig,
+    access: Access,
+    callbacks: Callbacks,
+    meters: Sequence[Meter],
+    checks: Checks,
 ) -> web.Application:
-    token = config.token()
     app = web.Application(
         client_max_size=callback.BODY_MAX,
         middlewares=[
@@ -102,35 +115,29 @@ def _application(
     )
     app.add_routes(
         [
-            callback.route(callbacks, config.callback_token() or token),
-            _metrics(metrics.Page(meters), token),
-            web.get("/livez", _live),
-            _readiness(ready),
+            callback.route(callbacks, config.callback_token() or config.token()),
+            _metrics(metrics.Page(meters), access),
+            *health.routes(checks),
         ]
     )
     return app
 
 
-def _metrics(page: metrics.Page, token: str | None) -> web.RouteDef:
+def _metrics(page: metrics.Page, access: Access) -> web.RouteDef:
     async def show(request: web.Request) -> web.Response:
-        gate.check_bearer(request, token)
         text, content_type = page.written(request.headers.get("Accept", ""))
         return web.Response(body=text, headers={"Content-Type": content_type})
 
-    return web.get("/metrics", show)
+    return web.get("/metrics", access.admits(Scope.READ, show))
 
 
-async def _live(_: web.Request) -> web.Response:
-    return web.Response(text="live\n")
-
-
-def _readiness(ready: Ready) -> web.RouteDef:
-    async def show(_: web.Request) -> web.Response:
-        if ready():
-            return web.Response(text="ready\n")
-        raise web.HTTPServiceUnavailable(text="the watch lists are not read yet")
-
-    return web.get("/readyz", show)
+def _guarded(access: Access, operations: Iterable[Operation]) -> Iterator[web.RouteDef]:
+    for each in operations:
+        wanted = Scope.ADMIN if each.changes else Scope.READ
+        handler = access.admits(wanted, each.handler)
+        yield web.route(each.method, each.path, handler)
+        if (each.method, each.path) == ("POST", reload.PATH):
+            yield web.post(RELOAD, handler)
 
 
 def _logger() -> logging.Logger:

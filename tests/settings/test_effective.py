@@ -68,7 +68,7 @@ def test_the_example_shows_every_key_with_its_default(tmp_path: Path) -> None:
     assert shown.keys() == default.keys()
     for group in ("polling", "alerts", "log", "retention", "locale", "shutdown_grace"):
         assert shown[group] == default[group]
-    files = {"token_file": None, "callback_token_file": None}
+    files = {"token_file": None, "read_token_file": None, "callback_token_file": None}
     assert default["web"] == {**shown["web"], **files}
     left_out = {"app_secret", "token_file", "access_token_file"}
     assert shown["sources"]["prod"].keys() == (

@@ -1,7 +1,7 @@
 """The server on a real socket, and JOB as far as it calls back."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,8 +10,11 @@ from msgspec import Struct
 
 from monitor.metering import Meter, Sample
 from monitor.web import server
+from monitor.web.api.operation import Operation
 from monitor.web.config import WebConfig
+from monitor.web.health import Check, Checks
 from monitor.web.hints import Callbacks
+from tests.support import clock
 
 ANY = "t"
 JSON = {"Content-Type": "application/json"}
@@ -87,12 +90,24 @@ class Site:
 
 
 def config(**given: Any) -> WebConfig:
-    token, callback_token = given.pop("token", None), given.pop("callback_token", None)
+    tokens = {
+        name: given.pop(name, None)
+        for name in ("token", "read_token", "callback_token")
+    }
     return WebConfig(
         **{"host": "127.0.0.1", "port": 0, **given},
-        token=lambda: token,
-        callback_token=lambda: callback_token,
+        token=lambda: tokens["token"],
+        read_token=lambda: tokens["read_token"],
+        callback_token=lambda: tokens["callback_token"],
     )
+
+
+def checks(ready: Callable[[], bool]) -> Checks:
+    async def check() -> list[Check]:
+        trouble = "" if ready() else "the watch lists are not read yet"
+        return [Check(name="watch lists", trouble=trouble)]
+
+    return check
 
 
 @asynccontextmanager
@@ -101,11 +116,18 @@ async def serving(
     *,
     meters: Iterable[Meter] = (),
     ready: Callable[[], bool] = lambda: True,
+    operations: Sequence[Operation] = (),
     idle: float = server.IDLE,
     **given: Any,
 ) -> AsyncIterator[Site]:
     callbacks = Callbacks((queue or Queue()).hint)
     async with server.serving(
-        config(**given), callbacks=callbacks, meters=[*meters], ready=ready, idle=idle
+        config(**given),
+        callbacks=callbacks,
+        meters=[*meters],
+        checks=checks(ready),
+        operations=operations,
+        now=clock.now,
+        idle=idle,
     ) as url:
         yield Site(url, callbacks)

@@ -7,7 +7,8 @@ from monitor import errors
 from monitor.web import server
 from monitor.web.config import WebConfig
 from monitor.web.hints import Callbacks
-from tests.web.serving import Queue, config, serving
+from tests.support import clock
+from tests.web.serving import Queue, checks, config, serving
 
 
 async def test_it_lives_whether_or_not_it_is_ready() -> None:
@@ -154,4 +155,10 @@ async def test_rubbish_is_answered_and_not_logged(
 
 def opened(given: WebConfig) -> AbstractAsyncContextManager[str]:
     callbacks = Callbacks(Queue().hint)
-    return server.serving(given, callbacks=callbacks, meters=[], ready=lambda: True)
+    return server.serving(
+        given,
+        callbacks=callbacks,
+        meters=[],
+        checks=checks(lambda: True),
+        now=clock.now,
+    )

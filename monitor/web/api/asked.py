@@ -4,6 +4,7 @@ import base64
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -17,12 +18,13 @@ from monitor.web.shapes.page import PageData
 
 T = TypeVar("T")
 D = TypeVar("D")
+E = TypeVar("E", bound=StrEnum)
 
 LIMIT: Final = 100
 LIMIT_MAX: Final = 1000
 MATCHERS: Final = 20
 _BODY_WITHIN: Final = 10.0
-_NO_PLACE: Final = "after: give what another page named as its next"
+NO_PLACE: Final = "after: give what another page named as its next"
 
 
 class Span(Struct, frozen=True):
@@ -66,7 +68,37 @@ def read_place(given: str, place: Any) -> Any:
         text = base64.urlsafe_b64decode(f"{given}{'=' * (-len(given) % 4)}")
         return msgspec.json.decode(text, type=place)
     except (ValueError, msgspec.DecodeError, RecursionError):
-        raise web.HTTPBadRequest(text=_NO_PLACE) from None
+        raise web.HTTPBadRequest(text=NO_PLACE) from None
+
+
+def one_of(request: web.Request, name: str, kind: type[E]) -> E | None:
+    """Read ``?name=``, one of the words of *kind*; None where it is not given."""
+    given = request.query.get(name)
+    return None if given is None else member(name, given, kind)
+
+
+def member(name: str, given: str, kind: type[E]) -> E:
+    try:
+        return kind(given)
+    except ValueError:
+        known = ", ".join(kind)
+        raise web.HTTPBadRequest(text=f"{name}: write one of {known}") from None
+
+
+def flag(request: web.Request, name: str) -> bool:
+    given = request.query.get(name, "false")
+    if given not in ("true", "false"):
+        raise web.HTTPBadRequest(text=f"{name}: write true or false")
+    return given == "true"
+
+
+def moment_of(request: web.Request, name: str) -> datetime | None:
+    """Read ``?name=`` as a moment in UTC."""
+    given = request.query.get(name)
+    if given is None:
+        return None
+    with refusing(name):
+        return moment(name, datetime.fromisoformat(given))
 
 
 def place_text(place: Any) -> str:
@@ -135,7 +167,7 @@ def page(
     try:
         behind = [each for each in ordered if after is None or each[0] > after]
     except TypeError:
-        raise web.HTTPBadRequest(text=_NO_PLACE) from None
+        raise web.HTTPBadRequest(text=NO_PLACE) from None
     shown = behind[: wanted.limit]
     more = len(behind) > len(shown)
     return PageData(

@@ -82,7 +82,7 @@ def operations(records: Records, house: House) -> list[Operation]:
     async def show(request: web.Request) -> web.Response:
         wanted = _Asked(
             span=asked.span(request, Place),
-            since=_since(request),
+            since=asked.moment_of(request, "since"),
             of=_of(request, house),
         )
         last, position = wanted.span.after or ("", -1)
@@ -103,14 +103,6 @@ def operations(records: Records, house: House) -> list[Operation]:
             ),
         )
     ]
-
-
-def _since(request: web.Request) -> datetime | None:
-    given = request.query.get("since")
-    if given is None:
-        return None
-    with asked.refusing("since"):
-        return asked.moment("since", datetime.fromisoformat(given))
 
 
 def _of(request: web.Request, house: House) -> str | None:

@@ -32,14 +32,15 @@ class Standings(Protocol):
 
 def operations(sinks: Sinks, standings: Standings) -> list[Operation]:
     async def show(_: web.Request) -> web.Response:
-        found = [
-            _data(sinks, name, await standings.standing(name)) for name in sinks.names
-        ]
-        return asked.answer(PageData(items=found))
+        return asked.answer(PageData(items=await states(sinks, standings)))
 
     return [
         operation.get(PATH, show, "Say how each sink fares.", PageData[SinkStateData])
     ]
+
+
+async def states(sinks: Sinks, standings: Standings) -> list[SinkStateData]:
+    return [_data(sinks, name, await standings.standing(name)) for name in sinks.names]
 
 
 def _data(sinks: Sinks, name: str, standing: Standing) -> SinkStateData:

@@ -39,7 +39,7 @@ class LetterData(Struct, kw_only=True):
     died_at: datetime
     tries: int
     error: str
-    message: msgspec.Raw = msgspec.Raw(b"null")
+    message: msgspec.Raw
 
 
 class LettersAsked(Struct, kw_only=True, forbid_unknown_fields=True):

@@ -1,0 +1,155 @@
+"""All that the daemon answers, on its socket and over TCP: built from what it has.
+
+A part of the composition root: straight lines, no decisions.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from importlib import metadata
+
+from msgspec import Struct
+
+from monitor import stations, wiring
+from monitor.core.telling import Obstacle
+from monitor.core.wording import Frame
+from monitor.dispatching import Dispatching
+from monitor.grouping import Grouping
+from monitor.ports import Now
+from monitor.quiet import Quiet
+from monitor.reloading import Reloading
+from monitor.replaying import Replaying
+from monitor.settings import effective
+from monitor.settings.model import Settings
+from monitor.stations import Stations
+from monitor.store.sql import SqlStore
+from monitor.watchlist.listing import Listing
+from monitor.web.api import (
+    acks,
+    alerts,
+    config,
+    dlq,
+    events,
+    explain,
+    instances,
+    maintenance,
+    messages,
+    openapi,
+    reload,
+    replay,
+    routing,
+    silences,
+    sinks,
+    sources,
+    status,
+    stream,
+    watches,
+)
+from monitor.web.api.operation import Operation
+from monitor.web.feed import Feed
+
+
+class House(Struct, frozen=True, kw_only=True):
+    """What there is to ask; *guests* are the names of sinks beside the settings'."""
+
+    settings: Settings
+    store: SqlStore
+    stations: Stations
+    dispatching: Dispatching
+    grouping: Grouping
+    quiet: Quiet
+    reloading: Reloading
+    feed: Feed
+    guests: tuple[str, ...]
+    listing: Callable[[], Listing]
+    frame: Callable[[str], Frame]
+    muted: Callable[[Mapping[str, str]], Obstacle | None]
+    started_at: datetime
+    now: Now
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return tuple(self.settings.sources)
+
+    @property
+    def version(self) -> str:
+        return metadata.version("job-monitor")
+
+
+def operations(house: House) -> list[Operation]:
+    store = house.store
+    found = [
+        *status.operations(store, of_status(house)),
+        *alerts.operations(store, house.grouping.traits, house.frame),
+        *instances.operations(store, of_instances(house)),
+        *watches.operations(_of_watches(house)),
+        *sources.operations(store, house.stations.states),
+        *events.operations(store, house.sources),
+        *stream.operations(house.feed, house.sources),
+        *explain.operations(store, of_explaining(house)),
+        *routing.operations(store, _of_routing(house)),
+        *messages.operations(store, _of_messages(house)),
+        *silences.operations(house.quiet, house.now),
+        *maintenance.operations(house.quiet, house.now),
+        *acks.operations(house.quiet, house.grouping, house.sources, house.now),
+        *sinks.operations(house.dispatching, store),
+        *dlq.operations(store, house.dispatching, house.now),
+        *replay.operations(Replaying(store, house.dispatching, now=house.now)),
+        *reload.operations(house.reloading),
+        *config.operations(lambda: effective.values(house.settings)),
+    ]
+    return [*found, *openapi.operations(found, house.version)]
+
+
+def of_status(house: House) -> status.House:
+    return status.House(
+        version=house.version,
+        started_at=house.started_at,
+        watches=house.stations.count,
+        faults=lambda: len(house.listing().faults),
+        sources=house.stations.states,
+        sinks=house.dispatching,
+    )
+
+
+def of_instances(house: House) -> instances.House:
+    return instances.House(frame=house.frame, looked=house.stations.looked)
+
+
+def _of_watches(house: House) -> watches.House:
+    return watches.House(
+        watches=house.stations.watches,
+        lists=lambda: [*stations.lists(house.listing())],
+    )
+
+
+def of_explaining(house: House) -> explain.House:
+    configured = (sink.name for sink in wiring.sinks(house.settings))
+    return explain.House(
+        sinks=(*configured, *house.guests),
+        sources=house.sources,
+        groups_of=house.grouping.groups_of,
+        members=house.grouping.members,
+        frame=house.frame,
+        locale=house.settings.locale,
+    )
+
+
+def _of_routing(house: House) -> routing.House:
+    return routing.House(
+        ways=wiring.ways(house.settings, house.guests),
+        sources=house.sources,
+        traits=house.grouping.traits,
+        frame=house.frame,
+        quiet=house.muted,
+        locale=house.settings.locale,
+    )
+
+
+def _of_messages(house: House) -> messages.House:
+    return messages.House(
+        sources=house.sources,
+        groups_of=house.grouping.groups_of,
+        members=house.grouping.members,
+        frame=house.frame,
+        now=house.now,
+    )

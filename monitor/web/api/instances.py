@@ -1,0 +1,410 @@
+"""Instances: listed, and one of them with its steps and hosts."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal, Protocol
+
+from aiohttp import web
+from msgspec import Meta, Struct, structs
+
+from monitor.core import (
+    clusters,
+    codes,
+    matchers,
+    member,
+    model,
+    notifications,
+    watch,
+    wording,
+)
+from monitor.core.codes import Meaning
+from monitor.core.gist import RANKS
+from monitor.core.matchers import Matcher
+from monitor.core.member import Member
+from monitor.core.model import HostId, InstanceKey, Step
+from monitor.core.state import Phase, State
+from monitor.core.telling import Case
+from monitor.core.transitions import Attempt
+from monitor.core.watch import Severity
+from monitor.core.wording import Frame
+from monitor.ports import Listed, Looked, Sort, Wanted
+from monitor.web import api
+from monitor.web.api import alerts, asked, operation, watches
+from monitor.web.api.operation import Operation, Parameter
+from monitor.web.shapes.instances import (
+    HostCountData,
+    HostStateData,
+    InstanceStateData,
+    ListedData,
+    StepStateData,
+)
+from monitor.web.shapes.page import PageData
+
+PATH: Final = f"{api.ROOT}/instances"
+ONE: Final = f"{PATH}/{{source}}/{{scope_type}}/{{scope_id}}/{{job_instance_id}}"
+HOSTS: Final = f"{ONE}/steps/{{step_instance_id}}/hosts"
+
+SCANNED: Final = 20_000
+"""Instances that one request with matchers looks at; a page may then be short."""
+
+_AT_ONCE: Final = 500
+
+Place = tuple[Any, ...]
+
+
+class Standing(StrEnum):
+    """How a host stands, the worst first."""
+
+    FAILED = "failed"
+    UNFINISHED = "unfinished"
+    SUCCEEDED = "succeeded"
+
+
+class Records(Protocol):
+    async def listed(
+        self, wanted: Wanted, after: Place | None, most: int
+    ) -> list[tuple[Place, Listed]]: ...
+
+    async def load(self, key: str) -> State: ...
+
+
+class House(Struct, frozen=True, kw_only=True):
+    """What the daemon adds to what is on record."""
+
+    frame: Callable[[str], Frame]
+    looked: Callable[[InstanceKey], Looked | None]
+
+
+QUERY: Final = (
+    *operation.PAGED,
+    Parameter(
+        name="meaning",
+        type=Meaning,
+        help="Whose status means this; any of several.",
+        many=True,
+    ),
+    Parameter(name="severity", type=Severity, help="With an alert at least so bad."),
+    Parameter(name="below", help="Of this source (prod) or scope (prod/biz/2)."),
+    Parameter(
+        name="phase",
+        type=Literal["watched", "retired", "unwatched", "any"],
+        help="watched unless given.",
+    ),
+    Parameter(
+        name="q",
+        type=Annotated[str, Meta(max_length=200)],
+        help="Words that name or key contain.",
+    ),
+    Parameter(name="sort", type=Sort, help="In which order; worst unless given."),
+    operation.MATCH,
+)
+
+
+def operations(records: Records, house: House) -> list[Operation]:
+    desk = Desk(records, house)
+
+    async def listed(request: web.Request) -> web.Response:
+        wanted, span = wanted_of(request), asked.span(request, list[Any])
+        after = None if span.after is None else tuple(span.after)
+        check_place(wanted, after)
+        matching = asked.matching(request)
+        return asked.answer(await desk.page(wanted, matching, after, span.limit))
+
+    async def show(request: web.Request) -> web.Response:
+        return asked.answer(await desk.one(key_of(request)))
+
+    async def hosts(request: web.Request) -> web.Response:
+        step = await desk.step(key_of(request), request.match_info["step_instance_id"])
+        standing = asked.one_of(request, "standing", Standing)
+        span = asked.span(request, tuple[int, str])
+        locale = house.frame("").locale
+        return asked.answer(page_of_hosts(step, standing, span, locale))
+
+    return [
+        operation.get(
+            PATH, listed, "List instances.", PageData[ListedData], query=QUERY
+        ),
+        operation.get(
+            ONE,
+            show,
+            "Show all that is known of an instance.",
+            InstanceStateData,
+            refusals=(404,),
+        ),
+        operation.get(
+            HOSTS,
+            hosts,
+            "List the hosts of a step, those that failed first.",
+            PageData[HostStateData],
+            query=(
+                *operation.PAGED,
+                Parameter(name="standing", type=Standing, help="Only those."),
+            ),
+            refusals=(404,),
+        ),
+    ]
+
+
+def wanted_of(request: web.Request) -> Wanted:
+    query = request.query
+    phase = query.get("phase", Phase.WATCHED)
+    severity = asked.one_of(request, "severity", Severity)
+    return Wanted(
+        phase=None if phase == "any" else asked.member("phase", phase, Phase),
+        below=query.get("below", ""),
+        meanings=frozenset(
+            asked.member("meaning", each, Meaning)
+            for each in query.getall("meaning", [])
+        ),
+        least_rank=RANKS[severity] if severity else 0,
+        text=query.get("q", "")[:200],
+        sort=asked.one_of(request, "sort", Sort) or Sort.WORST,
+    )
+
+
+_LENGTHS: Final = {
+    Sort.WORST: (int, float, str),
+    Sort.CHANGED: (float, str),
+    Sort.FAILED: (int, str),
+    Sort.NAME: (str, str),
+    Sort.KEY: (str,),
+}
+
+
+def check_place(wanted: Wanted, after: Place | None) -> None:
+    """Refuse a place that is of another order."""
+    if after is None:
+        return
+    types = _LENGTHS[wanted.sort]
+    if len(after) != len(types) or not all(
+        isinstance(value, type_ if type_ is not float else (int, float))
+        and not isinstance(value, bool)
+        for value, type_ in zip(after, types, strict=True)
+    ):
+        raise web.HTTPBadRequest(text=asked.NO_PLACE)
+
+
+def key_of(request: web.Request) -> InstanceKey:
+    named = request.match_info
+    try:
+        return watch.instance_key(
+            named["source"],
+            named["scope_type"],
+            named["scope_id"],
+            named["job_instance_id"],
+            sources=(named["source"],),
+        )
+    except ValueError as wrong:
+        raise web.HTTPNotFound(text=str(wrong)) from None
+
+
+class Desk:
+    """Answers for API and pages alike."""
+
+    def __init__(self, records: Records, house: House) -> None:
+        self._records = records
+        self._house = house
+
+    async def page(
+        self,
+        wanted: Wanted,
+        matching: Sequence[Matcher],
+        after: Place | None,
+        limit: int,
+    ) -> PageData[ListedData]:
+        items: list[ListedData] = []
+        scanned = 0
+        while True:
+            most = limit + 1 if not matching else _AT_ONCE
+            found = await self._records.listed(wanted, after, most)
+            for place, each in found:
+                if len(items) == limit:
+                    return PageData(items=items, next=asked.place_text(after))
+                after = place
+                if self._fits(each.member, matching):
+                    items.append(self.listed(each))
+            scanned += len(found)
+            if len(found) < most:
+                return PageData(items=items)
+            if scanned >= SCANNED:
+                return PageData(items=items, next=asked.place_text(after))
+
+    def _fits(self, known: Member, matching: Sequence[Matcher]) -> bool:
+        if not matching:
+            return True
+        frame = self._house.frame(known.key)
+        return matchers.all_match(matching, _traits(frame, known))
+
+    def listed(self, each: Listed) -> ListedData:
+        known, frame = each.member, self._house.frame(each.member.key)
+        return ListedData(
+            **_fields(frame, known),
+            failed=each.failed,
+            hosts=each.hosts,
+            changed_at=each.changed_at,
+        )
+
+    async def one(self, key: InstanceKey) -> InstanceStateData:
+        state = await self._records.load(str(key))
+        looked = self._house.looked(key)
+        if not state.version and looked is None:
+            raise web.HTTPNotFound(text=f"nothing is known of {key}")
+        return self._state(key, state, looked)
+
+    def _state(
+        self, key: InstanceKey, state: State, looked: Looked | None
+    ) -> InstanceStateData:
+        known, frame = state.snapshot, self._house.frame(str(key))
+        steps = known.steps if known else ()
+        return InstanceStateData(
+            **_fields(frame, member.of(state)),
+            failed=sum(len(step.failures) for step in steps),
+            hosts=sum(len(step.hosts) for step in steps),
+            changed_at=state.changed_at,
+            operator=known.operator if known else "",
+            plan_id=known.plan_id if known else None,
+            created_at=known.created_at if known else None,
+            started_at=known.started_at if known else None,
+            ended_at=known.ended_at if known else None,
+            gone=state.gone,
+            sequence=state.sequence,
+            seen_at=looked.seen_at if looked else None,
+            next_at=looked.next_at if looked else None,
+            steps=[_step(step, state, frame) for step in steps],
+            problems=list(_problems(state, frame)),
+            watch=watches.data(looked.watch) if looked else None,
+        )
+
+    async def step(self, key: InstanceKey, number: str) -> Step:
+        state = await self._records.load(str(key))
+        for step in state.snapshot.steps if state.snapshot else ():
+            if str(step.step_instance_id) == number:
+                return step
+        raise web.HTTPNotFound(text=f"nothing is known of step {number} of {key}")
+
+
+def _traits(frame: Frame, known: Member) -> Mapping[str, str]:
+    key, snapshot = model.read_key(known.key), known.snapshot
+    worst = max(known.alerts.values(), key=lambda a: RANKS[a.severity], default=None)
+    own = {
+        "source": frame.source,
+        "scope": f"{key.scope_type}/{key.scope_id}" if key else "",
+        "instance": known.key,
+        "name": snapshot.name if snapshot else "",
+        "plan": str(snapshot.plan_id) if snapshot and snapshot.plan_id else "",
+        "severity": worst.severity if worst else "",
+    }
+    return {**own, **frame.labels, "source": frame.source}
+
+
+def _fields(frame: Frame, known: Member) -> dict[str, Any]:
+    key, snapshot = frame.instance, known.snapshot
+    assert key is not None  # noqa: S101 - the store lists instances only
+    code = codes.run(snapshot.status) if snapshot else None
+    held = [
+        Case(id=f"{known.key}!{id_}", key=known.key, alert=alert)
+        for id_, alert in known.alerts.items()
+    ]
+    worst = [case.alert for case in sorted(held, key=notifications.rank)]
+    return {
+        "key": known.key,
+        "source": key.source,
+        "bk_scope_type": key.scope_type,
+        "bk_scope_id": key.scope_id,
+        "job_instance_id": key.job_instance_id,
+        "name": snapshot.name if snapshot else "",
+        "phase": known.phase,
+        "status": snapshot.status if snapshot else None,
+        "status_name": code.name(frame.locale) if code else "",
+        "meaning": code.meaning if code else Meaning.UNKNOWN,
+        "severity": worst[0].severity if worst else "",
+        "alerts": list(dict.fromkeys(alert.name for alert in worst)),
+        "since": min((alert.since for alert in worst), default=None),
+        "finished_at": known.finished_at,
+        "labels": frame.labels,
+        "link": wording.link(frame, snapshot, None),
+    }
+
+
+def _problems(state: State, frame: Frame) -> Iterator[Any]:
+    known = member.of(state)
+    cases = [
+        Case(id=f"{state.key}!{id_}", key=state.key, alert=alert)
+        for id_, alert in state.alerts.items()
+    ]
+    for case in sorted(cases, key=notifications.rank):
+        yield alerts.data(known, case.alert, frame)
+
+
+def _step(step: Step, state: State, frame: Frame) -> StepStateData:
+    code = codes.run(step.status)
+    tails = state.tails.get(step.step_instance_id, {})
+    attempt = Attempt(step.step_instance_id, step.execute_count, step.name)
+    return StepStateData(
+        step_instance_id=step.step_instance_id,
+        execute_count=step.execute_count,
+        name=step.name,
+        type=step.type,
+        status=step.status,
+        status_name=code.name(frame.locale),
+        meaning=code.meaning,
+        started_at=step.started_at,
+        ended_at=step.ended_at,
+        hosts=len(step.hosts),
+        failed=len(step.failures),
+        counts=[
+            _count(status, hosts, frame.locale)
+            for status, hosts in step.counts().items()
+        ],
+        clusters=[
+            notifications.cluster_data(each, step.failures, frame.locale)
+            for each in clusters.gathered(step.failures, tails)
+        ],
+        link=wording.link(frame, state.snapshot, attempt),
+    )
+
+
+def _count(status: int, hosts: int, locale: str) -> HostCountData:
+    code = codes.host(status)
+    return HostCountData(
+        status=status,
+        status_name=code.name(locale),
+        meaning=code.meaning,
+        hosts=hosts,
+    )
+
+
+def page_of_hosts(
+    step: Step, standing: Standing | None, span: asked.Span, locale: str
+) -> PageData[HostStateData]:
+    order = list(Standing)
+    places = sorted(
+        (order.index(found), host)
+        for host, status in step.hosts.items()
+        if (found := _standing(step, host, status)) is standing or standing is None
+    )
+    after = span.after
+    behind = [place for place in places if after is None or place > tuple(after)]
+    shown = behind[: span.limit]
+    return PageData(
+        items=[_host(step, host, locale) for _, host in shown],
+        next=asked.place_text(shown[-1]) if len(behind) > len(shown) else None,
+    )
+
+
+def _standing(step: Step, host: HostId, status: int) -> Standing:
+    if host in step.failures or codes.host_failed(status):
+        return Standing.FAILED
+    if codes.host(status).finished:
+        return Standing.SUCCEEDED
+    return Standing.UNFINISHED
+
+
+def _host(step: Step, host: HostId, locale: str) -> HostStateData:
+    [said] = wording.host_list({host: step.hosts[host]}, step.failures, locale)
+    failure = step.failures.get(host)
+    return HostStateData(
+        **structs.asdict(said),
+        stale=host in step.stale,
+        failed_in=failure.execute_count if failure else None,
+    )

@@ -1,0 +1,30 @@
+"""All of it in a few numbers."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
+
+class StatusData(Struct, kw_only=True):
+    """*watches* are wished for; of those *unseen* were not seen so far.
+
+    *instances* counts those that are watched by meaning of their status, *problems*
+    by severity. *failed* of *hosts* hosts have failed and not recovered.
+    """
+
+    version: str
+    started_at: datetime
+    watches: int
+    unseen: int
+    instances: Mapping[str, int]
+    problems: Mapping[str, int]
+    failed: int
+    hosts: int
+    sources: int
+    sources_lost: int
+    sinks: int
+    sinks_failing: int
+    waiting: int
+    dead: int
+    faults: int
