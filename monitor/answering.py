@@ -46,6 +46,10 @@ from monitor.web.api import (
 )
 from monitor.web.api.operation import Operation
 from monitor.web.feed import Feed
+from monitor.web.pages import instance, overview, site
+from monitor.web.pages import quiet as quiet_page
+from monitor.web.pages import sinks as sink_page
+from monitor.web.pages import sources as source_page
 
 
 class House(Struct, frozen=True, kw_only=True):
@@ -98,6 +102,43 @@ def operations(house: House) -> list[Operation]:
         *config.operations(lambda: effective.values(house.settings)),
     ]
     return [*found, *openapi.operations(found, house.version)]
+
+
+def pages(house: House) -> site.House:
+    store, of_instance = house.store, of_instances(house)
+
+    def acked(key: str) -> str | None:
+        """Name who cares for an incident of *key*; None: nobody does."""
+        for group in (key, *sorted(house.grouping.groups_of(key))):
+            found = house.quiet.acked(group, house.now())
+            if found is not None:
+                return found.who
+        return None
+
+    return site.House(
+        overview=overview.House(
+            records=store,
+            instances=of_instance,
+            status=of_status(house),
+            acked=acked,
+        ),
+        instance=instance.House(
+            records=store,
+            instances=of_instance,
+            explaining=of_explaining(house),
+            acked=acked,
+        ),
+        sinks=sink_page.House(sinks=house.dispatching, standings=store, letters=store),
+        sources=source_page.House(
+            records=store,
+            states=house.stations.states,
+            lists=lambda: [*stations.lists(house.listing())],
+        ),
+        quiet=quiet_page.House(said=house.quiet, now=house.now),
+        version=house.version,
+        locale=house.settings.locale,
+        now=house.now,
+    )
 
 
 def of_status(house: House) -> status.House:

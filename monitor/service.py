@@ -22,7 +22,7 @@ import structlog
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
-from monitor import clock, errors, logs, metering, station, wiring
+from monitor import answering, clock, errors, logs, metering, station, wiring
 from monitor.core import state, wording
 from monitor.core.inhibition import Inhibitions
 from monitor.core.message import Message
@@ -48,7 +48,6 @@ from monitor.store.sql import SqlStore
 from monitor.watchlist.files import Files
 from monitor.watchlist.listing import Listing, difference
 from monitor.web import unix
-from monitor.web.api.operation import Operation
 from monitor.web.feed import Feed
 from monitor.web.health import Check
 from monitor.web.hints import Callbacks
@@ -187,17 +186,14 @@ class _House:
     ) -> Settings | None:
         """Run until told to stop (None) or until other settings are to be used."""
         await self._build(stack)
-        answers: Sequence[Operation] = ()
-        if self._settings.web is not None or self._door.listener is not None:
-            answers = self._answers()
         if self._settings.web is not None:
-            await self._open_web(stack, self._settings.web, answers)
+            await self._open_web(stack, self._settings.web)
         again: Settings | None = None
         async with anyio.create_task_group() as delivery:
             self._start_delivery(delivery)
             async with anyio.create_task_group() as intake:
                 await self._start_intake(intake)
-                await self._open_control(stack, answers)
+                await self._open_control(stack)
                 # Not sooner: who wants what depends on the labels of the watches.
                 delivery.start_soon(self._notifier.run, name="notifier")
                 self._ready = True
@@ -273,11 +269,8 @@ class _House:
             await self._store.enrol(sink.name)
         self._dispatching.add(sink, wants, care)
 
-    def _answers(self) -> Sequence[Operation]:
-        # Who does not listen needs none of it.
-        from monitor import answering  # noqa: PLC0415
-
-        house = answering.House(
+    def _answers(self) -> answering.House:
+        return answering.House(
             settings=self._settings,
             store=self._store,
             stations=self._stations,
@@ -293,13 +286,12 @@ class _House:
             started_at=self._door.started_at,
             now=self._now,
         )
-        return answering.operations(house)
 
-    async def _open_web(
-        self, stack: AsyncExitStack, web: WebSettings, answers: Sequence[Operation]
-    ) -> None:
+    async def _open_web(self, stack: AsyncExitStack, web: WebSettings) -> None:
+        # Who does not listen needs no server.
         from monitor.web import server  # noqa: PLC0415
 
+        house = self._answers()
         opened = server.serving(
             wiring.web_config(web),
             callbacks=self._callbacks,
@@ -310,19 +302,20 @@ class _House:
                 *self._stations.values(),
             ],
             checks=self._checks,
-            operations=answers,
+            operations=answering.operations(house),
+            pages=answering.pages(house),
             now=self._now,
         )
         log.info("web.listening", url=await stack.enter_async_context(opened))
 
-    async def _open_control(
-        self, stack: AsyncExitStack, answers: Sequence[Operation]
-    ) -> None:
+    async def _open_control(self, stack: AsyncExitStack) -> None:
+        if self._door.listener is None:
+            return
         from monitor.web import control  # noqa: PLC0415
 
-        if self._door.listener is not None:
-            opened = control.serving(self._door.listener, answers)
-            await stack.enter_async_context(opened)
+        answers = answering.operations(self._answers())
+        opened = control.serving(self._door.listener, answers)
+        await stack.enter_async_context(opened)
 
     async def _checks(self) -> list[Check]:
         """Say what there is to say to whoever asks whether it is ready."""

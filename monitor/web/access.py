@@ -67,7 +67,7 @@ class Access:
         if wanted is Scope.ADMIN and granted is not Scope.ADMIN:
             raise web.HTTPForbidden(text=self._how_to_change())
         if request.method not in _SAFE:
-            _check_origin(request)
+            check_origin(request)
 
     def _how_to_change(self) -> str:
         if Scope.ADMIN in self._tokens:
@@ -105,7 +105,7 @@ class Access:
         return hmac.new(key, said.encode(), hashlib.sha256).hexdigest()
 
 
-def _check_origin(request: web.Request) -> None:
+def check_origin(request: web.Request) -> None:
     """Refuse what another site lets a browser send. Source: Fetch Metadata, W3C."""
     site = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")

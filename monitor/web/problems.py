@@ -13,6 +13,15 @@ from monitor.web.shapes.problem import ProblemData
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # Nothing is loaded from elsewhere, nothing inline is run, nobody frames us.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+        " connect-src 'self'; form-action 'self'; base-uri 'none';"
+        " frame-ancestors 'none'"
+    ),
     "Server": "job-monitor",  # and not which versions of what
 }
 _KEPT: Final = ("Allow", "WWW-Authenticate", "Retry-After")
@@ -27,7 +36,8 @@ async def worded(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = _of(refused)
     except errors.StoreError as failed:
         response = problem(503, "Service Unavailable", str(failed))
-    response.headers.update(_HEADERS)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
     return response
 
 

@@ -24,6 +24,7 @@ from monitor.web.api.operation import Operation
 from monitor.web.config import WebConfig
 from monitor.web.health import Checks
 from monitor.web.hints import Callbacks
+from monitor.web.pages import site
 
 RELOAD: Final = "/-/reload"
 """The same as the operation, under the name that Prometheus has for it."""
@@ -50,6 +51,7 @@ async def serving(
     meters: Sequence[Meter],
     checks: Checks,
     operations: Sequence[Operation] = (),
+    pages: site.House | None = None,
     now: Now,
     idle: float = IDLE,
 ) -> AsyncIterator[str]:
@@ -60,6 +62,8 @@ async def serving(
     access = Access(config, now)
     app = _application(config, access, callbacks, meters, checks)
     app.add_routes(_guarded(access, operations))
+    if pages is not None:
+        app.add_routes(site.routes(pages, access))
     runner = runner_of(app, idle)
     await runner.setup()
     try:

@@ -42,7 +42,7 @@ def operations(
     known: Acks, incidents: Incidents, sources: Collection[str], now: Now
 ) -> list[Operation]:
     async def listed(request: web.Request) -> web.Response:
-        places = [((ack.group,), ack) for ack in _in_force(known, now())]
+        places = [((ack.group,), ack) for ack in in_force(known, now())]
         return asked.answer(asked.page(request, places, data))
 
     async def acknowledge(request: web.Request) -> web.Response:
@@ -59,7 +59,7 @@ def operations(
     async def end(request: web.Request) -> web.Response:
         of = request.query.get("of", "")
         groups = {of, *_full(of, incidents, sources)}
-        found = [ack for ack in _in_force(known, now()) if ack.group in groups]
+        found = [ack for ack in in_force(known, now()) if ack.group in groups]
         if not found:
             raise web.HTTPNotFound(text=f"nobody has acknowledged {of!r}")
         for ack in found:
@@ -94,7 +94,7 @@ def operations(
     ]
 
 
-def _in_force(known: Acks, now: datetime) -> list[Ack]:
+def in_force(known: Acks, now: datetime) -> list[Ack]:
     return [ack for ack in known.acks() if ack.now(now) is not None]
 
 

@@ -58,7 +58,7 @@ def operations(letters: Letters, post: Post, now: Now) -> list[Operation]:
         more = len(found) > len(shown)
         return asked.answer(
             PageData(
-                items=[_data(each, whole=bool(ids)) for each in shown],
+                items=[data(each, whole=bool(ids)) for each in shown],
                 next=asked.place_text(_place(shown[-1])) if more else None,
             )
         )
@@ -138,7 +138,7 @@ def _place(letter: Letter) -> Place:
     return letter.died_at, letter.sink, letter.message.id
 
 
-def _data(letter: Letter, *, whole: bool) -> LetterData:
+def data(letter: Letter, *, whole: bool) -> LetterData:
     message = letter.message
     return LetterData(
         sink=letter.sink,

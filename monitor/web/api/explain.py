@@ -58,7 +58,7 @@ class House(Struct, frozen=True, kw_only=True):
     locale: str = "en"
 
 
-class _Asked(Struct, frozen=True):
+class Asked(Struct, frozen=True):
     of: str
     sink: str | None
     most: int
@@ -66,7 +66,7 @@ class _Asked(Struct, frozen=True):
 
 
 def operations(records: Records, house: House) -> list[Operation]:
-    explainer = _Explainer(records, house)
+    explainer = Explainer(records, house)
 
     async def show(request: web.Request) -> web.Response:
         wanted = _asked(request, house)
@@ -92,11 +92,11 @@ def operations(records: Records, house: House) -> list[Operation]:
     ]
 
 
-def _asked(request: web.Request, house: House) -> _Asked:
+def _asked(request: web.Request, house: House) -> Asked:
     of = request.query.get("of", "").strip()
     if not 0 < len(of) <= named.OF_MAX:
         raise web.HTTPBadRequest(text=f"of: {named.HOW}")
-    return _Asked(
+    return Asked(
         of=of,
         sink=request.query.get("sink"),
         most=asked.span(request).limit if "limit" in request.query else 10,
@@ -104,12 +104,12 @@ def _asked(request: web.Request, house: House) -> _Asked:
     )
 
 
-class _Explainer:
+class Explainer:
     def __init__(self, records: Records, house: House) -> None:
         self._records = records
         self._house = house
 
-    async def explain(self, wanted: _Asked) -> ExplanationData:
+    async def explain(self, wanted: Asked) -> ExplanationData:
         of = named.read(wanted.of, self._house.sources)
         match of.kind:
             case "event":
@@ -119,7 +119,7 @@ class _Explainer:
             case _:
                 return await self._level(structs.replace(wanted, of=of.key))
 
-    async def _event(self, key: str, number: int, wanted: _Asked) -> ExplanationData:
+    async def _event(self, key: str, number: int, wanted: Asked) -> ExplanationData:
         found = await self._records.recorded(key, number)
         if found is None:
             raise web.HTTPNotFound(
@@ -138,7 +138,7 @@ class _Explainer:
         )
 
     async def _notification(
-        self, group: str, number: int, wanted: _Asked
+        self, group: str, number: int, wanted: Asked
     ) -> ExplanationData:
         id_ = f"{group}!{number}"
         verdict = await self._records.told_under(group, id_)
@@ -155,7 +155,7 @@ class _Explainer:
             groups=[await self._group(group, [verdict], wanted)],
         )
 
-    async def _level(self, wanted: _Asked) -> ExplanationData:
+    async def _level(self, wanted: Asked) -> ExplanationData:
         of, house = wanted.of, self._house
         several = routing.is_several(of)
         groups = [of] if several else dict.fromkeys((of, *sorted(house.groups_of(of))))
@@ -182,7 +182,7 @@ class _Explainer:
         )
 
     async def _others(
-        self, verdicts: Sequence[Verdict], wanted: _Asked
+        self, verdicts: Sequence[Verdict], wanted: Asked
     ) -> list[SinkData]:
         """Say of the sinks of which *verdicts* say nothing why they hear nothing."""
         decided = {each.sink for one in verdicts for each in one.decisions}
@@ -208,7 +208,7 @@ class _Explainer:
             yield alerts.data(member, case.alert, self._house.frame(member.key))
 
     async def _group(
-        self, group: str, verdicts: Sequence[Verdict], wanted: _Asked
+        self, group: str, verdicts: Sequence[Verdict], wanted: Asked
     ) -> GroupData:
         ways = await self._ways(verdicts, wanted.locale)
         said = [explaining.of_verdict(each, wanted.locale, ways) for each in verdicts]

@@ -1,5 +1,7 @@
 """Instances: listed, and one of them with its steps and hosts."""
 
+import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Protocol
@@ -48,6 +50,7 @@ SCANNED: Final = 20_000
 """Instances that one request with matchers looks at; a page may then be short."""
 
 _AT_ONCE: Final = 500
+_NUMBERS: Final = re.compile(r"[0-9]{1,18}")
 
 Place = tuple[Any, ...]
 
@@ -378,18 +381,25 @@ def page_of_hosts(
     step: Step, standing: Standing | None, span: asked.Span, locale: str
 ) -> PageData[HostStateData]:
     order = list(Standing)
-    places = sorted(
+    places = (
         (order.index(found), host)
         for host, status in step.hosts.items()
         if (found := _standing(step, host, status)) is standing or standing is None
     )
-    after = span.after
-    behind = [place for place in places if after is None or place > tuple(after)]
+    behind = sorted(places, key=_by_number)
+    if span.after is not None:
+        behind = behind[bisect_right(behind, _by_number(span.after), key=_by_number) :]
     shown = behind[: span.limit]
     return PageData(
         items=[_host(step, host, locale) for _, host in shown],
         next=asked.place_text(shown[-1]) if len(behind) > len(shown) else None,
     )
+
+
+def _by_number(place: tuple[int, str]) -> tuple[int, list[int], str]:
+    """Put 10.0.0.9 before 10.0.0.10."""
+    rank, host = place
+    return rank, [int(number) for number in _NUMBERS.findall(host)], host
 
 
 def _standing(step: Step, host: HostId, status: int) -> Standing:

@@ -1,0 +1,228 @@
+"""The words of the pages, in English and in Chinese.
+
+An English phrase is its own key, so that a template reads as what it shows.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from aiohttp import web
+
+LOCALES: Final = {"en": "English", "zh-CN": "中文"}
+COOKIE: Final = "job_monitor_locale"
+
+CHINESE: Final[Mapping[str, str]] = {
+    "Job Monitor": "作业监控",
+    "Overview": "总览",
+    "Sinks": "通知渠道",
+    "Sources": "数据源",
+    "Quiet": "静默",
+    "Skip to content": "跳到正文",
+    "Sign in": "登录",
+    "Sign out": "退出",
+    "Token": "令牌",
+    "The token of this monitor: web.token or web.read_token of its configuration.": (
+        "本监控的令牌：配置中的 web.token 或 web.read_token。"
+    ),
+    "That is not the token.": "令牌不正确。",
+    "Keyboard": "快捷键",
+    "Close": "关闭",
+    "Search": "搜索",
+    "Next row": "下一行",
+    "Previous row": "上一行",
+    "Open the row": "打开当前行",
+    "This help": "显示本帮助",
+    "live": "实时",
+    "not live": "未连接",
+    "Language": "语言",
+    "critical": "严重",
+    "warning": "警告",
+    "failed": "失败",
+    "running": "执行中",
+    "needs a person": "等待人工",
+    "waiting": "等待中",
+    "succeeded": "成功",
+    "unknown": "未知",
+    "unfinished": "未完成",
+    "not seen yet": "尚未查到",
+    "failed hosts": "失败主机",
+    "sources lost": "失联数据源",
+    "dead letters": "死信",
+    "list faults": "清单错误",
+    "All": "全部",
+    "Incidents": "事件",
+    "Nothing is wrong.": "一切正常。",
+    "Nothing is watched yet.": "尚未监控任何作业。",
+    "Append a line such as 2/20000153 to a watch list.": (
+        "在监控清单中追加一行，例如 2/20000153。"
+    ),
+    "since": "始于",
+    "{failed} of {hosts} hosts failed": "{failed}/{hosts} 台主机失败",
+    "{count} more with problems": "另有 {count} 个有问题的作业",
+    "of {count} kinds": "共 {count} 类",
+    "and {count} more kinds": "等 {count} 种",
+    "acknowledged by {author}": "{author} 已认领",
+    "acknowledged": "已认领",
+    "silenced": "已静默",
+    "Acknowledge": "认领",
+    "Silence for 2 hours": "静默 2 小时",
+    "End": "结束",
+    "Open in JOB": "在 JOB 中打开",
+    "Instances": "作业实例",
+    "Name": "名称",
+    "Instance": "实例",
+    "Status": "状态",
+    "Problems": "问题",
+    "Hosts": "主机",
+    "Changed": "变化时间",
+    "Labels": "标签",
+    "No instance fits.": "没有符合条件的实例。",
+    "Search names and keys": "搜索名称或实例键",
+    "Meaning": "状态类别",
+    "Severity": "级别",
+    "any": "任意",
+    "Sort by": "排序",
+    "worst first": "问题优先",
+    "latest change": "最近变化",
+    "most failed hosts": "失败主机数",
+    "name": "名称",
+    "key": "实例键",
+    "Matchers": "匹配器",
+    "Show": "查询",
+    "Next page": "下一页",
+    "First page": "第一页",
+    "watched": "监控中",
+    "retired": "已归档",
+    "unwatched": "不再监控",
+    "also retired ones": "包含已归档",
+    "Steps": "步骤",
+    "Step": "步骤",
+    "attempt {number}": "第 {number} 次执行",
+    "started": "开始",
+    "ended": "结束",
+    "took": "耗时",
+    "gone from JOB": "JOB 中已不存在",
+    "operator": "执行人",
+    "plan": "执行方案",
+    "looked at": "上次查询",
+    "looked at next": "下次查询",
+    "watched because of": "监控来源",
+    "labels": "标签",
+    "What failed alike": "失败归类",
+    "exit code {code}": "返回码 {code}",
+    "tag": "标记",
+    "Log": "日志",
+    "no log": "没有日志",
+    "for example": "例如",
+    "Hosts of": "主机：",
+    "stale": "未更新",
+    "Events": "事件记录",
+    "No event is on record.": "没有事件记录。",
+    "Time": "时间",
+    "What happened": "内容",
+    "Who was told, and why": "通知及原因",
+    "Nothing was decided about it.": "没有相关的通知决定。",
+    "told": "已通知",
+    "not told": "未通知",
+    "Sink": "渠道",
+    "Reason": "原因",
+    "Delivery": "投递",
+    "Condition": "状况",
+    "well": "正常",
+    "failing": "失败中",
+    "resting": "暂停中",
+    "Waiting": "待投递",
+    "Unread": "未读",
+    "Dead": "死信",
+    "Last taken": "上次成功",
+    "Last error": "上次错误",
+    "until": "直到",
+    "None.": "无。",
+    "Message": "消息",
+    "Error": "错误",
+    "Tries": "次数",
+    "Silences": "静默",
+    "Maintenance": "维护窗口",
+    "Acknowledgements": "认领",
+    "By": "作者",
+    "Comment": "说明",
+    "Ends": "结束时间",
+    "State": "状态",
+    "Incident": "事件",
+    "active": "生效中",
+    "pending": "未开始",
+    "expired": "已结束",
+    "Source": "数据源",
+    "Standing": "可见性",
+    "seen": "正常",
+    "doubted": "可疑",
+    "lost": "失联",
+    "unreachable": "无法访问",
+    "auth": "凭证被拒绝",
+    "throttled": "被限流",
+    "garbled": "应答异常",
+    "API": "接口",
+    "Watches": "监控数",
+    "Rate": "速率",
+    "no limit": "不限",
+    "In flight": "进行中",
+    "Throttled": "限流次数",
+    "Late": "平均延迟",
+    "Requests": "请求",
+    "Watch lists": "监控清单",
+    "File": "文件",
+    "Rules": "规则",
+    "Faults": "错误",
+    "per second": "每秒",
+    "What is asked of this page cannot be shown": "无法显示所请求的页面",
+    "Back to the overview": "返回总览",
+    "just now": "刚刚",
+    "{span} ago": "{span}前",
+    "in {span}": "{span}后",
+    "d": "天",
+    "h": "小时",
+    "m": "分",
+    "s": "秒",
+    "appeared": "首次查到",
+    "changed": "状态变化",
+    "finished": "执行结束",
+    "reopened": "重新执行",
+    "gone": "已不存在",
+    "step changed": "步骤变化",
+    "step retried": "步骤重试",
+    "hosts failed": "主机失败",
+    "hosts recovered": "主机恢复",
+    "hosts changed": "主机变化",
+    "alert raised": "告警产生",
+    "alert changed": "告警变化",
+    "alert resolved": "告警恢复",
+    "source lost": "数据源失联",
+    "source restored": "数据源恢复",
+    "restarted": "重新启动",
+    "version": "版本",
+}
+
+
+def chosen(request: web.Request, default: str) -> str:
+    """Say in which language who asks wants to read."""
+    given = request.query.get("lang") or request.cookies.get(COOKIE)
+    if given in LOCALES:
+        return given
+    wanted = request.headers.get("Accept-Language", "")
+    for part in wanted.split(","):
+        language = part.partition(";")[0].strip().lower()
+        if language.startswith("zh"):
+            return "zh-CN"
+        if language.startswith("en"):
+            return "en"
+    return default
+
+
+class Speech:
+    def __init__(self, locale: str) -> None:
+        self.locale = locale
+        self._words = CHINESE if locale.startswith("zh") else {}
+
+    def __call__(self, phrase: str, **told: object) -> str:
+        said = self._words.get(phrase, phrase)
+        return said.format(**told) if told else said
