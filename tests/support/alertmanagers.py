@@ -17,6 +17,7 @@ from msgspec import json
 
 from tests.e2e.receiver import listening
 from tests.e2e.waiting import until
+from tests.support import ports
 
 NAMES: Final = ("prometheus-alertmanager", "alertmanager")
 ALSO: Final = "/usr/bin/prometheus-alertmanager"
@@ -64,7 +65,7 @@ def binary() -> str:
 @asynccontextmanager
 async def alertmanager(directory: Path, **route: Any) -> AsyncIterator[Alertmanager]:
     """Run one that tells at once; *route* is laid over its root route."""
-    command, port = binary(), _free_port()
+    command, port = binary(), ports.free()
     running = Alertmanager(f"http://127.0.0.1:{port}")
     async with listening(running.take) as receiver:
         config = directory / "alertmanager.yml"
@@ -101,12 +102,6 @@ def _config(url: str, route: dict[str, Any]) -> dict[str, Any]:
             {"name": "us", "webhook_configs": [{"url": url, "send_resolved": True}]}
         ],
     }
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def _listens(port: int) -> bool:

@@ -10,7 +10,7 @@ from monitor.web.api import operation
 from tests.web.serving import Answer, serving
 
 SECRET, READING = "a-secret-of-many-words", "another-for-reading"
-TOKENS = {"token": SECRET, "read_token": READING}
+TOKENS: dict[str, Any] = {"token": SECRET, "read_token": READING}
 
 
 async def done(_: web.Request) -> web.Response:
@@ -50,7 +50,7 @@ def bearing(token: str) -> dict[str, str]:
     ],
 )
 async def test_what_a_token_allows(
-    tokens: dict[str, str], brought: str | None, read: int, change: int
+    tokens: dict[str, Any], brought: str | None, read: int, change: int
 ) -> None:
     headers = {} if brought is None else bearing(brought)
     seen = await asked("GET", headers=headers, **tokens)

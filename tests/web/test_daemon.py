@@ -1,6 +1,5 @@
 """The server as a part of the daemon."""
 
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from monitor import errors
+from tests.support import ports
 from tests.test_service import (
     FINISHED,
     LISTED,
@@ -28,14 +28,8 @@ pytestmark = pytest.mark.looptime
 NUMBER = int(LISTED.partition("/")[2])
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def open_web(site: Site, **more: Any) -> str:
-    listen = f"127.0.0.1:{free_port()}"
+    listen = f"127.0.0.1:{ports.free()}"
     site.more["web"] = {"listen": listen, **more}
     return f"http://{listen}"
 

@@ -137,11 +137,14 @@ async def test_pages_of_hosts_join_to_all_of_them(tmp_path: Path) -> None:
     async with a_failure(tmp_path) as (_, _, socket):
         [step] = (await body(socket, f"/instances/{KEY}"))["steps"]
         path = f"/instances/{KEY}/steps/{step['step_instance_id']}/hosts?limit=2"
-        found, after = [], ""
-        while after is not None:
-            page = await body(socket, path + (f"&after={after}" if after else ""))
+        found: list[str] = []
+        more = ""
+        while True:
+            page = await body(socket, path + more)
             found += [host["ip"] for host in page["items"]]
-            after = page["next"]
+            if page["next"] is None:
+                break
+            more = f"&after={page['next']}"
 
     assert found[0] == "10.0.0.5"
     assert sorted(found) == [f"10.0.0.{number}" for number in range(1, 6)]
@@ -154,7 +157,8 @@ def test_hosts_are_in_the_order_of_their_addresses_the_failed_ones_first() -> No
         status=4,
         hosts={HostId(f"0:10.0.0.{n}"): 11 if n == 100 else 9 for n in numbers},
     )
-    pages, after = [], None
+    pages: list[str | None] = []
+    after: Any = None
     for _ in numbers:
         page = instances.page_of_hosts(step, None, Span(1, after), "en")
         pages += [host.ip for host in page.items]

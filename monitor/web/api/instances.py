@@ -49,6 +49,7 @@ HOSTS: Final = f"{ONE}/steps/{{step_instance_id}}/hosts"
 SCANNED: Final = 20_000
 """Instances that one request with matchers looks at; a page may then be short."""
 
+WORDS: Final = 200
 _AT_ONCE: Final = 500
 _NUMBERS: Final = re.compile(r"[0-9]{1,18}")
 
@@ -95,7 +96,7 @@ QUERY: Final = (
     ),
     Parameter(
         name="q",
-        type=Annotated[str, Meta(max_length=200)],
+        type=Annotated[str, Meta(max_length=WORDS)],
         help="Words that name or key contain.",
     ),
     Parameter(name="sort", type=Sort, help="In which order; worst unless given."),
@@ -152,6 +153,8 @@ def wanted_of(request: web.Request) -> Wanted:
     query = request.query
     phase = query.get("phase", Phase.WATCHED)
     severity = asked.one_of(request, "severity", Severity)
+    if len(query.get("q", "")) > WORDS:
+        raise web.HTTPBadRequest(text=f"q: write at most {WORDS} characters")
     return Wanted(
         phase=None if phase == "any" else asked.member("phase", phase, Phase),
         below=query.get("below", ""),
@@ -160,7 +163,7 @@ def wanted_of(request: web.Request) -> Wanted:
             for each in query.getall("meaning", [])
         ),
         least_rank=RANKS[severity] if severity else 0,
-        text=query.get("q", "")[:200],
+        text=query.get("q", ""),
         sort=asked.one_of(request, "sort", Sort) or Sort.WORST,
     )
 
