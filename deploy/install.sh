@@ -94,15 +94,28 @@ find_python() {
   apt-get install python3 python3-venv$reasons"
 }
 
+make_venv() {
+    if [ -e "$home/pyvenv.cfg" ]; then
+        # After an upgrade of the system, its Python may be another.
+        "$home/bin/python" -I -c 'import pip' 2>/dev/null ||
+            "$python" -m venv --clear "$home"
+    elif [ -d "$home" ] && [ -n "$(ls -A "$home")" ]; then
+        fail "$home holds something else; give --prefix a directory of its own"
+    else
+        "$python" -m venv "$home"
+    fi
+}
+
 install_program() {
-    [ -x "$home/bin/python" ] || "$python" -m venv "$home"
+    make_venv
     pip="$home/bin/python -I -m pip install -q --disable-pip-version-check"
     # shellcheck disable=SC2086 # words on purpose
     (cd "$checkout" && $pip --require-hashes -r requirements.lock)
     # Not editable, and anew though the version be the same.
     # shellcheck disable=SC2086
     (cd "$checkout" && $pip --no-deps --no-build-isolation --force-reinstall .)
-    mkdir -p "$bin"
+    mkdir -p "$bin" "$home/share/job-monitor"
+    cp "$checkout/deploy/monitor.example.yaml" "$home/share/job-monitor/"
     if [ ! -e "$bin/job-monitor" ] || [ -L "$bin/job-monitor" ]; then
         ln -sfn "$prefix/bin/job-monitor" "$bin/job-monitor"
     fi

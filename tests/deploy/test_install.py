@@ -84,6 +84,7 @@ def test_what_it_installs_runs_without_the_checkout(host: Host) -> None:
     assert host.installed.returncode == 0, host.installed.stderr
     assert host.job_monitor("version").stdout.startswith("job-monitor ")
     assert (host.package / "service.py").exists()
+    assert (host.home / "share/job-monitor/monitor.example.yaml").exists()
 
 
 def test_without_systemd_it_installs_and_says_that_nothing_was_started(
@@ -158,6 +159,17 @@ def test_what_cannot_be_done_is_refused_with_the_remedy(
 
     assert ran.returncode == 1
     assert remedy in ran.stderr
+
+
+def test_a_directory_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "usr").mkdir()
+    (tmp_path / "usr/precious").write_text("")
+
+    ran = install("--root", str(tmp_path), "--prefix", "/usr")
+
+    assert ran.returncode == 1
+    assert "give --prefix a directory of its own" in ran.stderr
+    assert [found.name for found in tmp_path.iterdir()] == ["usr"]
 
 
 def test_only_root_installs_a_service() -> None:
