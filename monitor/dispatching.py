@@ -112,6 +112,11 @@ class Dispatching:
     def max_backlog(self, sink: str) -> int:
         return self._cares[sink].max_backlog
 
+    @property
+    def waiting(self) -> int:
+        """Count the messages on their way, as they were last looked after."""
+        return sum(each.waiting + each.unread for each in self._standings.values())
+
     def samples(self) -> Iterator[Sample]:
         now = self._now().timestamp()
         for outlet in self._outlets.values():

@@ -1,6 +1,7 @@
 """structlog, set up once: lines on stderr, for people or for machines.
 
-JSON lines, or columns with colour where stderr is a terminal. Libraries that log
+JSON lines, or columns with colour where stderr is a terminal; a line to the journal
+of systemd begins with its priority, which the journal takes off. Libraries that log
 through the standard library come out the same way, from warning upwards. The
 last step before writing hides every secret that was ``protect``ed and whatever
 stands under a name that looks secret, in tracebacks too; it makes text from
@@ -9,6 +10,7 @@ elsewhere printable and bounds it. A traceback never shows local variables.
 
 import json
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -101,6 +103,8 @@ def configure(
     terminal = stream.isatty()
     console = format == "console" or (format == "auto" and terminal)
     write = _columns(colour=colour and terminal) if console else _json
+    if _leads_to_journal(stream):
+        write = _prioritised(write)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -117,12 +121,36 @@ def configure(
     sys.excepthook = _crashed
 
 
+_PRIORITIES: Final = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
+
 _FIRST: Final[tuple[Processor, ...]] = (
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     # Python's own traceback: Rich's would show local variables.
     structlog.processors.format_exc_info,
 )
+
+
+def _leads_to_journal(stream: TextIO) -> bool:
+    # Source: systemd.exec(5), $JOURNAL_STREAM.
+    journal = os.environ.get("JOURNAL_STREAM")
+    if journal is None:
+        return False
+    try:
+        found = os.fstat(stream.fileno())
+    except OSError:
+        return False
+    return journal == f"{found.st_dev}:{found.st_ino}"
+
+
+def _prioritised(write: Processor) -> Processor:
+    # Source: sd-daemon(3), the levels of syslog.
+    def written(logger: WrappedLogger, name: str, event: EventDict) -> str:
+        priority = _PRIORITIES.get(event.get("level", ""), 6)
+        text = str(write(logger, name, event))
+        return "\n".join(f"<{priority}>{line}" for line in text.splitlines())
+
+    return written
 
 
 def _adopt_libraries(stream: TextIO, level: Level, write: Processor) -> None:

@@ -27,13 +27,17 @@ SPARE: Final = 0.25
 
 
 class Pace:
-    """*width*: requests at once, at most; *per_second*: None for no limit of ours."""
+    """*width*: requests at once, at most; *per_second*: None for no limit of ours.
+
+    *moves* grows whenever one begins or ends.
+    """
 
     def __init__(self, *, width: int, per_second: float | None, luck: Luck) -> None:
         self.slots = rate.Slots(per_second)
         self.width = rate.Width(width)
         self.most = width
         self.in_flight = 0
+        self.moves = 0
         self.throttled = 0
         self._throttles = 0
         self._throttled_until = 0.0
@@ -73,9 +77,11 @@ class Pace:
         if self.slots.gap:
             self.slots.take(now)
         self.in_flight += 1
+        self.moves += 1
 
     def end(self) -> None:
         self.in_flight -= 1
+        self.moves += 1
 
     def succeeded(self) -> None:
         self._throttles = 0
@@ -120,6 +126,7 @@ class Pace:
         while (wait := self.slots.not_before - self._time()) > 0:  # noqa: ASYNC110
             await anyio.sleep(max(CLOSE, wait))
         self.in_flight += 1
+        self.moves += 1
         try:
             yield
         except errors.SourceError as error:
@@ -128,5 +135,5 @@ class Pace:
         else:
             self.succeeded()
         finally:
-            self.in_flight -= 1
+            self.end()
             self._freed()

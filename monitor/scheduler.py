@@ -94,6 +94,17 @@ class Scheduler:
         """Tell when *key* is to be visited, on the clock of the loop."""
         return max(0.0, self._due[key]) if key in self._due else None
 
+    def held_up(self) -> bool:
+        """Tell whether a visit should begin or end any moment now.
+
+        Not while nobody is due, the pace lets none begin, or a lost source is probed.
+        """
+        now = self._time()
+        if self._ready_at(now) <= now:
+            return True
+        throttled = self._pace.slots.ready_at > now
+        return self._pace.full and not throttled and not self._probing
+
     def plan(self, key: InstanceKey, delay: float = 0.0) -> None:
         """Visit *key* in *delay* seconds, or sooner if that was planned."""
         self._bring_forward(key, self._time() + delay)

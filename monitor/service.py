@@ -22,7 +22,16 @@ import structlog
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
-from monitor import answering, clock, errors, logs, metering, station, wiring
+from monitor import (
+    answering,
+    clock,
+    errors,
+    logs,
+    metering,
+    milestones,
+    station,
+    wiring,
+)
 from monitor.core import state, wording
 from monitor.core.inhibition import Inhibitions
 from monitor.core.message import Message
@@ -33,6 +42,7 @@ from monitor.deciding import Listener
 from monitor.dispatching import Care, Dispatching
 from monitor.grouping import Grouping
 from monitor.metering import Sample
+from monitor.milestones import Hear, Hitch, Ready, Starting, Stopping, Summary
 from monitor.notifier import Notifier
 from monitor.ports import Luck, Now, Sink
 from monitor.quiet import Quiet
@@ -51,6 +61,7 @@ from monitor.web import unix
 from monitor.web.feed import Feed
 from monitor.web.health import Check
 from monitor.web.hints import Callbacks
+from monitor.web.shapes.reload import Result
 
 Until = Callable[[], Awaitable[None]]
 Load = Callable[[], Settings]
@@ -73,6 +84,7 @@ async def serve(
     until: Until,
     reloading: Until = anyio.sleep_forever,
     guests: Sequence[Sink] = (),
+    hear: Hear = milestones.unheard,
     now: Now = clock.utc_now,
     luck: Luck = random.random,  # noqa: TID251
     run: Run = anyio.to_thread.run_sync,
@@ -80,17 +92,19 @@ async def serve(
     """Watch and tell until *until* returns.
 
     Each time *reloading* returns, settings are loaded anew, all or nothing. *guests*
-    are sinks beside the configured ones; they take everything.
+    are sinks beside the configured ones; they take everything. *hear* hears how far
+    it is.
     Raises errors.Misconfigured before anything is watched, errors.StoreError when
     nothing can be remembered any more.
     """
     settings = load()
     logs.protect(_secrets(settings))
+    hear(Starting())
     async with (
         opening.opened(settings.store, run=run) as store,
         AsyncExitStack() as lifetime,
     ):
-        door = _Door(_listener(settings, lifetime), Reloading(), now())
+        door = _Door(_listener(settings, lifetime), Reloading(), hear, now())
         files, proven = _files(settings), None
         while True:
             try:
@@ -134,10 +148,11 @@ def _listener(settings: Settings, lifetime: AsyncExitStack) -> socket.socket | N
 
 
 class _Door(Struct, frozen=True):
-    """What those who come by the control socket find, whatever the configuration."""
+    """How others reach the daemon and hear of it, whatever the configuration."""
 
     listener: socket.socket | None
     reloading: Reloading
+    hear: Hear
     started_at: datetime
 
 
@@ -197,11 +212,15 @@ class _House:
                 # Not sooner: who wants what depends on the labels of the watches.
                 delivery.start_soon(self._notifier.run, name="notifier")
                 self._ready = True
+                self._say_ready()
                 again = await self._wait(load, until, reloading)
                 self._ready = False
+                grace = self._settings.shutdown_grace.total_seconds()
+                if again is None:
+                    self._door.hear(Stopping(grace))
                 intake.cancel_scope.cancel()
             log.info("service.stopping")
-            await self._dispatching.drain(self._settings.shutdown_grace.total_seconds())
+            await self._dispatching.drain(grace)
             delivery.cancel_scope.cancel()
         return again
 
@@ -330,6 +349,22 @@ class _House:
             found.append(Check(name=f"source {name}", trouble=lost, needed=False))
         return found
 
+    def _say_ready(self) -> None:
+        self._door.hear(Ready(self._store.answers, self._hitches, self._summary))
+
+    def _hitches(self) -> dict[str, Hitch]:
+        found = {name: one.hitch() for name, one in self._stations.items()}
+        return {name: hitch for name, hitch in found.items() if hitch is not None}
+
+    def _summary(self) -> Summary:
+        return Summary(
+            watched=sum(len(one.poller) for one in self._stations.values()),
+            alerting=len(self._grouping.placed()),
+            lost=tuple(n for n, one in self._stations.items() if one.sight.lost),
+            waiting=self._dispatching.waiting,
+            refused=self._door.reloading.last.result is Result.REFUSED,
+        )
+
     def samples(self) -> Iterator[Sample]:
         """Be the meter of what only the house knows."""
         yield from metering.build(metadata.version("job-monitor"))
@@ -376,7 +411,10 @@ class _House:
             waiting.start_soon(hang_up, name="reloading")
             while again is None:
                 await self._door.reloading.asked()
+                self._door.hear(milestones.Reloading())
                 again = await self._reload(load)
+                if again is None:
+                    self._say_ready()
             waiting.cancel_scope.cancel()
         # Told to stop while settings were read: the one is not said again.
         return None if stopped else again

@@ -21,6 +21,7 @@ from monitor.experience import Experience
 from monitor.job import source as job
 from monitor.job.source import JobSource
 from monitor.metering import Histogram, Sample
+from monitor.milestones import Hitch
 from monitor.pace import Pace
 from monitor.poller import Poller
 from monitor.ports import Luck, Now
@@ -59,6 +60,7 @@ class Station:
         self.lateness = Histogram(metering.LATENESS)
         self.delay = Histogram(metering.DELAY)
         self._begins, self._late = 0, 0.0
+        self._patience = 2 * configured.timeout.total_seconds()
         self.scheduler = Scheduler(
             name, self.pace, luck=luck, worth=self._worth, late=self._begun
         )
@@ -120,6 +122,15 @@ class Station:
         """Move who has this id to the front; say how many there are."""
         tracks = self.poller.tracks
         return sum(map(tracks.hint, [*tracks.named(self.name, job_instance_id)]))
+
+    def hitch(self) -> Hitch | None:
+        """Say how far visits are if one should move now; None: nothing is to be done.
+
+        A request that hangs ends by its time-out, and that is a move.
+        """
+        if not self.scheduler.held_up():
+            return None
+        return Hitch(self.pace.moves, self._patience)
 
     def samples(self) -> Iterator[Sample]:
         """Satisfies ``metering.Meter``."""

@@ -2,11 +2,13 @@ import errno
 import io
 import json
 import logging
+import os
 import subprocess
 import sys
 import textwrap
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -64,6 +66,35 @@ def test_a_terminal_gets_columns_and_colour_unless_it_is_forbidden(
 
     assert "visit.done" in terminal.getvalue()
     assert ("\x1b[" in terminal.getvalue()) is coloured
+
+
+@pytest.mark.usefixtures("stream")
+@pytest.mark.parametrize("format_", ["json", "console"])
+def test_to_the_journal_each_line_begins_with_its_priority(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_: logs.Format
+) -> None:
+    with (tmp_path / "journal").open("w+") as journal:
+        found = os.fstat(journal.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
+        logs.configure(format_, "debug", stream=journal)
+        for level in ("debug", "info", "warning", "error", "critical"):
+            structlog.get_logger().log(getattr(logging, level.upper()), "said")
+        logging.getLogger("library").warning("said")
+        journal.seek(0)
+        said = journal.read().splitlines()
+
+    assert [line[:3] for line in said] == ["<7>", "<6>", "<4>", "<3>", "<2>", "<4>"]
+
+
+def test_who_inherited_the_name_of_a_journal_but_writes_elsewhere_has_no_priority(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOURNAL_STREAM", "8:1234")
+    logs.configure("json", "info", stream=stream)
+
+    structlog.get_logger().warning("said")
+
+    assert [line["event"] for line in lines(stream)] == ["said"]
 
 
 def test_columns_without_a_terminal_have_no_colour(stream: io.StringIO) -> None:

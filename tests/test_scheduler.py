@@ -366,3 +366,45 @@ async def test_ten_thousand_keys_are_visited_by_a_few_tasks() -> None:
 
     assert {key for _, key in diary.visits} == set(keys)
     assert tasks < 15
+
+
+async def test_it_is_held_up_if_a_visit_is_due_that_nobody_makes() -> None:
+    scheduler = a_scheduler()
+    scheduler.plan(A, 5)
+
+    before = scheduler.held_up()
+    await anyio.sleep(6)
+    assert (before, scheduler.held_up()) == (False, True)
+
+
+async def test_it_is_held_up_while_as_many_are_visited_as_may_be() -> None:
+    scheduler, diary = a_scheduler(width=2), Diary(lasting=10)
+    scheduler.spread([A, B], 0)
+
+    async with running(scheduler, diary.visit):
+        await anyio.sleep(5)
+        while_full, moves = scheduler.held_up(), scheduler._pace.moves
+        await anyio.sleep(6)
+        assert (while_full, moves) == (True, 2)
+        assert (scheduler.held_up(), scheduler._pace.moves) == (False, 4)
+
+
+async def test_it_is_not_held_up_by_a_source_that_wants_no_visits() -> None:
+    scheduler = a_scheduler()
+    scheduler.plan(A)
+    throttle(scheduler, 3600)
+
+    assert not scheduler.held_up()
+
+
+async def test_it_is_not_held_up_while_a_lost_source_is_probed() -> None:
+    scheduler, diary = a_scheduler(width=1), Diary(lasting=1e6)
+    scheduler.spread([A, B], 0)
+    scheduler.probe(60)
+
+    async with running(scheduler, diary.visit):
+        await anyio.sleep(30)
+        waiting = scheduler.held_up()
+        await anyio.sleep(60)
+        assert len(diary.visits) == 1
+        assert (waiting, scheduler.held_up()) == (False, False)

@@ -19,6 +19,7 @@ from structlog.typing import EventDict
 
 from monitor import errors, service
 from monitor.core.message import Kind, Message
+from monitor.milestones import Milestone, Ready, Reloading, Starting, Stopping, Summary
 from monitor.settings.model import Settings
 from monitor.simulator.faults import Fault, Name
 from monitor.simulator.server import serving
@@ -83,6 +84,7 @@ class Stage:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.guest = RecordingSink("guest")
+        self.milestones: list[Milestone] = []
         self._ended = anyio.Event()
         self._told_to_stop = anyio.Event()
         self._hang_up, self._hung_up = anyio.create_memory_object_stream[None](9)
@@ -94,6 +96,7 @@ class Stage:
                 until=self._told_to_stop.wait,
                 reloading=self._hung_up.receive,
                 guests=[self.guest],
+                hear=self.milestones.append,
                 now=clock.now,
                 luck=clock.middling,
                 run=stores.inline,
@@ -122,6 +125,12 @@ class Stage:
     @property
     def notifications(self) -> list[Message]:
         return [m for m in self.guest.delivered if m.kind is Kind.ALERTS]
+
+    @property
+    def ready(self) -> Ready:
+        """Give what was last said about how it fares."""
+        [*_, last] = [m for m in self.milestones if isinstance(m, Ready)]
+        return last
 
     def numbers(self, key: str = KEY) -> list[int | None]:
         return [event.sequence for event in self.events if event.key == key]
@@ -385,6 +394,67 @@ async def test_an_outage_of_job_is_told_as_that_and_as_nothing_else(
         "alert.resolved",
     ]
     assert {notification.key for notification in stage.notifications} == {"prod"}
+
+
+async def test_whoever_started_it_hears_how_far_it_is(tmp_path: Path) -> None:
+    async with a_site(tmp_path) as (site, world):
+        world.play("hang")
+        async with playing(site) as stage:
+            await stage.tells("instance.appeared")
+            await stage.reload()
+            await eventually(lambda: len(stage.milestones) == 4)
+            site.more["locale"] = "zh-CN"
+            await stage.reload()
+            await eventually(lambda: len(stage.milestones) == 6)
+
+    assert [type(milestone) for milestone in stage.milestones] == [
+        *(Starting, Ready),
+        *(Reloading, Ready),
+        *(Reloading, Ready),
+        Stopping,
+    ]
+
+
+async def test_how_it_fares_is_told_when_it_is_asked_for(tmp_path: Path) -> None:
+    async with a_site(tmp_path) as (site, world):
+        world.play("one_ip_fails")
+        site.second = FINISHED
+        async with playing(site) as stage:
+            await eventually(lambda: stage.notifications)
+            failed = stage.ready.summary()
+            site.refusal = errors.Misconfigured("monitor.yaml:3: no such key")
+            await stage.reload()
+            await eventually(lambda: stage.ready.summary().refused)
+            world.switch([Fault(name=Name.REFUSE)])
+            await stage.tells("source.lost")
+            await eventually(lambda: stage.ready.summary().alerting == 2)
+            lost = stage.ready.summary()
+            await stage.ready.answers()
+
+    assert failed == Summary(watched=1, alerting=1)
+    assert (lost.lost, lost.refused) == (("prod",), True)
+
+
+async def test_a_request_that_hangs_is_a_hitch_until_it_times_out(
+    tmp_path: Path,
+) -> None:
+    async with a_site(tmp_path) as (site, world):
+        site.sources["prod"] |= {"max_in_flight": 1, "timeout": "20s"}
+        site.more["polling"] = {"lost_after": "1h"}
+        world.play("hang")
+        async with playing(site) as stage:
+            await stage.tells("instance.appeared")
+            well = stage.ready.hitches()
+            world.switch([Fault(name=Name.HANG)])
+            await eventually(stage.ready.hitches)
+            hanging = stage.ready.hitches()["prod"]
+            await eventually(lambda: not stage.ready.hitches())
+            await eventually(stage.ready.hitches)
+            later = stage.ready.hitches()["prod"]
+
+    assert well == {}
+    assert hanging.patience == 40
+    assert later.moves > hanging.moves
 
 
 async def test_a_store_that_fails_ends_it(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from signal import SIG_IGN, SIGHUP, SIGINT, SIGTERM, Signals, signal
 
 import anyio
 
 from monitor import logs
 from monitor.cli import options
+from monitor.milestones import Hear, unheard
 
 
 def run(config: options.Config = None) -> None:
@@ -33,9 +35,20 @@ def run(config: options.Config = None) -> None:
             anyio.open_signal_receiver(SIGTERM, SIGINT) as stops,
             anyio.open_signal_receiver(SIGHUP) as hangups,
         ):
-            await service.serve(load, until=_next(stops), reloading=_next(hangups))
+            async with _supervised() as hear:
+                await service.serve(
+                    load, until=_next(stops), reloading=_next(hangups), hear=hear
+                )
 
     anyio.run(main, backend_options={"use_uvloop": True})
+
+
+def _supervised() -> AbstractAsyncContextManager[Hear]:
+    if "NOTIFY_SOCKET" not in os.environ:
+        return nullcontext(unheard)
+    from monitor import systemd  # noqa: PLC0415
+
+    return systemd.listening(os.environ, os.getpid())
 
 
 def _next(signals: AsyncIterator[Signals]) -> Callable[[], Awaitable[None]]:

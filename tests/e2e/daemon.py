@@ -5,7 +5,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,7 @@ Line = dict[str, Any]
 class Daemon:
     """One process; what it writes stays in *directory* for whoever searches it."""
 
-    def __init__(self, config: Path) -> None:
+    def __init__(self, config: Path, environ: Mapping[str, str] | None = None) -> None:
         directory = config.parent
         numbers = (directory / f"stderr.{n}" for n in itertools.count(1))
         self.stderr = next(path for path in numbers if not path.exists())
@@ -38,6 +38,7 @@ class Daemon:
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
+                env=environ,
             )
 
     @property
@@ -118,9 +119,9 @@ class Daemon:
 
 
 @contextmanager
-def running(config: Path) -> Iterator[Daemon]:
+def running(config: Path, environ: Mapping[str, str] | None = None) -> Iterator[Daemon]:
     """Start a daemon; whatever happens in the block, none is left behind."""
-    daemon = Daemon(config)
+    daemon = Daemon(config, environ)
     try:
         yield daemon
     finally:
