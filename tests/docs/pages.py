@@ -13,6 +13,7 @@ PAGES: Final = sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 _FENCE: Final = re.compile(
     r"^( *)(```+|~~~+)(.*?)\n(.*?)^\1\2 *$", re.DOTALL | re.MULTILINE
 )
+_HEREDOC: Final = re.compile(r"<<'YAML'\n(.*?)^YAML$", re.DOTALL | re.MULTILINE)
 _CODE: Final = re.compile(r"(`+)(?:(?!\1).)+?\1", re.DOTALL)
 _LINK: Final = re.compile(r"\]\(<?([^)>\s]+)>?(?: \"[^\"]*\")?\)")
 _HEADING: Final = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
@@ -34,6 +35,15 @@ def blocks(page: Path) -> Iterator[Block]:
         line = text.count("\n", 0, found.start()) + 1
         inside = re.sub(f"^{found[1]}", "", found[4], flags=re.MULTILINE)
         yield Block(page, line, found[3].strip(), inside)
+
+
+def configurations(page: Path) -> Iterator[Block]:
+    """List what a page shows in YAML, also where a shell writes it into a file."""
+    for block in blocks(page):
+        if block.language == "yaml":
+            yield block
+        for inside in _HEREDOC.findall(block.text):
+            yield Block(page, block.line, "yaml", inside)
 
 
 def links(page: Path) -> Iterator[str]:

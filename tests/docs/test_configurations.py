@@ -37,8 +37,8 @@ SOURCE: Final = {
 
 def shown() -> Iterator[Block]:
     for page in pages.PAGES:
-        for block in pages.blocks(page):
-            if block.language == "yaml" and not FOREIGN & set(read(block.text)):
+        for block in pages.configurations(page):
+            if not FOREIGN & set(read(block.text)):
                 yield block
 
 
