@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format lock clean
+.PHONY: demo test check docs format lock clean
 
 demo: .venv/run.ready  ## set up, then watch failures and a recovery against the simulator
 	@$(BIN)/job-monitor demo
@@ -15,6 +15,11 @@ check: .venv/dev.ready  ## style, types and the direction of imports, in seconds
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
+docs: .venv/dev.ready  ## write the page of all settings anew, and build the site into site/
+	@$(BIN)/python -m documenting.settings
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo 'Open site/index.html'
+
 format: .venv/dev.ready
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format --quiet .
@@ -24,7 +29,7 @@ lock:  ## pin anew what pyproject.toml asks for (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -c requirements.lock --group dev pyproject.toml -o requirements-dev.lock
 
 clean:
-	rm -rf .venv
+	rm -rf .venv site
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Job Monitor needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.11")'

@@ -21,10 +21,12 @@ class KindSettings(Section):
 
 class CriticalSettings(KindSettings):
     severity: Level = "critical"
+    """How bad it is; ``none``: recorded, and told to nobody."""
 
 
 class WarningSettings(KindSettings):
     severity: Level = "warning"
+    """How bad it is; ``none``: recorded, and told to nobody."""
 
 
 class JobFailedSettings(KindSettings):

@@ -137,6 +137,7 @@ class SourceSettings(Section):
     """Present this certificate; it may hold its key as well."""
 
     client_key_file: Path | None = None
+    """The key of that certificate, where it is a file of its own."""
 
     proxy: Url | None = None
     """An HTTP proxy; null: none, whatever the environment says."""
@@ -289,6 +290,7 @@ class LogSettings(Section):
     """``auto``: for people where stderr is a terminal, else JSON lines."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is less than this is not written."""
 
 
 class WebSettings(Section):

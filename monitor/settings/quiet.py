@@ -44,8 +44,13 @@ class SilenceSettings(Section):
     """Null: from the beginning."""
 
     until: Moment
+    """When it ends. A moment needs its offset."""
+
     author: Said = ""
+    """Who says so, for those who ask why nobody was told."""
+
     comment: Said = ""
+    """Why."""
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> Self:
@@ -57,20 +62,31 @@ class MaintenanceSettings(Section):
     """What matches is told to nobody in this window, which comes again and again."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=64)]
+    """How ``explain`` and the command line call it."""
+
     match: Matchers
+    """Matchers as in ``routes``; all must match."""
 
     days: tuple[Literal[quiet.DAYS], ...] = quiet.DAYS  # type: ignore[valid-type]
     """Of the beginning of the window, by the clock of *timezone*."""
 
     from_: Annotated[Clock, Field(alias="from")] = time(0)
+    """When it begins, by the clock of *timezone*."""
 
     to: Clock = time(0)
-    """Not after ``from``: on the next day."""
+    """When it ends; not after ``from``: on the next day."""
 
     timezone: Zone = "UTC"
+    """Whose clock counts."""
+
     starts_at: Moment | None = None
+    """No window before this; null: from the beginning."""
+
     ends_at: Moment | None = None
+    """None after this; null: for ever."""
+
     comment: Said = ""
+    """Why."""
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> Self:

@@ -48,9 +48,16 @@ class RouteSettings(Section):
     """What is one message."""
 
     group_wait: Duration | None = None
+    """Before the first message."""
+
     group_interval: Duration | None = None
+    """Between two messages, at least."""
+
     repeat_interval: Positive | None = None
+    """Before the first reminder; each later one waits twice as long."""
+
     settle_for: Duration | None = None
+    """How long to wait for a retry after a failure."""
 
     after: Duration = timedelta(0)
     """Escalation: tell only of what has held for so long, and nobody acknowledged."""
@@ -66,7 +73,10 @@ class InhibitSettings(Section):
     """While an alert matches *source_match*, those that match *target_match* are not told."""
 
     source_match: Annotated[tuple[MatcherText, ...], Field(min_length=1)]
+    """The alerts that explain."""
+
     target_match: Annotated[tuple[MatcherText, ...], Field(min_length=1)]
+    """Those that they explain."""
 
     equal: tuple[str, ...] = ()
     """Only where both have the same in these."""
@@ -89,6 +99,7 @@ class StormSettings(Section):
     """More than one a second nobody reads."""
 
     per: Positive = timedelta(minutes=1)
+    """The time in which they are counted."""
 
 
 def named(

@@ -31,6 +31,7 @@ class TemplateSettings(Section):
     """Text for Jinja2, in a sandbox; see docs/templates.md for what it is given."""
 
     body: Annotated[str, StringConstraints(min_length=1)] | None = None
+    """The text; or ``file``."""
 
     file: Path | None = None
     """Holds the text in place of ``body``."""

@@ -108,6 +108,7 @@ class Common(BaseModel):
     or will never take. From then on it is told of that incident to its end."""
 
     fallback_after: Timeout = timedelta(minutes=5)
+    """How long to wait for this one before the fallback is told."""
 
     max_backlog: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000
     """So many messages may wait for this sink, and as many be dead letters; beyond that

@@ -1,6 +1,6 @@
 """``docs/cli.md`` says what there is: verbs, options, and nothing else.
 
-So does what ``docs/quiet.md`` types.
+So does whatever else the pages and the READMEs type.
 """
 
 import re
@@ -15,16 +15,18 @@ import typer
 from monitor.cli import main
 from monitor.cli.main import app
 
-DOCS: Final = Path(__file__).parents[2] / "docs"
-PAGE: Final = DOCS / "cli.md"
+ROOT: Final = Path(__file__).parents[2]
+PAGE: Final = ROOT / "docs" / "cli.md"
+PAGES: Final = sorted((*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md")))
 _BLOCK: Final = re.compile(r"```(?:sh|console)\n(.*?)```", re.DOTALL)
 
 
 def commands() -> Iterator[str]:
-    pages = PAGE.read_text() + (DOCS / "quiet.md").read_text()
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     for block in _BLOCK.findall(pages):
-        for line in block.splitlines():
-            typed = line.removeprefix("$ ").partition(" | ")[0]
+        for line in block.replace("\\\n", "").splitlines():
+            typed = re.split(r" [|>] | && ", line.removeprefix("$ "))[0]
+            typed = typed.removeprefix(".venv/bin/")
             if typed.startswith("job-monitor "):
                 yield typed
 

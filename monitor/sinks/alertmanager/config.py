@@ -49,17 +49,21 @@ class AlertmanagerConfig(Common):
     """For basic authentication, with a password."""
 
     password: Annotated[SecretStr, Field(min_length=1)] | None = None
+    """Of ``username``; or ``password_file``."""
+
     password_file: Path | None = None
 
     headers: Annotated[Headers, Field(max_length=HEADERS_MAX, default_factory=dict)]
+    """Sent with each request."""
+
     headers_file: Path | None = None
     """More of them, a line each: ``Authorization: Bearer …``."""
 
     resend_every: Annotated[
         timedelta, BeforeValidator(_duration), AfterValidator(_resent)
     ] = timedelta(minutes=1)
-    """How often Alertmanager is told of what still holds; after four times that in
-    silence it takes it for over."""
+    """How often Alertmanager is told of what still holds, 10s to 10m; after four times
+    that in silence it takes it for over."""
 
     timeout: Timeout = timedelta(seconds=10)
     """For one try as a whole."""

@@ -36,6 +36,7 @@ class AppriseConfig(Common):
     """The same, a line each; ``#`` begins a comment."""
 
     format: Literal["text", "markdown"] = "text"
+    """How the letter is written."""
 
     locale: Literal["en", "zh-CN"] | None = None
     """The language of the text; by default that of everything."""

@@ -108,7 +108,11 @@ class BrokerConfig(Common):
     """Kafka: how user and password are shown."""
 
     username: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    """As whom, where the broker asks; with a password."""
+
     password: Annotated[SecretStr, Field(min_length=1)] | None = None
+    """Of ``username``, or a token for NATS and Redis alone; or ``password_file``."""
+
     password_file: Path | None = None
 
     timeout: Timeout = timedelta(seconds=15)

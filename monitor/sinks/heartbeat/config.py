@@ -32,16 +32,21 @@ class HeartbeatConfig(Common):
     """Asked for as long as the daemon works: whoever misses that raises the alarm."""
 
     method: Literal["GET", "POST"] = "GET"
+    """How it is asked for."""
 
     every: Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_apart)] = (
         timedelta(minutes=1)
     )
+    """How often; between 5s and 1d."""
 
     headers: Annotated[Headers, Field(max_length=HEADERS_MAX, default_factory=dict)]
+    """Sent with each request."""
+
     headers_file: Path | None = None
     """More of them, a line each: ``Name: value``."""
 
     timeout: Timeout = timedelta(seconds=10)
+    """For one try as a whole."""
 
     ca_file: Path | None = None
     """Trust these authorities, and only these."""

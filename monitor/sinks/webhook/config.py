@@ -21,6 +21,7 @@ class WebhookConfig(Common):
     kind: Literal["webhook"]
 
     url: Url
+    """Where each message is posted to. Only its origin is ever shown."""
 
     secret: Annotated[SecretStr, AfterValidator(_secret)] | None = None
     """Signs each request; several, separated by space, while one replaces another."""
@@ -43,6 +44,7 @@ class WebhookConfig(Common):
     """Private and other special addresses that this sink may reach."""
 
     batch: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Messages in one request. More than one is not built yet."""
 
     format: Literal["cloudevents", "alertmanager", "template"] = "cloudevents"
     """How the body is written."""
