@@ -1,5 +1,6 @@
 """``job-monitor demo``: the real daemon against the simulator, told as a story."""
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -42,6 +43,7 @@ polling: {{min_interval: 300ms, max_interval: 1s}}
 alerts: {{group_wait: 5s}}
 sinks: []
 log: {{level: warning}}
+web: {{listen: "127.0.0.1:{port}"}}
 store: sqlite:///monitor.db
 """
 
@@ -134,11 +136,19 @@ async def _simulated() -> AsyncIterator[tuple["World", str]]:
         yield world, url
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def _written(directory: Path, url: str) -> Path:
     lines = [f"2/{number} {label}\n" for number, (*_, label) in _JOBS.items()]
     (directory / "watchlist.txt").write_text("".join(lines))
     path = directory / "monitor.yaml"
-    path.write_text(_CONFIGURATION.format(url=url))
-    typer.echo(f"A simulated JOB answers at {url}. The watch list, watchlist.txt:\n")
+    port = _free_port()
+    path.write_text(_CONFIGURATION.format(url=url, port=port))
+    typer.echo(f"A simulated JOB answers at {url}, and here is all of it as a page:")
+    typer.echo(f"\n  http://127.0.0.1:{port}/\n\nThe watch list, watchlist.txt:\n")
     typer.echo("".join(f"  {line}" for line in lines))
     return path
