@@ -13,7 +13,8 @@ from monitor.web.shapes.problem import ProblemData
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # Not no-referrer, which would hide from us that a form is our own.
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     # Nothing is loaded from elsewhere, nothing inline is run, nobody frames us.
