@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
+import anyio
 from aiohttp import web
 from msgspec import Struct, structs
 
@@ -125,14 +126,30 @@ def _after(request: web.Request, wanted: Wanted) -> Any:
 async def _incidents(house: House, desk: Desk, locale: str) -> list[Incident]:
     worst = Wanted(least_rank=min(RANKS.values()))
     found = await house.records.listed(worst, None, INCIDENTS)
-    room, incidents = HOSTS, list[Incident]()
-    for _, each in found:
-        gathered: list[ClusterData] = []
-        if each.failed and each.hosts <= room:
-            room -= each.hosts
-            gathered = _clusters(await house.records.load(each.member.key), locale)
-        incidents.append(_incident(house, desk.listed(each), gathered))
-    return incidents
+    listed = [desk.listed(each) for _, each in found]
+    states = await _states(house.records, listed)
+    return [
+        _incident(house, each, _clusters(states[each.key], locale))
+        if each.key in states
+        else _incident(house, each, ())
+        for each in listed
+    ]
+
+
+async def _states(records: Records, listed: Sequence[ListedData]) -> dict[str, State]:
+    """Read all together, as many as may be looked through."""
+    states: dict[str, State] = {}
+
+    async def load(key: str) -> None:
+        states[key] = await records.load(key)
+
+    room = HOSTS
+    async with anyio.create_task_group() as tasks:
+        for each in listed:
+            if each.failed and each.hosts <= room:
+                room -= each.hosts
+                tasks.start_soon(load, each.key)
+    return states
 
 
 def _clusters(state: State, locale: str) -> list[ClusterData]:
