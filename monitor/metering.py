@@ -75,6 +75,9 @@ DELAY: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0,
 
 DELIVERY: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
+STALL: Final = (0.75, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""What is shorter than half a second is not counted."""
+
 ENDPOINTS: Final = ("status", "groups", "list", "logs")
 """What JOB is asked for."""
 
@@ -185,6 +188,12 @@ OUTBOX_OLDEST: Final = Metric(
 DLQ_DEPTH: Final = Metric(
     "dlq_depth", "gauge", ("sink",), "Dead letters: what a sink will never take."
 )
+STALLS: Final = Metric(
+    "event_loop_stall_seconds",
+    "histogram",
+    (),
+    "How long the daemon did nothing, where that was half a second or more.",
+)
 
 METRICS: Final = (
     BUILD_INFO,
@@ -204,6 +213,7 @@ METRICS: Final = (
     OUTBOX_DEPTH,
     OUTBOX_OLDEST,
     DLQ_DEPTH,
+    STALLS,
 )
 
 
@@ -274,3 +284,8 @@ def backlog(sink: str, *, waiting: int, oldest: float, dead: int) -> Iterator[Sa
     yield Sample(OUTBOX_DEPTH, (sink,), waiting)
     yield Sample(OUTBOX_OLDEST, (sink,), oldest)
     yield Sample(DLQ_DEPTH, (sink,), dead)
+
+
+def stalls(seen: Histogram) -> Iterator[Sample]:
+    """*seen* has the bounds ``STALL``."""
+    yield Sample(STALLS, (), seen.sum, seen.buckets)

@@ -32,7 +32,7 @@ from monitor.core.wording import Frame
 from monitor.deciding import Listener
 from monitor.dispatching import Care, Dispatching
 from monitor.grouping import Grouping
-from monitor.metering import Sample
+from monitor.metering import Meter, Sample
 from monitor.notifier import Notifier
 from monitor.ports import Luck, Now, Sink
 from monitor.quiet import Quiet
@@ -69,6 +69,7 @@ async def serve(
     until: Until,
     reloading: Until = anyio.sleep_forever,
     guests: Sequence[Sink] = (),
+    meters: Sequence[Meter] = (),
     now: Now = clock.utc_now,
     luck: Luck = random.random,  # noqa: TID251
     run: Run = anyio.to_thread.run_sync,
@@ -76,7 +77,8 @@ async def serve(
     """Watch and tell until *until* returns.
 
     Each time *reloading* returns, settings are loaded anew, all or nothing. *guests*
-    are sinks beside the configured ones; they take everything.
+    are sinks beside the configured ones; they take everything. *meters* outlive
+    configurations.
     Raises errors.Misconfigured before anything is watched, errors.StoreError when
     nothing can be remembered any more.
     """
@@ -86,7 +88,7 @@ async def serve(
         opening.opened(settings.store, run=run) as store,
         AsyncExitStack() as lifetime,
     ):
-        door = _Door(_listener(settings, lifetime), Reloading())
+        door = _Door(_listener(settings, lifetime), Reloading(), meters)
         files, proven = _files(settings), None
         while True:
             try:
@@ -130,10 +132,11 @@ def _listener(settings: Settings, lifetime: AsyncExitStack) -> socket.socket | N
 
 
 class _Door(Struct, frozen=True):
-    """What those who come by the control socket find, whatever the configuration."""
+    """What those find who come and ask, whatever the configuration."""
 
     listener: socket.socket | None
     reloading: Reloading
+    meters: Sequence[Meter]
 
 
 class _House:
@@ -274,6 +277,7 @@ class _House:
                 self,
                 self._callbacks,
                 self._dispatching,
+                *self._door.meters,
                 *self._stations.values(),
             ],
             ready=lambda: self._ready,

@@ -6,7 +6,7 @@ from signal import SIG_IGN, SIGHUP, SIGINT, SIGTERM, Signals, signal
 
 import anyio
 
-from monitor import logs
+from monitor import logs, stalls
 from monitor.cli import options
 
 
@@ -33,7 +33,13 @@ def run(config: options.Config = None) -> None:
             anyio.open_signal_receiver(SIGTERM, SIGINT) as stops,
             anyio.open_signal_receiver(SIGHUP) as hangups,
         ):
-            await service.serve(load, until=_next(stops), reloading=_next(hangups))
+            async with stalls.watching() as stalled:
+                await service.serve(
+                    load,
+                    until=_next(stops),
+                    reloading=_next(hangups),
+                    meters=[stalled],
+                )
 
     anyio.run(main, backend_options={"use_uvloop": True})
 

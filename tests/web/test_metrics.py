@@ -40,6 +40,7 @@ def everything() -> Iterable[Sample]:
     )
     yield from metering.sink_up("oncall", up=False)
     yield from metering.backlog("oncall", waiting=5, oldest=12.0, dead=1)
+    yield from metering.stalls(Histogram(metering.STALL))
 
 
 def written(samples: Iterable[Sample]) -> str:
