@@ -7,6 +7,7 @@ enforces the order of construction, the exit stack the order of closing.
 import os
 import random
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from datetime import timedelta
@@ -88,7 +89,7 @@ async def serve(
         opening.opened(settings.store, run=run) as store,
         AsyncExitStack() as lifetime,
     ):
-        door = _Door(_listener(settings, lifetime), Reloading(), meters)
+        door = _Door(_listener(settings, lifetime), Reloading(now), meters)
         files, proven = _files(settings), None
         while True:
             try:
@@ -165,6 +166,7 @@ class _House:
         self._luck = luck
         self._listing = Listing()
         self._recorder = Recorder(store, self._committed)
+        self._recorded: Counter[str] = Counter()
         self._stations: dict[str, Station] = {}
         self._dispatching = Dispatching(store, now=now, luck=luck)
         self._quiet = Quiet(
@@ -277,6 +279,9 @@ class _House:
                 self,
                 self._callbacks,
                 self._dispatching,
+                self._notifier,
+                self._grouping,
+                self._door.reloading,
                 *self._door.meters,
                 *self._stations.values(),
             ],
@@ -344,6 +349,8 @@ class _House:
     def samples(self) -> Iterator[Sample]:
         """Be the meter of what only the house knows."""
         yield from metering.build(metadata.version("job-monitor"))
+        yield from metering.quarantined(len(self._listing.faults))
+        yield from metering.recorded(self._recorded)
 
     def _hint(self, job_instance_id: int) -> int:
         return sum(one.hint(job_instance_id) for one in self._stations.values())
@@ -498,6 +505,7 @@ class _House:
         return one is not None and one.tails is not None
 
     def _committed(self, change: Change) -> None:
+        self._recorded.update(event.type for event in change.events)
         self._notifier.changed(change)
         one = self._stations.get(change.state.key.partition("/")[0])
         if one is not None:

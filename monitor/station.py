@@ -125,6 +125,7 @@ class Station:
         yield from metering.throttled(self.name, self.pace.throttled)
         yield from metering.tokens(self.name, self.pace.tokens)
         yield from metering.lateness(self.name, self.lateness)
+        yield from metering.unpolled(self.name, self.scheduler.oldest)
         yield from metering.detection_delay(self.name, self.delay)
         yield from metering.watched(self.name, len(self.poller))
         yield from metering.source_up(self.name, up=not self.sight.lost)
