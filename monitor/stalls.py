@@ -29,6 +29,9 @@ LIMIT: Final = 0.5
 HANGING: Final = 10.0
 """Seconds of silence after which it is said that the loop has not come back yet."""
 
+STARTING: Final = 5.0
+"""Seconds in which what is imported and opened at the start may take its time."""
+
 FRAMES: Final = 12
 """The innermost places that are said."""
 
@@ -57,18 +60,21 @@ class Stalls:
     two threads look at it.
     """
 
-    def __init__(self, limit: float, hanging: float) -> None:
+    def __init__(self, limit: float, hanging: float, starting: float) -> None:
         self.seen = Histogram(metering.STALL)
         self.found: tuple[float, tuple[str, ...]] = (0.0, ())
         self._limit = limit
         self._hanging = hanging
-        self._ticked = clock.seconds()
+        self._starting = starting
+        # Until then it is as if the loop had ticked ahead of time.
+        self._ticked = clock.seconds() + starting
 
     def samples(self) -> Iterator[Sample]:
         yield from metering.stalls(self.seen)
 
     async def tick(self) -> Never:
         """Show that the loop answers, for as long as it does."""
+        await anyio.sleep(self._starting)
         while True:
             await anyio.sleep(TICK)
             self._answer()
@@ -91,7 +97,8 @@ class Stalls:
         while not over.wait(TICK):
             ticked = self._ticked
             silence = clock.seconds() - ticked
-            if stalled(silence, self._limit) and self.found[0] != ticked:
+            # Earlier than need be: shortly after the limit it may be over.
+            if stalled(silence, self._limit / 2) and self.found[0] != ticked:
                 self.found = ticked, _where(loop)
             if stalled(silence, self._hanging) and told != ticked:
                 told = ticked
@@ -106,10 +113,10 @@ def _where(thread: int) -> tuple[str, ...]:
 
 @asynccontextmanager
 async def watching(
-    limit: float = LIMIT, hanging: float = HANGING
+    limit: float = LIMIT, hanging: float = HANGING, starting: float = STARTING
 ) -> AsyncIterator[Stalls]:
     """Watch the running loop for as long as the block lasts."""
-    stalls, over = Stalls(limit, hanging), Event()
+    stalls, over = Stalls(limit, hanging, starting), Event()
     watcher = Thread(
         target=stalls.watch, args=(get_ident(), over), name="stalls", daemon=True
     )

@@ -59,7 +59,7 @@ async def blocked(watched: Stalls, function: Callable[..., object]) -> None:
 
 async def test_a_loop_that_is_blocked_is_told_of_with_where_it_was() -> None:
     with capture_logs() as lines:
-        async with stalls.watching(SHORT, NEVER) as watched:
+        async with stalls.watching(SHORT, NEVER, 0) as watched:
             await blocked(watched, hold_up)
             await until(lambda: bool(at(hold_up, lines)), "the stall is told of")
 
@@ -73,7 +73,7 @@ async def test_a_loop_that_is_blocked_is_told_of_with_where_it_was() -> None:
 
 async def test_one_that_does_not_come_back_is_told_of_while_it_lasts() -> None:
     with capture_logs() as lines:
-        async with stalls.watching(NEVER, SHORT):
+        async with stalls.watching(NEVER, SHORT, 0):
             hold_up(lambda: at(hold_up, lines))
 
     [line] = at(hold_up, lines)
@@ -82,7 +82,7 @@ async def test_one_that_does_not_come_back_is_told_of_while_it_lasts() -> None:
 
 async def test_where_the_loop_was_belongs_to_one_stall_alone() -> None:
     with capture_logs() as lines:
-        async with stalls.watching(SHORT, NEVER) as watched:
+        async with stalls.watching(SHORT, NEVER, 0) as watched:
             await blocked(watched, linger)
             await until(lambda: bool(at(linger, lines)), "the first is told of")
             hold_up(lambda: not any(_is_in(p, linger) for p in watched.found[1]))
