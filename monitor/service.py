@@ -23,7 +23,7 @@ import structlog
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
-from monitor import clock, errors, logs, metering, station, wiring
+from monitor import clock, errors, logs, metering, station, tracing, wiring
 from monitor.core import state, wording
 from monitor.core.inhibition import Inhibitions
 from monitor.core.message import Message
@@ -47,6 +47,7 @@ from monitor.station import Station
 from monitor.store import opening
 from monitor.store.group import Run
 from monitor.store.sql import SqlStore
+from monitor.tracing import Tracing
 from monitor.watchlist.files import Files
 from monitor.watchlist.listing import Listing, difference
 from monitor.web import unix
@@ -71,6 +72,7 @@ async def serve(
     reloading: Until = anyio.sleep_forever,
     guests: Sequence[Sink] = (),
     meters: Sequence[Meter] = (),
+    spans: Tracing = tracing.OFF,
     now: Now = clock.utc_now,
     luck: Luck = random.random,  # noqa: TID251
     run: Run = anyio.to_thread.run_sync,
@@ -89,7 +91,7 @@ async def serve(
         opening.opened(settings.store, run=run) as store,
         AsyncExitStack() as lifetime,
     ):
-        door = _Door(_listener(settings, lifetime), Reloading(now), meters)
+        door = _Door(_listener(settings, lifetime), Reloading(now), meters, spans)
         files, proven = _files(settings), None
         while True:
             try:
@@ -138,6 +140,7 @@ class _Door(Struct, frozen=True):
     listener: socket.socket | None
     reloading: Reloading
     meters: Sequence[Meter]
+    spans: Tracing
 
 
 class _House:
@@ -266,7 +269,7 @@ class _House:
     ) -> None:
         if wants is not None:
             await self._store.enrol(sink.name)
-        self._dispatching.add(sink, wants, care)
+        self._dispatching.add(self._door.spans.deliveries(sink), wants, care)
 
     async def _open_web(self, stack: AsyncExitStack, web: WebSettings) -> None:
         # Who does not listen needs no server.
@@ -370,7 +373,7 @@ class _House:
         )
         tasks.start_soon(self._follow_files, name="watch list")
         for one in self._stations.values():
-            one.start(tasks)
+            one.start(tasks, self._door.spans)
 
     async def _wait(
         self, load: Load, until: Until, reloading: Until

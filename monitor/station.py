@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from anyio.abc import TaskGroup
 from msgspec import structs
 
-from monitor import metering, wiring
+from monitor import metering, tracing, wiring
 from monitor.core import model
 from monitor.core.model import InstanceKey
 from monitor.core.state import Change, Phase
@@ -31,6 +31,7 @@ from monitor.sight import Sight
 from monitor.store.sql import SqlStore
 from monitor.sweep import Sweep
 from monitor.tails import Tails
+from monitor.tracing import Tracing
 from monitor.vouching import Vouching
 from monitor.watchlist.listing import Listing
 
@@ -175,10 +176,9 @@ class Station:
         self._begins, self._late = 0, 0.0
         return lag
 
-    def start(self, tasks: TaskGroup) -> None:
-        tasks.start_soon(
-            self.scheduler.run, self.poller.visit, name=f"scheduler {self.name}"
-        )
+    def start(self, tasks: TaskGroup, spans: Tracing = tracing.OFF) -> None:
+        visit = spans.visits(self.poller.visit)
+        tasks.start_soon(self.scheduler.run, visit, name=f"scheduler {self.name}")
         tasks.start_soon(self.sweep.run, name=f"sweep {self.name}")
         tasks.start_soon(self.discovery.run, name=f"discovery {self.name}")
         tasks.start_soon(

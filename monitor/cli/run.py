@@ -6,7 +6,7 @@ from signal import SIG_IGN, SIGHUP, SIGINT, SIGTERM, Signals, signal
 
 import anyio
 
-from monitor import logs, stalls
+from monitor import logs, stalls, tracing
 from monitor.cli import options
 
 
@@ -33,12 +33,16 @@ def run(config: options.Config = None) -> None:
             anyio.open_signal_receiver(SIGTERM, SIGINT) as stops,
             anyio.open_signal_receiver(SIGHUP) as hangups,
         ):
-            async with stalls.watching() as stalled:
+            async with (
+                stalls.watching() as stalled,
+                tracing.opened(os.environ) as spans,
+            ):
                 await service.serve(
                     load,
                     until=_next(stops),
                     reloading=_next(hangups),
                     meters=[stalled],
+                    spans=spans,
                 )
 
     anyio.run(main, backend_options={"use_uvloop": True})
