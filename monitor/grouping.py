@@ -3,9 +3,11 @@
 Kept in memory of whoever has alerts; asks nothing, tells nobody.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import timedelta
 
+from monitor import metering
 from monitor.core import routing, wording
 from monitor.core.alerts import Alert
 from monitor.core.inhibition import Inhibitions
@@ -13,9 +15,12 @@ from monitor.core.member import Member
 from monitor.core.routing import Destination, Route
 from monitor.core.telling import Obstacle, WhyNot
 from monitor.core.wording import Frame
+from monitor.metering import Sample
 
 
 class Grouping:
+    """Satisfies ``metering.Meter``: it knows of every alert that holds."""
+
     def __init__(
         self, root: Route, inhibitions: Inhibitions, frame: Callable[[str], Frame]
     ) -> None:
@@ -26,6 +31,18 @@ class Grouping:
         self._members: dict[str, set[str]] = {}
         self._elsewhere: dict[str, set[str]] = {}
         self._labels: dict[str, Mapping[str, str]] = {}
+        self._held: dict[str, list[tuple[str, str]]] = {}
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def samples(self) -> Iterator[Sample]:
+        yield from metering.held(self._counts)
+
+    def _count(self, member: Member) -> None:
+        self._counts.subtract(self._held.pop(member.key, ()))
+        if member.alerts:
+            held = [(str(a.name), str(a.severity)) for a in member.alerts.values()]
+            self._held[member.key] = held
+            self._counts.update(held)
 
     def place(self, member: Member) -> tuple[dict[str, timedelta], bool]:
         """Take in what holds for *member*.
@@ -33,6 +50,7 @@ class Grouping:
         Gives the groups to look at, each with its ``group_wait``, and whether others
         may be inhibited no longer, or from now on.
         """
+        self._count(member)
         every = [self.traits(member, alert) for alert in member.alerts.values()]
         waits: dict[str, timedelta] = {}
         for traits in every:

@@ -13,6 +13,10 @@ from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
+from monitor.core import alerts, reach, transitions
+from monitor.core.telling import WhyNot
+from monitor.core.watch import Severity
+
 
 class Metric(Struct, frozen=True):
     """*name* is without the prefix that all share; *labels* are names."""
@@ -75,6 +79,9 @@ DELAY: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0,
 
 DELIVERY: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
+STALL: Final = (0.75, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""What is shorter than half a second is not counted."""
+
 ENDPOINTS: Final = ("status", "groups", "list", "logs")
 """What JOB is asked for."""
 
@@ -97,6 +104,11 @@ TAKEN: Final = ("moved", "unknown", "held_back", "malformed", "refused")
 
 REASONS: Final = ("undelivered", "rejected")
 """Why a try ended without the sink having taken the message."""
+
+TYPES: Final = (*transitions.Kind, *alerts.Kind, *reach.Kind)
+"""Those of events."""
+
+HELD: Final = tuple((name, severity) for name in alerts.Name for severity in Severity)
 
 BUILD_INFO: Final = Metric(
     "build_info", "gauge", ("version",), "1, with the version that runs."
@@ -137,11 +149,32 @@ DETECTION_DELAY: Final = Metric(
     ("source",),
     "How long after JOB's own end time an end was seen.",
 )
+OLDEST_UNPOLLED: Final = Metric(
+    "oldest_unpolled_seconds",
+    "gauge",
+    ("source",),
+    "For how long a visit has been due that has not begun.",
+)
 WATCHED_INSTANCES: Final = Metric(
     "watched_instances", "gauge", ("source",), "Instances that are visited."
 )
+QUARANTINED: Final = Metric(
+    "quarantined_entries",
+    "gauge",
+    (),
+    "Entries of watch lists that are left out because they cannot be used.",
+)
 SOURCE_UP: Final = Metric(
     "source_up", "gauge", ("source",), "0 while the source is lost, else 1."
+)
+TRANSITIONS: Final = Metric(
+    "transitions_total",
+    "counter",
+    ("type",),
+    "Transitions and changes of alerts that were recorded, by type of event.",
+)
+ALERTS: Final = Metric(
+    "alerts", "gauge", ("name", "severity"), "Alerts that hold, told or not."
 )
 CALLBACKS: Final = Metric(
     "callbacks_total",
@@ -160,6 +193,12 @@ NOTIFICATIONS_FAILED: Final = Metric(
     "counter",
     ("sink", "reason"),
     "Tries that a sink did not take, by reason.",
+)
+NOTIFICATIONS_SUPPRESSED: Final = Metric(
+    "notifications_suppressed_total",
+    "counter",
+    ("reason",),
+    "Decisions not to tell a sink about a group, by reason.",
 )
 NOTIFICATION_LATENCY: Final = Metric(
     "notification_latency_seconds",
@@ -185,30 +224,66 @@ OUTBOX_OLDEST: Final = Metric(
 DLQ_DEPTH: Final = Metric(
     "dlq_depth", "gauge", ("sink",), "Dead letters: what a sink will never take."
 )
+RELOAD_SUCCESSFUL: Final = Metric(
+    "config_last_reload_successful",
+    "gauge",
+    (),
+    "0 where the last configuration that was read was refused, else 1.",
+)
+RELOAD_SUCCESS: Final = Metric(
+    "config_last_reload_success_timestamp_seconds",
+    "gauge",
+    (),
+    "When a configuration was last accepted, the first one too.",
+)
+STALLS: Final = Metric(
+    "event_loop_stall_seconds",
+    "histogram",
+    (),
+    "How long the daemon did nothing, where that was half a second or more.",
+)
 
 METRICS: Final = (
     BUILD_INFO,
+    RELOAD_SUCCESSFUL,
+    RELOAD_SUCCESS,
+    QUARANTINED,
     API_REQUESTS,
     API_REQUESTS_SAVED,
     API_BUDGET_TOKENS,
     API_THROTTLED,
     POLL_LATENESS,
+    OLDEST_UNPOLLED,
     DETECTION_DELAY,
     WATCHED_INSTANCES,
     SOURCE_UP,
+    TRANSITIONS,
+    ALERTS,
     CALLBACKS,
     NOTIFICATIONS,
     NOTIFICATIONS_FAILED,
+    NOTIFICATIONS_SUPPRESSED,
     NOTIFICATION_LATENCY,
     SINK_UP,
     OUTBOX_DEPTH,
     OUTBOX_OLDEST,
     DLQ_DEPTH,
+    STALLS,
 )
 
 
 def build(version: str) -> Iterator[Sample]:
     yield Sample(BUILD_INFO, (version,), 1)
+
+
+def reloads(*, successful: bool, success_at: float) -> Iterator[Sample]:
+    """*success_at* is in seconds since 1970."""
+    yield Sample(RELOAD_SUCCESSFUL, (), int(successful))
+    yield Sample(RELOAD_SUCCESS, (), success_at)
+
+
+def quarantined(entries: int) -> Iterator[Sample]:
+    yield Sample(QUARANTINED, (), entries)
 
 
 def calls(source: str, counts: Mapping[tuple[str, str], int]) -> Iterator[Sample]:
@@ -237,6 +312,11 @@ def lateness(source: str, seen: Histogram) -> Iterator[Sample]:
     yield Sample(POLL_LATENESS, (source,), seen.sum, seen.buckets)
 
 
+def unpolled(source: str, oldest: float) -> Iterator[Sample]:
+    """*oldest* is an age in seconds, 0 where no visit is due."""
+    yield Sample(OLDEST_UNPOLLED, (source,), oldest)
+
+
 def detection_delay(source: str, seen: Histogram) -> Iterator[Sample]:
     """*seen* has the bounds ``DELAY``."""
     yield Sample(DETECTION_DELAY, (source,), seen.sum, seen.buckets)
@@ -248,6 +328,23 @@ def watched(source: str, instances: int) -> Iterator[Sample]:
 
 def source_up(source: str, *, up: bool) -> Iterator[Sample]:
     yield Sample(SOURCE_UP, (source,), int(up))
+
+
+def recorded(counts: Mapping[str, int]) -> Iterator[Sample]:
+    """*counts* by type of event."""
+    for type_ in TYPES:
+        yield Sample(TRANSITIONS, (type_,), counts.get(type_, 0))
+
+
+def held(counts: Mapping[tuple[str, str], int]) -> Iterator[Sample]:
+    """*counts* by name and severity of alerts."""
+    for both in HELD:
+        yield Sample(ALERTS, both, counts.get(both, 0))
+
+
+def suppressed(counts: Mapping[str, int]) -> Iterator[Sample]:
+    for reason in WhyNot:
+        yield Sample(NOTIFICATIONS_SUPPRESSED, (reason,), counts.get(reason, 0))
 
 
 def callbacks(counts: Mapping[str, int]) -> Iterator[Sample]:
@@ -274,3 +371,8 @@ def backlog(sink: str, *, waiting: int, oldest: float, dead: int) -> Iterator[Sa
     yield Sample(OUTBOX_DEPTH, (sink,), waiting)
     yield Sample(OUTBOX_OLDEST, (sink,), oldest)
     yield Sample(DLQ_DEPTH, (sink,), dead)
+
+
+def stalls(seen: Histogram) -> Iterator[Sample]:
+    """*seen* has the bounds ``STALL``."""
+    yield Sample(STALLS, (), seen.sum, seen.buckets)

@@ -7,6 +7,7 @@ on its way in one transaction; the dispatchers carry it. Where too many groups h
 something to say at once, a sink is told of them together.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from heapq import heappop, heappush
@@ -19,6 +20,7 @@ import anyio.lowlevel
 import structlog
 from msgspec import Struct, structs
 
+from monitor import metering
 from monitor.composing import Composing
 from monitor.core import member, model, reach, routing, state, telling
 from monitor.core.decisions import Decision, Verdict
@@ -32,6 +34,7 @@ from monitor.deciding import Deciding, Listener, Look, Outcome
 from monitor.digesting import Digesting
 from monitor.gathering import AT_ONCE, Gathering, slices
 from monitor.grouping import Grouping
+from monitor.metering import Sample
 from monitor.ports import Ledger, Memory, Notice, Now, Quiet, Telling, delivery_of
 from monitor.storm import Bound, Storm
 
@@ -92,6 +95,7 @@ class Notifier:
         self._heap: list[tuple[float, str]] = []
         self._spoke_at: dict[str, float] = {}
         self._gists: dict[str, object] = {}
+        self._suppressed: Counter[str] = Counter()
         self._inhibited: set[str] = set()
         self._muted: set[str] = set()
         self._expecting: set[str] = set()
@@ -99,6 +103,10 @@ class Notifier:
         self._telling = anyio.Lock()
         self._changed = anyio.Event()
         self._joined = anyio.Event()
+
+    def samples(self) -> Iterator[Sample]:
+        """Satisfies ``metering.Meter``."""
+        yield from metering.suppressed(self._suppressed)
 
     def changed(self, change: Change) -> None:
         """Something was recorded: look at its groups in a moment."""
@@ -282,6 +290,7 @@ class Notifier:
         self._gists[look.group] = verdict.gist
         for decision in verdict.decisions:
             if not decision.notification:
+                self._suppressed[decision.reason] += 1
                 log.debug(
                     "telling.withheld",
                     group=look.group,

@@ -4,12 +4,16 @@ Outlives a configuration, as those do who wait for an answer. Several who ask be
 one begins share it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Final
 
 import anyio
 from msgspec import structs
 
+from monitor import metering
+from monitor.metering import Sample
+from monitor.ports import Now
 from monitor.watchlist.listing import Listing, difference
 from monitor.web.shapes.reload import ReloadData, Result
 
@@ -17,10 +21,15 @@ _SHOWN: Final = 100
 
 
 class Reloading:
-    """Satisfies ``web.api.reload.Reloading``."""
+    """Satisfies ``web.api.reload.Reloading`` and ``metering.Meter``.
 
-    def __init__(self) -> None:
+    Made when the first configuration has been accepted.
+    """
+
+    def __init__(self, now: Now) -> None:
         self.last = ReloadData()
+        self._now = now
+        self._success_at: datetime = now()
         self._listing = Listing()
         self._asked = anyio.Event()
         self._answered = anyio.Event()
@@ -38,6 +47,12 @@ class Reloading:
         self._asked = anyio.Event()
         self._answered, self._next = self._next, anyio.Event()
 
+    def samples(self) -> Iterator[Sample]:
+        yield from metering.reloads(
+            successful=self.last.result is not Result.REFUSED,
+            success_at=self._success_at.timestamp(),
+        )
+
     def refused(self, faults: Sequence[str]) -> None:
         self._answer(Result.REFUSED, faults=tuple(faults))
 
@@ -50,6 +65,7 @@ class Reloading:
         )
 
     def unchanged(self, listing: Listing, needs_restart: Sequence[str]) -> None:
+        self._success_at = self._now()
         self._answer(
             Result.UNCHANGED,
             needs_restart=tuple(needs_restart),
@@ -59,6 +75,7 @@ class Reloading:
     def watching(self, listing: Listing) -> None:
         """Take note of what is watched: the other configuration may be in effect now."""
         if self.last.result is Result.REPLACING:
+            self._success_at = self._now()
             self.last = structs.replace(
                 self.last, result=Result.CHANGED, **self._compared(listing)
             )

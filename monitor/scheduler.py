@@ -105,6 +105,19 @@ class Scheduler:
         throttled = self._pace.slots.ready_at > now
         return self._pace.full and not throttled and not self._probing
 
+    @property
+    def oldest(self) -> float:
+        """Say for how many seconds a visit has been due that has not begun; or 0.
+
+        Looks at all that are due.
+        """
+        now = self._time()
+        self._ripen(now)
+        waiting = (
+            self._due.get(key, now) for keys in self._ready.values() for key in keys
+        )
+        return max((now - due for due in waiting if AT_ONCE < due < now), default=0.0)
+
     def plan(self, key: InstanceKey, delay: float = 0.0) -> None:
         """Visit *key* in *delay* seconds, or sooner if that was planned."""
         self._bring_forward(key, self._time() + delay)

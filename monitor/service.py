@@ -7,6 +7,7 @@ enforces the order of construction, the exit stack the order of closing.
 import os
 import random
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from datetime import datetime, timedelta
@@ -30,6 +31,7 @@ from monitor import (
     metering,
     milestones,
     station,
+    tracing,
     wiring,
 )
 from monitor.core import state, wording
@@ -41,7 +43,7 @@ from monitor.core.wording import Frame
 from monitor.deciding import Listener
 from monitor.dispatching import Care, Dispatching
 from monitor.grouping import Grouping
-from monitor.metering import Sample
+from monitor.metering import Meter, Sample
 from monitor.milestones import Hear, Hitch, Ready, Starting, Stopping, Summary
 from monitor.notifier import Notifier
 from monitor.ports import Luck, Now, Sink
@@ -55,6 +57,7 @@ from monitor.stations import Stations
 from monitor.store import opening
 from monitor.store.group import Run
 from monitor.store.sql import SqlStore
+from monitor.tracing import Tracing
 from monitor.watchlist.files import Files
 from monitor.watchlist.listing import Listing, difference
 from monitor.web import unix
@@ -85,6 +88,8 @@ async def serve(
     reloading: Until = anyio.sleep_forever,
     guests: Sequence[Sink] = (),
     hear: Hear = milestones.unheard,
+    meters: Sequence[Meter] = (),
+    spans: Tracing = tracing.OFF,
     now: Now = clock.utc_now,
     luck: Luck = random.random,  # noqa: TID251
     run: Run = anyio.to_thread.run_sync,
@@ -93,7 +98,7 @@ async def serve(
 
     Each time *reloading* returns, settings are loaded anew, all or nothing. *guests*
     are sinks beside the configured ones; they take everything. *hear* hears how far
-    it is.
+    it is. *meters* outlive configurations.
     Raises errors.Misconfigured before anything is watched, errors.StoreError when
     nothing can be remembered any more.
     """
@@ -104,7 +109,14 @@ async def serve(
         opening.opened(settings.store, run=run) as store,
         AsyncExitStack() as lifetime,
     ):
-        door = _Door(_listener(settings, lifetime), Reloading(), hear, now())
+        door = _Door(
+            _listener(settings, lifetime),
+            Reloading(now),
+            hear,
+            meters,
+            spans,
+            now(),
+        )
         files, proven = _files(settings), None
         while True:
             try:
@@ -153,6 +165,8 @@ class _Door(Struct, frozen=True):
     listener: socket.socket | None
     reloading: Reloading
     hear: Hear
+    meters: Sequence[Meter]
+    spans: Tracing
     started_at: datetime
 
 
@@ -184,6 +198,7 @@ class _House:
         self._recorder = Recorder(store, self._committed)
         self._stations = Stations(now)
         self._feed = Feed(store)
+        self._recorded: Counter[str] = Counter()
         self._dispatching = Dispatching(store, now=now, luck=luck)
         self._quiet = Quiet(
             store,
@@ -286,7 +301,7 @@ class _House:
     ) -> None:
         if wants is not None:
             await self._store.enrol(sink.name)
-        self._dispatching.add(sink, wants, care)
+        self._dispatching.add(self._door.spans.deliveries(sink), wants, care)
 
     def _answers(self) -> answering.House:
         return answering.House(
@@ -318,6 +333,10 @@ class _House:
                 self,
                 self._callbacks,
                 self._dispatching,
+                self._notifier,
+                self._grouping,
+                self._door.reloading,
+                *self._door.meters,
                 *self._stations.values(),
             ],
             checks=self._checks,
@@ -368,6 +387,8 @@ class _House:
     def samples(self) -> Iterator[Sample]:
         """Be the meter of what only the house knows."""
         yield from metering.build(metadata.version("job-monitor"))
+        yield from metering.quarantined(len(self._listing.faults))
+        yield from metering.recorded(self._recorded)
 
     def _hint(self, job_instance_id: int) -> int:
         return sum(one.hint(job_instance_id) for one in self._stations.values())
@@ -387,7 +408,7 @@ class _House:
         )
         tasks.start_soon(self._follow_files, name="watch list")
         for one in self._stations.values():
-            one.start(tasks)
+            one.start(tasks, self._door.spans)
 
     async def _wait(
         self, load: Load, until: Until, reloading: Until
@@ -525,6 +546,7 @@ class _House:
         return one is not None and one.tails is not None
 
     def _committed(self, change: Change) -> None:
+        self._recorded.update(event.type for event in change.events)
         self._notifier.changed(change)
         one = self._stations.get(change.state.key.partition("/")[0])
         if one is not None:

@@ -11,7 +11,7 @@ from math import inf
 from anyio.abc import TaskGroup
 from msgspec import structs
 
-from monitor import metering, wiring
+from monitor import metering, tracing, wiring
 from monitor.core import model
 from monitor.core.model import InstanceKey
 from monitor.core.state import Change, Phase
@@ -33,6 +33,7 @@ from monitor.sight import Sight
 from monitor.store.sql import SqlStore
 from monitor.sweep import Sweep
 from monitor.tails import Tails
+from monitor.tracing import Tracing
 from monitor.vouching import Vouching
 from monitor.watchlist.listing import Listing
 from monitor.web.shapes.sources import SourceData
@@ -139,6 +140,7 @@ class Station:
         yield from metering.throttled(self.name, self.pace.throttled)
         yield from metering.tokens(self.name, self.pace.tokens)
         yield from metering.lateness(self.name, self.lateness)
+        yield from metering.unpolled(self.name, self.scheduler.oldest)
         yield from metering.detection_delay(self.name, self.delay)
         yield from metering.watched(self.name, len(self.poller))
         yield from metering.source_up(self.name, up=not self.sight.lost)
@@ -205,10 +207,9 @@ class Station:
         self._begins, self._late = 0, 0.0
         return lag
 
-    def start(self, tasks: TaskGroup) -> None:
-        tasks.start_soon(
-            self.scheduler.run, self.poller.visit, name=f"scheduler {self.name}"
-        )
+    def start(self, tasks: TaskGroup, spans: Tracing = tracing.OFF) -> None:
+        visit = spans.visits(self.poller.visit)
+        tasks.start_soon(self.scheduler.run, visit, name=f"scheduler {self.name}")
         tasks.start_soon(self.sweep.run, name=f"sweep {self.name}")
         tasks.start_soon(self.discovery.run, name=f"discovery {self.name}")
         tasks.start_soon(

@@ -16,6 +16,7 @@ from monitor.core.obstacle import Flapping
 from monitor.core.routing import Route
 from monitor.core.telling import Acked
 from monitor.core.watch import Severity
+from monitor.grouping import Grouping
 from monitor.notifier import Habits
 from monitor.recorder import Recorder
 from monitor.store.sql import SqlStore
@@ -112,6 +113,32 @@ async def test_a_group_says_who_joined_and_is_over_when_all_are(
             for one in sink.told(oncall.delivered[-1]).ended
             if one.instance
         } == {2}
+
+
+async def test_what_holds_is_counted_by_name_and_severity_until_it_is_over(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        async with telling_to(store, RecordingSink()) as desk:
+            await saw_all(desk.recorder)
+            await anyio.sleep(60)
+            during = held(desk.grouping)
+            await log.saw(desk.recorder, RECOVERED, KEYS[0])
+            after = held(desk.grouping)
+        async with telling_to(store, RecordingSink()) as desk:
+            await anyio.sleep(60)
+            restarted = held(desk.grouping)
+
+    assert during == {
+        ("hosts_failed", "critical"): 5,
+        ("job_failed", "critical"): 5,
+    }
+    assert set(after.values()) == {4}
+    assert restarted == after
+
+
+def held(grouping: Grouping) -> dict[tuple[str, ...], float]:
+    return {one.labels: one.value for one in grouping.samples() if one.value}
 
 
 async def test_groups_of_several_go_on_after_a_restart(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from monitor import errors
 from monitor.core import reach
 from monitor.core.model import Snapshot
+from monitor.core.telling import Obstacle, WhyNot
 from monitor.core.watch import Severity
 from tests.support import log, sink, stores
 from tests.support.answers import (
@@ -622,3 +623,21 @@ async def test_a_notification_carries_the_labels_of_its_watch(tmp_path: Path) ->
         [message] = oncall.delivered
         assert message.traits["team"] == "sre"
         assert sink.told(message).labels == {"team": "sre"}
+
+
+async def test_each_reason_for_silence_is_counted_once_while_it_lasts(
+    tmp_path: Path,
+) -> None:
+    async with (
+        stores.opened(tmp_path) as store,
+        telling_to(store, RecordingSink()) as desk,
+    ):
+        desk.quiet.muted = Obstacle(WhyNot.SILENCED)
+        await log.saw(desk.recorder, FAILED)
+        await anyio.sleep(60)
+        desk.notifier.reconsider()
+        await anyio.sleep(60)
+        counted = {one.labels: one.value for one in desk.notifier.samples()}
+
+    assert counted["silenced",] == 1
+    assert sum(counted.values()) == 1

@@ -105,6 +105,36 @@ async def test_a_visit_that_says_never_was_the_last() -> None:
     assert len(scheduler) == 0
 
 
+async def test_it_says_how_long_a_visit_has_been_due_that_has_not_begun() -> None:
+    scheduler, diary = a_scheduler(width=1), Diary(lasting=30)
+    ages = []
+
+    async with running(scheduler, diary.visit):
+        await anyio.sleep(1)
+        for delay in (0, 5, 100):
+            scheduler.plan(a_key(delay + 1), delay)
+        await anyio.sleep(20)
+        ages.append(scheduler.oldest)
+        await anyio.sleep(25)
+        ages.append(scheduler.oldest)
+        await anyio.sleep(30)
+        ages.append(scheduler.oldest)
+
+    assert ages == pytest.approx([15, 0, 0], abs=0.01)
+
+
+async def test_who_was_put_to_the_front_or_off_is_not_waiting() -> None:
+    scheduler = a_scheduler()
+    scheduler.plan(A)
+    scheduler.plan(B)
+    await anyio.sleep(10)
+    before = scheduler.oldest
+    scheduler.urge(A)
+    scheduler.put_off(B, 60)
+
+    assert [before, scheduler.oldest] == pytest.approx([10, 0])
+
+
 async def test_no_key_is_visited_twice_at_once() -> None:
     scheduler, diary = a_scheduler(), Diary(again=0, lasting=10)
     scheduler.plan(A)

@@ -7,7 +7,7 @@ from signal import SIG_IGN, SIGHUP, SIGINT, SIGTERM, Signals, signal
 
 import anyio
 
-from monitor import logs
+from monitor import logs, stalls, tracing
 from monitor.cli import options
 from monitor.milestones import Hear, unheard
 
@@ -35,9 +35,18 @@ def run(config: options.Config = None) -> None:
             anyio.open_signal_receiver(SIGTERM, SIGINT) as stops,
             anyio.open_signal_receiver(SIGHUP) as hangups,
         ):
-            async with _supervised() as hear:
+            async with (
+                _supervised() as hear,
+                stalls.watching() as stalled,
+                tracing.opened(os.environ) as spans,
+            ):
                 await service.serve(
-                    load, until=_next(stops), reloading=_next(hangups), hear=hear
+                    load,
+                    until=_next(stops),
+                    reloading=_next(hangups),
+                    hear=hear,
+                    meters=[stalled],
+                    spans=spans,
                 )
 
     anyio.run(main, backend_options={"use_uvloop": True})

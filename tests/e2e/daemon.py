@@ -68,8 +68,13 @@ class Daemon:
         ]
 
     def loud(self) -> list[Line]:
-        """List the lines at warning and above."""
-        return [line for line in self.lines if line["level"] not in ("debug", "info")]
+        """List the lines at warning and above, but for those of a loaded machine."""
+        return [
+            line
+            for line in self.lines
+            if line["level"] not in ("debug", "info")
+            and line["event"] != "loop.stalled"
+        ]
 
     async def says(self, event: str, **facts: Any) -> Line:
         """Wait for such a line, while the daemon is alive."""

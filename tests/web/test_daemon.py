@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from monitor import errors
+from monitor.web.metrics import PREFIX
 from tests.support import ports
 from tests.test_service import (
     FINISHED,
@@ -139,6 +140,66 @@ async def test_it_says_whether_it_is_ready_and_what_it_watches(tmp_path: Path) -
     assert found["job_monitor_build_info"] == 1
     assert found["job_monitor_watched_instances"] == 1
     assert found["job_monitor_source_up"] == 1
+
+
+async def test_what_was_recorded_and_what_is_left_out_is_counted(
+    tmp_path: Path,
+) -> None:
+    async with a_site(tmp_path) as (site, world):
+        url = open_web(site)
+        world.play("one_ip_fails")
+        site.list.write_text(f"{LISTED}\nrubbish\n2/x\n")
+        site.second = FINISHED
+        async with playing(site) as stage:
+            await stage.tells("alert.raised", times=2)
+            found = await numbers(url)
+
+    assert found["quarantined_entries"] == 2
+    assert found["transitions_total", "bkjob.alert.raised"] == 2
+    assert found["transitions_total", "bkjob.source.lost"] == 0
+
+
+async def test_it_says_whether_the_last_configuration_was_taken(tmp_path: Path) -> None:
+    async with a_site(tmp_path) as (site, world):
+        url = open_web(site)
+        world.play("hang")
+        async with playing(site) as stage:
+            await stage.tells("instance.appeared")
+            first = await numbers(url)
+            site.refusal = errors.Misconfigured("no")
+            await stage.reload()
+            await eventually_says(url, 0)
+            refused = await numbers(url)
+            site.refusal = None
+            await stage.reload()
+            await eventually_says(url, 1)
+            taken = await numbers(url)
+
+    assert first[RELOADED] == 1
+    assert refused[RELOADED_AT] == first[RELOADED_AT]
+    assert taken[RELOADED_AT] > first[RELOADED_AT]
+
+
+RELOADED = "config_last_reload_successful"
+RELOADED_AT = "config_last_reload_success_timestamp_seconds"
+
+
+async def eventually_says(url: str, successful: int) -> None:
+    with anyio.fail_after(1000):
+        while (await numbers(url))[RELOADED] != successful:  # noqa: ASYNC110
+            await anyio.sleep(1)
+
+
+async def numbers(url: str) -> dict[object, float]:
+    """Give each number by its name, or by its name and its labels."""
+    _, text = await get(f"{url}/metrics")
+    samples = [sample for family in read(text) for sample in family.samples]
+    return {
+        (s.name.removeprefix(PREFIX), *s.labels.values())
+        if s.labels
+        else s.name.removeprefix(PREFIX): s.value
+        for s in samples
+    }
 
 
 async def test_another_configuration_is_served_at_the_same_address(

@@ -12,11 +12,16 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as read
 
 from monitor import metering
+from monitor.core.telling import WhyNot
 from monitor.metering import Histogram, Sample
 from monitor.web.metrics import PREFIX, Page
 from tests.web.serving import Fixed, serving
 
-ORDER = ("version", "source", "endpoint", "result", "by", "sink", "reason", "le").index
+LABELS = (
+    *("version", "source", "endpoint", "result", "by", "sink", "reason", "type"),
+    *("name", "severity"),
+)
+ORDER = (*LABELS, "le").index
 DOCUMENTED = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
 
 
@@ -25,12 +30,18 @@ def everything() -> Iterable[Sample]:
     for value in (0.0, 0.005, 0.3, 1000):
         seen.observe(value)
     yield from metering.build("1.2.3")
+    yield from metering.reloads(successful=True, success_at=1.5e9)
+    yield from metering.quarantined(3)
+    yield from metering.recorded({"bkjob.hosts.failed": 2})
+    yield from metering.held({("hosts_failed", "critical"): 1})
+    yield from metering.suppressed({"silenced": 6})
     for source in ("prod", "test"):
         yield from metering.calls(source, {("status", "ok"): 3, ("list", "ok"): 1})
         yield from metering.saved(source, {"sweep": 99})
         yield from metering.tokens(source, 12.5)
         yield from metering.throttled(source, 2)
         yield from metering.lateness(source, seen)
+        yield from metering.unpolled(source, 0.5)
         yield from metering.detection_delay(source, Histogram(metering.DELAY))
         yield from metering.watched(source, 7)
         yield from metering.source_up(source, up=source == "prod")
@@ -40,6 +51,7 @@ def everything() -> Iterable[Sample]:
     )
     yield from metering.sink_up("oncall", up=False)
     yield from metering.backlog("oncall", waiting=5, oldest=12.0, dead=1)
+    yield from metering.stalls(Histogram(metering.STALL))
 
 
 def written(samples: Iterable[Sample]) -> str:
@@ -154,6 +166,17 @@ def test_what_never_happened_is_zero_and_not_absent() -> None:
     assert set(found.values()) == {0}
 
 
+def test_all_that_may_happen_is_counted_from_the_start() -> None:
+    found = values(
+        written([*metering.recorded({}), *metering.held({}), *metering.suppressed({})])
+    )
+
+    assert found["transitions_total", "bkjob.source.lost"] == 0
+    assert found["alerts", "hosts_failed", "critical"] == 0
+    assert found["notifications_suppressed_total", "inhibited"] == 0
+    assert set(found.values()) == {0}
+
+
 def test_a_call_that_nobody_foresaw_is_counted_too() -> None:
     found = values(written(metering.calls("prod", {("new", "ok"): 1})))
 
@@ -196,12 +219,15 @@ def test_every_metric_is_documented_as_it_is() -> None:
 
 
 def test_every_known_value_of_a_label_is_documented() -> None:
-    known = (
+    known: tuple[Iterable[str], ...] = (
         metering.ENDPOINTS,
         metering.RESULTS,
         metering.SAVERS,
         metering.TAKEN,
         metering.REASONS,
+        metering.TYPES,
+        WhyNot,
+        *metering.HELD,
     )
 
     missing = [v for each in known for v in each if f"`{v}`" not in DOCUMENTED]
@@ -211,7 +237,7 @@ def test_every_known_value_of_a_label_is_documented() -> None:
 def test_no_label_names_an_instance_or_an_address() -> None:
     labels = {label for metric in metering.METRICS for label in metric.labels}
 
-    assert labels == {"version", "source", "endpoint", "result", "by", "sink", "reason"}
+    assert labels == set(LABELS)
 
 
 def test_promtool_finds_nothing_to_complain_of() -> None:
