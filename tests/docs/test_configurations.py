@@ -22,10 +22,11 @@ FOREIGN: Final = frozenset(
         "receivers",
         "route",
         "scrape_configs",
+        "watchLists",
         "watches",
     }
 )
-"""Keys of watch lists, of the simulator, of Prometheus and of Alertmanager."""
+"""Keys of watch lists, the simulator, the chart, Prometheus and Alertmanager."""
 
 CREDENTIALS: Final = "/run/credentials/job-monitor.service/"
 SOURCE: Final = {
