@@ -8,7 +8,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,7 +49,7 @@ async def opened(
     database, comes from a newer version, or cannot be written.
     """
     path = file_of(url)
-    with _locked(path), _connected(path) as (connection, position):
+    with _locked(path), _connected(_private(path)) as (connection, position):
         group = Group(connection, run)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(group.run, name="store")
@@ -128,6 +128,14 @@ def _lock(descriptor: int, path: Path) -> None:
         ) from error
 
 
+def _private(path: Path) -> Path:
+    """Let nobody else read a new file: it will hold what jobs wrote into their logs."""
+    if not path.exists():
+        with suppress(OSError):  # said better by whoever opens it
+            path.touch(mode=0o600)
+    return path
+
+
 @contextmanager
 def _connected(path: Path) -> Iterator[tuple[Connection, int]]:
     """Give the one connection, and the last position in the log."""
@@ -191,6 +199,8 @@ def _remedy(error: DBAPIError) -> str:
             )
         case sqlite3.SQLITE_FULL:
             return "make room on the disk"
+        case sqlite3.SQLITE_IOERR:
+            return "make room on the disk if it is full, or see what is wrong with it"
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return "close the other program that has it open"
         case sqlite3.SQLITE_ERROR:
