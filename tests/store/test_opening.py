@@ -246,7 +246,9 @@ async def test_the_store_may_be_copied_while_it_is_open(
 async def test_nobody_else_reads_what_is_stored(url: str, file: Path) -> None:
     async with opening.opened(url) as store:
         await remember(store, a_change())
-        modes = {each.name: each.stat().st_mode & 0o777 for each in file.parent.iterdir()}
+        modes = {
+            each.name: each.stat().st_mode & 0o777 for each in file.parent.iterdir()
+        }
 
     assert modes[file.name] == 0o600
     assert set(modes.values()) == {0o600}
