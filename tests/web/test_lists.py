@@ -15,27 +15,10 @@ from monitor.core.model import HostId, Step
 from monitor.web.api import asked, instances
 from monitor.web.api.asked import Span
 from tests.support import control
-from tests.test_service import (
-    FAILING,
-    FINISHED,
-    KEY,
-    Site,
-    Stage,
-    a_site,
-    playing,
-)
+from tests.test_service import FINISHED, KEY
+from tests.web.test_control import a_failure
 
 pytestmark = pytest.mark.looptime(False)  # noqa: FBT003 - the marker's own signature
-
-
-@asynccontextmanager
-async def a_failure(tmp_path: Path) -> AsyncIterator[tuple[Site, Stage, Path]]:
-    async with a_site(tmp_path) as (site, world):
-        world.play("one_ip_fails")
-        site.second = FAILING
-        async with playing(site) as stage:
-            await stage.tells("hosts.failed")
-            yield site, stage, tmp_path / "m.sock"
 
 
 async def body(socket: Path, path: str) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Final
 
 from aiohttp import web
@@ -22,7 +23,7 @@ class Parameter(Struct, frozen=True, kw_only=True):
     many: bool = False
 
 
-class Operation(Struct, frozen=True, kw_only=True):
+class Operation(Struct, frozen=True):
     """*answer* and *body* are types of JSON; *path* has its variables in braces.
 
     *refusals* are statuses beyond those that any operation may answer with.
@@ -49,44 +50,9 @@ def route(of: Operation) -> web.RouteDef:
     return web.route(of.method, of.path, of.handler)
 
 
-def get(
-    path: str, handler: Handler, summary: str, answer: Any, **more: Any
-) -> Operation:
-    return Operation(
-        method="GET",
-        path=path,
-        handler=handler,
-        summary=summary,
-        answer=answer,
-        **more,
-    )
-
-
-def post(
-    path: str, handler: Handler, summary: str, answer: Any, **more: Any
-) -> Operation:
-    return Operation(
-        method="POST",
-        path=path,
-        handler=handler,
-        summary=summary,
-        answer=answer,
-        **more,
-    )
-
-
-def delete(
-    path: str, handler: Handler, summary: str, answer: Any, **more: Any
-) -> Operation:
-    return Operation(
-        method="DELETE",
-        path=path,
-        handler=handler,
-        summary=summary,
-        answer=answer,
-        **more,
-    )
-
+get: Final = partial(Operation, "GET")
+post: Final = partial(Operation, "POST")
+delete: Final = partial(Operation, "DELETE")
 
 LIMIT: Final = Parameter(
     name="limit",
