@@ -179,7 +179,8 @@ async def test_a_token_signs_in_and_lets_change_things(tmp_path: Path) -> None:
         await page.click(".incident button[data-do=ack]")
         await page.wait_for_selector(".acked", timeout=MINUTE)
         acked = await page.inner_text(".acked")
-        await page.click(".incident button[data-do=silence]")
+        async with page.expect_response("**/api/v1/silences"):
+            await page.click(".incident button[data-do=silence]")
         await page.goto(f"{show.page}/quiet")
         quiet = await page.inner_text("main")
         await page.click("header form button")
