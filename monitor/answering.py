@@ -133,6 +133,7 @@ def pages(house: House) -> site.House:
             records=store,
             states=house.stations.states,
             lists=lambda: [*stations.lists(house.listing())],
+            unseen=house.stations.unseen,
         ),
         quiet=quiet_page.House(said=house.quiet, now=house.now),
         version=house.version,

@@ -32,6 +32,13 @@ class Stations(dict[str, Station]):
             for track in station.poller.tracks.values():
                 yield track.watch
 
+    def unseen(self) -> Iterator[Watch]:
+        """Give those of whom JOB has said nothing so far."""
+        for station in self.values():
+            for track in station.poller.tracks.values():
+                if track.changed_at is None:
+                    yield track.watch
+
     def count(self) -> int:
         return sum(len(station.poller) for station in self.values())
 

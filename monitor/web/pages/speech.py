@@ -45,6 +45,8 @@ CHINESE: Final[Mapping[str, str]] = {
     "unknown": "未知",
     "unfinished": "未完成",
     "not seen yet": "尚未查到",
+    "Not seen yet": "尚未查到",
+    "and more": "等等",
     "failed hosts": "失败主机",
     "sources lost": "失联数据源",
     "dead letters": "死信",

@@ -1,0 +1,117 @@
+"""Pages of a daemon at work, as a browser without scripts gets them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.test_service import FAILING, KEY, a_site, playing
+from tests.web.test_daemon import open_web
+
+pytestmark = pytest.mark.looptime(False)  # noqa: FBT003 - the marker's own signature
+
+UNSEEN = "2/99"
+
+
+@asynccontextmanager
+async def shown(tmp_path: Path, **web: Any) -> AsyncIterator[str]:
+    """Watch one that fails and one that JOB does not know; give the address."""
+    async with a_site(tmp_path) as (site, world):
+        world.play("one_ip_fails")
+        site.second = FAILING
+        site.list.write_text(f"{site.list.read_text()}{UNSEEN} team=dba\n")
+        url = open_web(site, **web)
+        async with playing(site) as stage:
+            await stage.tells("hosts.failed")
+            yield url
+
+
+async def page(url: str, **more: Any) -> tuple[int, str]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(url, **more) as response,
+    ):
+        assert response.content_type == "text/html"
+        return response.status, await response.text()
+
+
+async def test_the_overview_begins_with_what_is_wrong(tmp_path: Path) -> None:
+    async with shown(tmp_path) as url:
+        status, text = await page(f"{url}/")
+
+    assert status == 200
+    assert text.index("1 of 5 hosts failed") < text.index(">Instances<")
+    assert f'href="/instances/{KEY}"' in text
+    assert "<script>" not in text
+
+
+@pytest.mark.parametrize(
+    ("query", "listed"),
+    [
+        ("q=one_ip", True),
+        ("q=other", False),
+        ("severity=critical", True),
+        ("meaning=succeeded", False),
+        ("match=team%3Dsre", True),
+        ("match=team%3Ddba", False),
+    ],
+)
+async def test_a_filter_shows_what_fits_and_no_incidents(
+    tmp_path: Path,
+    query: str,
+    listed: bool,  # noqa: FBT001
+) -> None:
+    async with shown(tmp_path) as url:
+        _, text = await page(f"{url}/?{query}")
+
+    assert (f'href="/instances/{KEY}"' in text) == listed
+    assert ">Incidents<" not in text
+
+
+async def test_what_cannot_be_shown_is_said_on_a_page(tmp_path: Path) -> None:
+    async with shown(tmp_path) as url:
+        missing = await page(f"{url}/instances/prod/biz/2/12345")
+        wrong = await page(f"{url}/?sort=luck")
+
+    assert missing[0] == 404
+    assert "nothing is known of prod/biz/2/12345" in missing[1]
+    assert wrong[0] == 400
+    assert "sort: write one of" in wrong[1]
+
+
+async def test_an_instance_shows_hosts_events_and_who_was_told(tmp_path: Path) -> None:
+    async with shown(tmp_path) as url:
+        _, text = await page(f"{url}/instances/{KEY}")
+        _, failed = await page(f"{url}/instances/{KEY}?standing=failed")
+
+    assert text.count('<li class="host') == 5
+    assert failed.count('<li class="host') == 1
+    assert "hosts failed" in text
+    assert "appeared" in text
+
+
+async def test_who_was_not_seen_yet_is_named_with_its_place(tmp_path: Path) -> None:
+    async with shown(tmp_path) as url:
+        _, text = await page(f"{url}/sources")
+
+    assert "prod/biz/2/99" in text
+    assert "list.txt:2" in text
+    assert KEY not in text
+
+
+async def test_without_a_token_a_browser_is_sent_to_sign_in(tmp_path: Path) -> None:
+    async with shown(tmp_path, token="a-long-token") as url:
+        status, text = await page(f"{url}/")
+        api_status, _ = await get(f"{url}/api/v1/status")
+
+    assert status == 200
+    assert 'type="password"' in text
+    assert api_status == 401
+
+
+async def get(url: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        return response.status, await response.text()
