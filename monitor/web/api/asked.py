@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
+from heapq import nsmallest
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -163,13 +164,13 @@ def page(
     """Give the wanted page of what comes with its place, in the order of places."""
     wanted = span(request)
     after = None if wanted.after is None else tuple(wanted.after)
-    ordered = sorted(places, key=lambda each: each[0])
+    behind = (each for each in places if after is None or each[0] > after)
     try:
-        behind = [each for each in ordered if after is None or each[0] > after]
+        first = nsmallest(wanted.limit + 1, behind, key=lambda each: each[0])
     except TypeError:
         raise web.HTTPBadRequest(text=NO_PLACE) from None
-    shown = behind[: wanted.limit]
-    more = len(behind) > len(shown)
+    shown = first[: wanted.limit]
+    more = len(first) > len(shown)
     return PageData(
         items=[data(each) for _, each in shown],
         next=place_text(shown[-1][0]) if more else None,
