@@ -17,6 +17,9 @@ from monitor.cli import streams
 VERBS: Final = {
     "run": "Watch all that the watch lists name, and tell people.",
     "check": "Check configuration and watch lists, show what is in effect.",
+    "status": "Show the state of everything on one screen.",
+    "ls": "List instances, the worst first.",
+    "get": "Show all that is known of an instance.",
     "alerts": "List what is wrong now, the worst first.",
     "explain": "Tell why somebody was told of something, or was not.",
     "silence": "Tell nobody of what matches, for a time.",
