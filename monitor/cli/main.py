@@ -20,6 +20,7 @@ VERBS: Final = {
     "status": "Show the state of everything on one screen.",
     "ls": "List instances, the worst first.",
     "get": "Show all that is known of an instance.",
+    "events": "List what was recorded, and follow it.",
     "alerts": "List what is wrong now, the worst first.",
     "explain": "Tell why somebody was told of something, or was not.",
     "silence": "Tell nobody of what matches, for a time.",
