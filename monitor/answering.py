@@ -119,6 +119,7 @@ def _of_watches(house: House) -> watches.House:
     return watches.House(
         watches=house.stations.watches,
         lists=lambda: [*stations.lists(house.listing())],
+        looked=house.stations.looked,
     )
 
 

@@ -395,11 +395,15 @@ class Listed(Struct, frozen=True, kw_only=True):
 
 
 class Looked(Struct, frozen=True, kw_only=True):
-    """When an instance was looked at, and when it will be; None: never."""
+    """When an instance was looked at, and when it will be; None: never.
+
+    *failures*: so many looks in a row have failed since.
+    """
 
     watch: Watch
     seen_at: datetime | None
     next_at: datetime | None
+    failures: int = 0
 
 
 class Tally(Struct, frozen=True):

@@ -45,6 +45,7 @@ class Stations(dict[str, Station]):
             watch=track.watch,
             seen_at=self._moment(track.seen_at),
             next_at=self._moment(station.scheduler.due(key)),
+            failures=track.failures,
         )
 
     def states(self) -> list[SourceData]:

@@ -42,7 +42,11 @@ class _Problem(Struct):
 
 def found(config: Path | None, socket: Path | None) -> "Daemon":
     """Find the daemon of *config*, or the one that has *socket*."""
-    return Daemon(socket or _place(config, os.environ))
+    return Daemon(place(config, socket))
+
+
+def place(config: Path | None, socket: Path | None) -> Path:
+    return socket or _place(config, os.environ)
 
 
 def _place(config: Path | None, environ: Any) -> Path:

@@ -1,6 +1,7 @@
 """``job-monitor wait``: look until instances have ended, and print the failed IPs.
 
-Needs no daemon, and of the configuration only where JOB is. Failed IPs go to
+A daemon that watches them is asked instead of JOB. Needs none, and of the
+configuration only where JOB is. Failed IPs go to
 stdout, all talk to stderr; ``core.ending`` says which exit code counts. What does
 the work is imported when it is needed, so that help comes at once.
 """
@@ -28,6 +29,10 @@ def wait(
         ),
     ],
     config: options.Config = None,
+    socket: options.Socket = None,
+    direct: Annotated[
+        bool, typer.Option("--direct", help="Ask JOB, also where a daemon watches it.")
+    ] = False,
     goal: Annotated[
         Goal, typer.Option("--for", help="What to wait for.")
     ] = Goal.FINISHED,
@@ -64,7 +69,8 @@ def wait(
 ) -> None:
     """Wait for instances to end and print the IPs that failed.
 
-    Plain output has a line for each failed IP: ip, cloud area, key, status and its
+    What a daemon watches is heard from the daemon, at no cost for JOB; all else is
+    asked of JOB. Plain output has a line for each failed IP: ip, cloud area, key, status and its
     name, with tabs between.
 
     Ends with 0 if the condition is met: all succeeded, or with --for failed, all
@@ -92,6 +98,8 @@ def wait(
             output=output,
             quiet=quiet,
             verbose=verbose,
+            socket=socket,
+            direct=direct,
         )
     )
     raise typer.Exit(code)

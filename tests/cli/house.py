@@ -8,8 +8,11 @@ from typing import Any
 
 import anyio
 
+from monitor.job.ask import Api
 from monitor.simulator import entry
+from monitor.simulator.credentials import Credentials
 from monitor.simulator.server import serving
+from tests.conformance import course
 from tests.e2e.daemon import Daemon, running
 from tests.e2e.site import Site
 from tests.e2e.waiting import PATIENCE
@@ -24,7 +27,9 @@ class House:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.world = worlds.today(clock=lambda: self.now)
+        self.world = worlds.today(
+            clock=lambda: self.now, credentials=Credentials(app_secret="app-secret")
+        )
         self.site: Site
         self.daemon: Daemon
 
@@ -58,7 +63,7 @@ class House:
 
 @asynccontextmanager
 async def at_work(
-    directory: Path, *stories: dict[str, Any], **settings: Any
+    directory: Path, *stories: dict[str, Any], api: Api = "esb-v2", **settings: Any
 ) -> AsyncIterator[House]:
     house = House()
     played = [
@@ -66,7 +71,8 @@ async def at_work(
         for story in stories
     ]
     async with serving(house.world) as url:
-        house.site = Site(directory, url)
+        house.site = Site(directory, course.base(api, url))
+        house.site.source["api"] = api
         house.site.settings |= settings
         house.site.write()
         house.site.watch(*(f"{each} team=sre" for each in played))

@@ -5,24 +5,28 @@ from datetime import timedelta
 from typing import Final
 
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from monitor import durations
 from monitor.core import matchers
+from monitor.core.model import InstanceKey
 from monitor.core.watch import Watch
+from monitor.ports import Looked
 from monitor.web import api
 from monitor.web.api import asked, operation
 from monitor.web.api.operation import Operation
 from monitor.web.shapes.page import PageData
-from monitor.web.shapes.watches import WatchData, WatchListData
+from monitor.web.shapes.watches import LookedData, WatchData, WatchListData
 
 PATH: Final = f"{api.ROOT}/watches"
+ONE: Final = f"{PATH}/{{source}}/{{scope_type}}/{{scope_id}}/{{job_instance_id}}"
 LISTS: Final = f"{api.ROOT}/watch-lists"
 
 
 class House(Struct, frozen=True, kw_only=True):
     watches: Callable[[], Iterable[Watch]]
     lists: Callable[[], Sequence[WatchListData]]
+    looked: Callable[[InstanceKey], Looked | None]
 
 
 def operations(house: House) -> list[Operation]:
@@ -34,6 +38,13 @@ def operations(house: House) -> list[Operation]:
             if matchers.all_match(wanted, {**each.labels, "source": each.key.source})
         )
         return asked.answer(asked.page(request, places, data))
+
+    async def show(request: web.Request) -> web.Response:
+        key = asked.key_of(request)
+        looked = house.looked(key)
+        if looked is None:
+            raise web.HTTPNotFound(text=f"nobody watches {key}")
+        return asked.answer(_looked(looked))
 
     async def lists(_: web.Request) -> web.Response:
         return asked.answer(PageData(items=[*house.lists()]))
@@ -47,12 +58,28 @@ def operations(house: House) -> list[Operation]:
             query=(*operation.PAGED, operation.MATCH),
         ),
         operation.get(
+            ONE,
+            show,
+            "Say how an instance is watched, and when it is looked at.",
+            LookedData,
+            refusals=(404,),
+        ),
+        operation.get(
             LISTS,
             lists,
             "List the files that say who is watched, and their faults.",
             PageData[WatchListData],
         ),
     ]
+
+
+def _looked(looked: Looked) -> LookedData:
+    return LookedData(
+        **structs.asdict(data(looked.watch)),
+        seen_at=looked.seen_at,
+        next_at=looked.next_at,
+        failures=looked.failures,
+    )
 
 
 def data(watch: Watch) -> WatchData:

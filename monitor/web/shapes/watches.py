@@ -23,6 +23,17 @@ class WatchData(Struct, kw_only=True):
     until: datetime | None = None
 
 
+class LookedData(WatchData, kw_only=True):
+    """A watch, and when its instance was and will be looked at; null: never.
+
+    *failures*: so many looks in a row have failed since.
+    """
+
+    seen_at: datetime | None
+    next_at: datetime | None
+    failures: int
+
+
 class WatchListData(Struct, kw_only=True):
     """A file, and how many watches and rules come from it."""
 
