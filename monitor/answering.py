@@ -5,12 +5,15 @@ A part of the composition root: straight lines, no decisions.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from importlib import metadata
 
 from msgspec import Struct
 
 from monitor import stations, wiring
+from monitor.core.model import InstanceKey
 from monitor.core.telling import Obstacle
+from monitor.core.watch import Watch
 from monitor.core.wording import Frame
 from monitor.dispatching import Dispatching
 from monitor.grouping import Grouping
@@ -22,6 +25,7 @@ from monitor.settings import effective
 from monitor.settings.model import Settings
 from monitor.stations import Stations
 from monitor.store.sql import SqlStore
+from monitor.watchlist import entry
 from monitor.watchlist.listing import Listing
 from monitor.web.api import (
     acks,
@@ -46,6 +50,7 @@ from monitor.web.api import (
 )
 from monitor.web.api.operation import Operation
 from monitor.web.feed import Feed
+from monitor.wishes import Wishes
 
 
 class House(Struct, frozen=True, kw_only=True):
@@ -57,6 +62,7 @@ class House(Struct, frozen=True, kw_only=True):
     dispatching: Dispatching
     grouping: Grouping
     quiet: Quiet
+    wishes: Wishes
     reloading: Reloading
     feed: Feed
     guests: tuple[str, ...]
@@ -81,7 +87,7 @@ def operations(house: House) -> list[Operation]:
         *status.operations(store, of_status(house)),
         *alerts.operations(store, house.grouping.traits, house.frame),
         *instances.operations(store, of_instances(house)),
-        *watches.operations(_of_watches(house)),
+        *watches.operations(_of_watches(house), house.wishes, house.now),
         *sources.operations(store, house.stations.states),
         *events.operations(store, house.sources),
         *stream.operations(house.feed, house.sources),
@@ -105,6 +111,7 @@ def of_status(house: House) -> status.House:
         version=house.version,
         started_at=house.started_at,
         watches=house.stations.count,
+        paused=house.stations.paused,
         faults=lambda: len(house.listing().faults),
         sources=house.stations.states,
         sinks=house.dispatching,
@@ -112,7 +119,9 @@ def of_status(house: House) -> status.House:
 
 
 def of_instances(house: House) -> instances.House:
-    return instances.House(frame=house.frame, looked=house.stations.looked)
+    return instances.House(
+        frame=house.frame, looked=house.stations.looked, paused=house.wishes.paused
+    )
 
 
 def _of_watches(house: House) -> watches.House:
@@ -120,7 +129,14 @@ def _of_watches(house: House) -> watches.House:
         watches=house.stations.watches,
         lists=lambda: [*stations.lists(house.listing())],
         looked=house.stations.looked,
+        written=partial(_written, house),
+        beside=lambda asked: entry.said(asked.labels, watches.options_of(asked)),
+        sources=house.sources,
     )
+
+
+def _written(house: House, key: InstanceKey) -> Watch | None:
+    return house.listing().watches.get(key)
 
 
 def of_explaining(house: House) -> explain.House:

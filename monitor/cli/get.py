@@ -9,17 +9,19 @@ from msgspec import structs
 
 from monitor.cli import daemon, keys, ls, options, printing
 from monitor.cli.daemon import Daemon
+from monitor.cli.pause import until_when
 from monitor.cli.printing import Cell, Output
 from monitor.core.codes import Meaning
 from monitor.core.model import InstanceKey
 from monitor.core.notifications import ClusterData
+from monitor.core.watch import Origin
 from monitor.web.shapes.alerts import AlertData
 from monitor.web.shapes.instances import (
     HostStateData,
     InstanceStateData,
     StepStateData,
 )
-from monitor.web.shapes.watches import WatchData
+from monitor.web.shapes.watches import PauseData, WatchData
 
 Line = Sequence[Cell]
 
@@ -161,10 +163,21 @@ def _watched(found: InstanceStateData) -> Iterator[str]:
         return
     watch = found.watch
     labels = "".join(f", {name}={value}" for name, value in watch.labels.items())
-    yield f"watched by {watch.place}{labels}{''.join(_options(watch))}"
+    by = f"{watch.author} (added)" if watch.origin == Origin.API else watch.place
+    yield f"watched by {by}{labels}{''.join(_options(watch))}"
+    if watch.comment:
+        yield f"because: {watch.comment}"
+    if watch.paused is not None:
+        yield _paused(watch.paused)
     seen = f"looked at {printing.ago(found.seen_at)} ago" if found.seen_at else ""
     again = f"again in {printing.ahead(found.next_at)}" if found.next_at else ""
     yield ", ".join(filter(None, [seen or "not looked at yet", again]))
+
+
+def _paused(pause: PauseData) -> str:
+    by = f" by {pause.author}" if pause.author else ""
+    why = f": {pause.comment}" if pause.comment else ""
+    return f"paused{by} until {until_when(pause)}{why}"
 
 
 def _options(watch: WatchData) -> Iterator[str]:

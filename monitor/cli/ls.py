@@ -31,6 +31,8 @@ def standing(of: ListedData) -> Cell:
     said = of.status_name or "not seen yet"
     if of.phase != Phases.WATCHED:
         said += f", {of.phase}"
+    if of.paused:
+        said += ", paused"
     return said, MEANINGS.get(Meaning(of.meaning), "")
 
 

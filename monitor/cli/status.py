@@ -126,6 +126,8 @@ def _watching(said: StatusData) -> str:
     by_meaning = [
         f"{count:,} {meaning}" for meaning, count in said.instances.items() if count
     ]
+    if said.paused:
+        by_meaning.append(f"{said.paused:,} paused")
     if said.unseen:
         by_meaning.append(f"{said.unseen:,} not seen yet")
     return ": ".join(filter(None, [f"{said.watches:,}", ", ".join(by_meaning)]))

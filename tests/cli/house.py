@@ -56,6 +56,17 @@ class House:
                     return found
         raise AssertionError(f"not within {PATIENCE:g} s: {words}, but {found}")
 
+    async def answer(self, method: str, path: str) -> Any:
+        return (await control.ask(self.socket, method, path)).body
+
+    def polls(self, job: int) -> int:
+        return self.world.record.instances[2, job]
+
+    async def looks(self, job: int, times: int) -> None:
+        """Wait until the daemon has looked at *job* so many times more."""
+        enough = self.polls(job) + times
+        await self.daemon.reaches(lambda: self.polls(job) >= enough, "some more looks")
+
     async def sees(self, meaning: str, count: int = 1) -> None:
         """Wait until the daemon has seen so many instances whose status means this."""
         await self.comes(lambda all_: len(all_) == count, "ls", "--meaning", meaning)

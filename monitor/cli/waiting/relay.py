@@ -72,6 +72,7 @@ def fit(said: InstanceStateData) -> bool:
     """Tell whether the daemon is to be asked of it: it looks, and it still runs."""
     return (
         said.watch is not None
+        and not said.paused
         and said.phase == Phase.WATCHED
         and not said.gone
         and not said.failures
@@ -238,7 +239,7 @@ class Relay:
         return await self._inquiry.get(f"/instances{path(key)}", InstanceStateData)
 
     async def _take(self, key: InstanceKey, said: InstanceStateData) -> None:
-        if said.watch is None or said.phase != Phase.WATCHED:
+        if said.watch is None or said.paused or said.phase != Phase.WATCHED:
             self._give_up([key], f"{key}: the daemon looks at it no more")
         elif said.gone:
             self._end(key, Ending.GONE, "the daemon has asked for it")
@@ -292,7 +293,9 @@ class Relay:
         except errors.NotFound:
             self._note([key])  # retired, or watched no more
             return
-        if looked.failures >= UNSEEN and not self._doubted:
+        if looked.paused is not None:
+            self._give_up([key], f"{key}: the daemon looks at it no more")
+        elif looked.failures >= UNSEEN and not self._doubted:
             self._give_up([key], f"{key}: the daemon cannot see it")
         elif key in self._unconfirmed and _confirmed(self._unconfirmed[key], looked):
             self._note([key])

@@ -74,6 +74,7 @@ class House(Struct, frozen=True, kw_only=True):
 
     frame: Callable[[str], Frame]
     looked: Callable[[InstanceKey], Looked | None]
+    paused: Callable[[InstanceKey], bool]
 
 
 QUERY: Final = (
@@ -231,6 +232,7 @@ class Desk:
             failed=each.failed,
             hosts=each.hosts,
             changed_at=each.changed_at,
+            paused=self._house.paused(frame.instance) if frame.instance else False,
         )
 
     async def one(self, key: InstanceKey) -> InstanceStateData:
@@ -263,7 +265,8 @@ class Desk:
             distinct=_distinct(known),
             steps=[_step(step, state, frame) for step in steps],
             problems=list(_problems(state, frame)),
-            watch=watches.data(looked.watch) if looked else None,
+            watch=watches.data(looked.watch, looked.pause) if looked else None,
+            paused=looked is not None and looked.pause is not None,
         )
 
     async def step(self, key: InstanceKey, number: str) -> Step:

@@ -16,7 +16,8 @@ class ListedData(Struct, kw_only=True):
 
     *phase*: ``watched``, ``retired`` (it ended long ago) or ``unwatched``. *alerts*
     names what is wrong, *severity* says how bad the worst is, *since* when the first
-    began. *failed* of *hosts* hosts have not recovered.
+    began. *failed* of *hosts* hosts have not recovered. *paused*: nobody looks at it
+    for a time.
     """
 
     key: str
@@ -38,6 +39,7 @@ class ListedData(Struct, kw_only=True):
     finished_at: datetime | None
     labels: Mapping[str, str]
     link: str | None
+    paused: bool = False
 
 
 class HostCountData(Struct, kw_only=True):
