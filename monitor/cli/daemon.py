@@ -60,8 +60,9 @@ def _place(config: Path | None, environ: Any) -> Path:
 class Daemon:
     """What it answers is decoded; every refusal is an exception with a remedy."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, patience: float = PATIENCE) -> None:
         self._path = path
+        self._patience = patience
 
     def get(self, path: str, type_: type[T], **query: object) -> T:
         url = _url(path, query)
@@ -120,7 +121,7 @@ class Daemon:
             connection.close()
 
     def _asked(self, method: str, url: str, body: Struct | None = None) -> bytes:
-        connection = _Connection(self._path)
+        connection = _Connection(self._path, self._patience)
         try:
             connection.request(
                 method,
@@ -152,7 +153,7 @@ class Daemon:
 
 
 class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path, patience: float = PATIENCE) -> None:
+    def __init__(self, path: Path, patience: float) -> None:
         super().__init__("localhost", timeout=patience)
         self._path = path
         self._patience = patience

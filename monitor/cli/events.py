@@ -10,7 +10,7 @@ import msgspec
 import typer
 from msgspec import Struct
 
-from monitor.cli import daemon, following, moments, options, printing
+from monitor.cli import completing, daemon, following, moments, options, printing
 from monitor.cli.daemon import Daemon
 from monitor.cli.printing import Cell, Output
 from monitor.core import wording
@@ -44,6 +44,7 @@ def events(
         typer.Argument(
             metavar="KEY",
             show_default=False,
+            autocompletion=completing.instances,
             help="Of this instance (2/20000153), scope (prod/biz/2) or source.",
         ),
     ] = None,

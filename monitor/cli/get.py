@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 from msgspec import structs
 
-from monitor.cli import daemon, keys, ls, options, printing
+from monitor.cli import completing, daemon, keys, ls, options, printing
 from monitor.cli.daemon import Daemon
 from monitor.cli.pause import until_when
 from monitor.cli.printing import Cell, Output
@@ -48,6 +48,7 @@ def get(
         typer.Argument(
             metavar="KEY",
             show_default=False,
+            autocompletion=completing.instances,
             help="[source/][scope_type/]scope_id/job_instance_id, like 2/20000153.",
         ),
     ],

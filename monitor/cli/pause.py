@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import typer
 
-from monitor.cli import daemon, keys, moments, options, printing
+from monitor.cli import completing, daemon, keys, moments, options, printing
 from monitor.cli.printing import Columns, Output
 from monitor.web.shapes.watches import LookedData, PauseAsked, PauseData, WatchData
 
@@ -36,6 +36,7 @@ def pause(
         typer.Argument(
             metavar="KEY",
             show_default=False,
+            autocompletion=completing.instances,
             help="An instance, like 2/20000153; without it, pauses are listed.",
         ),
     ] = None,

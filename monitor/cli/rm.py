@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli import daemon, keys, options
+from monitor.cli import completing, daemon, keys, options
 from monitor.web.shapes.watches import WatchData
 
 
@@ -13,7 +13,10 @@ def rm(
     named: Annotated[
         list[str],
         typer.Argument(
-            metavar="KEY", show_default=False, help="Instances, like 2/20000153."
+            metavar="KEY",
+            show_default=False,
+            autocompletion=completing.instances,
+            help="Instances, like 2/20000153.",
         ),
     ],
     config: options.Config = None,

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from monitor import durations
-from monitor.cli import options
+from monitor.cli import completing, options
 from monitor.cli.waiting.report import Output
 from monitor.core.ending import Condition, Goal
 
@@ -24,6 +24,7 @@ def wait(
         typer.Argument(
             metavar="KEY",
             show_default=False,
+            autocompletion=completing.instances,
             help="[source/][scope_type/]scope_id/job_instance_id; - reads keys, or"
             " the answer of an execute call, from stdin.",
         ),
