@@ -111,7 +111,7 @@ def of_status(house: House) -> status.House:
         version=house.version,
         started_at=house.started_at,
         watches=house.stations.count,
-        paused=house.stations.paused,
+        paused=house.wishes.pauses,
         faults=lambda: len(house.listing().faults),
         sources=house.stations.states,
         sinks=house.dispatching,

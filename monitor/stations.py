@@ -38,13 +38,6 @@ class Stations(dict[str, Station]):
     def count(self) -> int:
         return sum(len(station.poller) for station in self.values())
 
-    def paused(self) -> int:
-        return sum(
-            track.paused
-            for station in self.values()
-            for track in station.poller.tracks.values()
-        )
-
     def looked(self, key: InstanceKey) -> Looked | None:
         """Say who watches *key* and when it is looked at; None: nobody does."""
         station = self.get(key.source)

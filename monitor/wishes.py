@@ -63,6 +63,9 @@ class Wishes:
     def added(self, key: InstanceKey) -> Watch | None:
         return self._added.get(key)
 
+    def pauses(self) -> int:
+        return len(self._pauses)
+
     def pause_of(self, key: InstanceKey) -> Pause | None:
         pause = self._pauses.get(key)
         return None if pause is None or _left(pause, self._now()) <= 0 else pause

@@ -96,6 +96,9 @@ STORIES: list[tuple[str, Api]] = [
     ("abnormal", "esb-v2"),
     ("rolling_duplicates", "gateway-v4"),
     ("retry_recovers", "esb-v2"),
+    ("containers", "gateway-v4"),
+    ("abnormal", "gateway-v3"),
+    ("legacy_waiting", "esb-v2"),
 ]
 
 

@@ -41,6 +41,8 @@ from monitor.settings.model import Settings
 DAEMON_WITHIN: Final = 5.0
 """Seconds for a daemon to say whom it watches; JOB can always be asked itself."""
 
+DAEMON_PER_KEY: Final = 0.02
+
 
 class Errand(Struct, frozen=True, kw_only=True):
     """All that was asked for on the command line."""
@@ -157,7 +159,7 @@ async def _daemon(
     urls = {name: str(source.url) for name, source in settings.sources.items()}
     try:
         asked = await stack.enter_async_context(inquiry.opened(socket))
-        with anyio.fail_after(DAEMON_WITHIN):
+        with anyio.fail_after(DAEMON_WITHIN + len(keys) * DAEMON_PER_KEY):
             return asked, await relay.entrusted(asked, keys, urls)
     except (errors.DaemonError, OSError):  # a TimeoutError is one
         return None, frozenset()
