@@ -5,12 +5,15 @@ A part of the composition root: straight lines, no decisions.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from importlib import metadata
 
 from msgspec import Struct
 
 from monitor import stations, wiring
+from monitor.core.model import InstanceKey
 from monitor.core.telling import Obstacle
+from monitor.core.watch import Watch
 from monitor.core.wording import Frame
 from monitor.dispatching import Dispatching
 from monitor.grouping import Grouping
@@ -22,6 +25,7 @@ from monitor.settings import effective
 from monitor.settings.model import Settings
 from monitor.stations import Stations
 from monitor.store.sql import SqlStore
+from monitor.watchlist import entry
 from monitor.watchlist.listing import Listing
 from monitor.web.api import (
     acks,
@@ -50,6 +54,7 @@ from monitor.web.pages import instance, overview, site
 from monitor.web.pages import quiet as quiet_page
 from monitor.web.pages import sinks as sink_page
 from monitor.web.pages import sources as source_page
+from monitor.wishes import Wishes
 
 
 class House(Struct, frozen=True, kw_only=True):
@@ -61,6 +66,7 @@ class House(Struct, frozen=True, kw_only=True):
     dispatching: Dispatching
     grouping: Grouping
     quiet: Quiet
+    wishes: Wishes
     reloading: Reloading
     feed: Feed
     guests: tuple[str, ...]
@@ -85,7 +91,7 @@ def operations(house: House) -> list[Operation]:
         *status.operations(store, of_status(house)),
         *alerts.operations(store, house.grouping.traits, house.frame),
         *instances.operations(store, of_instances(house)),
-        *watches.operations(_of_watches(house)),
+        *watches.operations(_of_watches(house), house.wishes, house.now),
         *sources.operations(store, house.stations.states),
         *events.operations(store, house.sources),
         *stream.operations(house.feed, house.sources),
@@ -147,6 +153,7 @@ def of_status(house: House) -> status.House:
         version=house.version,
         started_at=house.started_at,
         watches=house.stations.count,
+        paused=house.wishes.pauses,
         faults=lambda: len(house.listing().faults),
         sources=house.stations.states,
         sinks=house.dispatching,
@@ -154,14 +161,24 @@ def of_status(house: House) -> status.House:
 
 
 def of_instances(house: House) -> instances.House:
-    return instances.House(frame=house.frame, looked=house.stations.looked)
+    return instances.House(
+        frame=house.frame, looked=house.stations.looked, paused=house.wishes.paused
+    )
 
 
 def _of_watches(house: House) -> watches.House:
     return watches.House(
         watches=house.stations.watches,
         lists=lambda: [*stations.lists(house.listing())],
+        looked=house.stations.looked,
+        written=partial(_written, house),
+        beside=lambda asked: entry.said(asked.labels, watches.options_of(asked)),
+        sources=house.sources,
     )
+
+
+def _written(house: House, key: InstanceKey) -> Watch | None:
+    return house.listing().watches.get(key)
 
 
 def of_explaining(house: House) -> explain.House:

@@ -50,6 +50,7 @@ class Poller:
     """*detected* hears by how many seconds each end was seen after JOB's own time.
 
     *retired* are those that are still to be watched, and have ended for good.
+    *paused* tells whom people do not want to be looked at.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Poller:
         rules: Rules,
         learning: Learning | None = None,
         detected: Callable[[float], None] = lambda _: None,
+        paused: Callable[[InstanceKey], bool] = lambda _: False,
         now: Now,
         luck: Luck,
     ) -> None:
@@ -82,6 +84,7 @@ class Poller:
         self._listing = anyio.Lock()
         self._unknown: set[tuple[str, int]] = set()
         self._detected = detected
+        self._paused = paused
         # The clock of anyio.current_time, which takes ten times as long to ask.
         self._time = asyncio.get_running_loop().time
         self._learning = learning
@@ -123,7 +126,24 @@ class Poller:
     ) -> None:
         new = {watch.key: Track(watch, heads.get(watch.key)) for watch in added}
         self.tracks.follow(new)
-        self._plan.spread(new, min(self._rules.spread, len(new) * SPREAD_PER_WATCH))
+        for key, track in new.items():
+            track.paused = self._paused(key)
+        due = [key for key, track in new.items() if not track.paused]
+        self._plan.spread(due, min(self._rules.spread, len(due) * SPREAD_PER_WATCH))
+
+    def pause(self, key: InstanceKey) -> None:
+        """Look at *key* no more until ``resume``; what is known of it stays."""
+        track = self.tracks.get(key)
+        if track is not None:
+            track.paused = True
+            self._plan.drop(key)
+
+    def resume(self, key: InstanceKey) -> None:
+        track = self.tracks.get(key)
+        if track is not None and track.paused:
+            # What a list said of it is an old story by now.
+            track.paused = track.vouched = False
+            self._plan.plan(key)
 
     async def _unwatch(self, keys: Iterable[InstanceKey]) -> None:
         for some in _batched(keys, AT_ONCE):
@@ -138,7 +158,7 @@ class Poller:
     async def visit(self, key: InstanceKey) -> float | None:
         """Look once; say in how many seconds to look again, None for never."""
         track = self.tracks.get(key)
-        if track is None:
+        if track is None or track.paused:
             return None
         began = self._time()
         try:

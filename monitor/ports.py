@@ -20,7 +20,7 @@ from monitor.core.model import HostId, InstanceKey, Snapshot, Step
 from monitor.core.quiet import Entry
 from monitor.core.state import Change, Phase, State
 from monitor.core.telling import Acked, Obstacle, Told
-from monitor.core.watch import Watch
+from monitor.core.watch import Pause, Watch
 
 Now = Callable[[], datetime]
 """Tells the date: aware, UTC."""
@@ -395,11 +395,16 @@ class Listed(Struct, frozen=True, kw_only=True):
 
 
 class Looked(Struct, frozen=True, kw_only=True):
-    """When an instance was looked at, and when it will be; None: never."""
+    """When an instance was looked at, and when it will be; None: never.
+
+    *failures*: so many looks in a row have failed since. *pause*: nobody is to look.
+    """
 
     watch: Watch
     seen_at: datetime | None
     next_at: datetime | None
+    failures: int = 0
+    pause: Pause | None = None
 
 
 class Tally(Struct, frozen=True):
@@ -420,6 +425,25 @@ class Reading(Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     until: datetime | None = None
     newest_first: bool = True
+
+
+class Wishes(Protocol):
+    """What people said at run time about who is watched.
+
+    Whatever is kept takes the place of another of its kind with the same key.
+    """
+
+    async def added(self) -> list[Watch]: ...
+
+    async def keep_watch(self, watch: Watch) -> None: ...
+
+    async def drop_watches(self, keys: Sequence[InstanceKey]) -> None: ...
+
+    async def paused(self) -> list[Pause]: ...
+
+    async def keep_pause(self, pause: Pause) -> None: ...
+
+    async def drop_pauses(self, keys: Sequence[InstanceKey]) -> None: ...
 
 
 class Calendar(Protocol):

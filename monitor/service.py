@@ -37,6 +37,7 @@ from monitor import (
 from monitor.core import state, wording
 from monitor.core.inhibition import Inhibitions
 from monitor.core.message import Message
+from monitor.core.model import InstanceKey
 from monitor.core.state import Change, Phase
 from monitor.core.telling import Obstacle
 from monitor.core.wording import Frame
@@ -65,6 +66,7 @@ from monitor.web.feed import Feed
 from monitor.web.health import Check
 from monitor.web.hints import Callbacks
 from monitor.web.shapes.reload import Result
+from monitor.wishes import Hearers, Wishes
 
 Until = Callable[[], Awaitable[None]]
 Load = Callable[[], Settings]
@@ -196,7 +198,17 @@ class _House:
         self._luck = luck
         self._listing = Listing()
         self._recorder = Recorder(store, self._committed)
-        self._stations = Stations(now)
+        self._wishes = Wishes(
+            store,
+            Hearers(
+                added=self._added,
+                removed=self._removed,
+                paused=self._paused,
+                resumed=self._resumed,
+            ),
+            now=now,
+        )
+        self._stations = Stations(self._wishes.pause_of, now)
         self._feed = Feed(store)
         self._recorded: Counter[str] = Counter()
         self._dispatching = Dispatching(store, now=now, luck=luck)
@@ -255,6 +267,7 @@ class _House:
         await self._store.adopt(
             wiring.subscriptions(self._settings, self._guest_names, self._now())
         )
+        await self._wishes.load()
         for name in self._settings.sources:
             self._stations[name] = await stack.enter_async_context(
                 station.opened(
@@ -265,6 +278,7 @@ class _House:
                     now=self._now,
                     luck=self._luck,
                     joined=self._joined,
+                    wishes=self._wishes,
                 )
             )
         await self._quiet.load()
@@ -311,6 +325,7 @@ class _House:
             dispatching=self._dispatching,
             grouping=self._grouping,
             quiet=self._quiet,
+            wishes=self._wishes,
             reloading=self._door.reloading,
             feed=self._feed,
             guests=self._guest_names,
@@ -407,6 +422,7 @@ class _House:
             sinks=[sink.name for sink in self._settings.sinks],
         )
         tasks.start_soon(self._follow_files, name="watch list")
+        tasks.start_soon(self._wishes.run, name="wishes")
         for one in self._stations.values():
             one.start(tasks, self._door.spans)
 
@@ -492,6 +508,20 @@ class _House:
         self._door.reloading.watching(listing)
         for one in self._stations.values():
             await one.watch(listing)
+
+    async def _added(self, key: InstanceKey) -> None:
+        await self._stations[key.source].added(key)
+
+    async def _removed(self, source: str) -> None:
+        if source in self._stations:
+            await self._stations[source].join()
+
+    def _paused(self, key: InstanceKey) -> None:
+        self._stations[key.source].poller.pause(key)
+
+    def _resumed(self, key: InstanceKey) -> None:
+        if key.source in self._stations:
+            self._stations[key.source].poller.resume(key)
 
     def _joined(self) -> None:
         self._callbacks.watches_added(anyio.current_time())

@@ -37,6 +37,7 @@ from monitor.tracing import Tracing
 from monitor.vouching import Vouching
 from monitor.watchlist.listing import Listing
 from monitor.web.shapes.sources import SourceData
+from monitor.wishes import Wishes
 
 
 class Station:
@@ -52,6 +53,7 @@ class Station:
         now: Now,
         luck: Luck,
         joined: Callable[[], None],
+        wishes: Wishes,
     ) -> None:
         configured = settings.sources[name]
         self.name = name
@@ -88,6 +90,7 @@ class Station:
             rules=rules,
             learning=self.experience,
             detected=self.delay.observe,
+            paused=wishes.paused,
             now=now,
             luck=luck,
         )
@@ -103,7 +106,7 @@ class Station:
             luck=luck,
         )
         self.discovery = Discovery(
-            source, self.pace, store, changed=self._join, now=now, luck=luck
+            source, self.pace, store, changed=self.join, now=now, luck=luck
         )
         self.tails: Tails | None = None
         if settings.polling.logs:
@@ -118,6 +121,7 @@ class Station:
             )
         self._listed: Mapping[InstanceKey, Watch] = {}
         self._joined = joined
+        self._wishes = wishes
 
     def hint(self, job_instance_id: int) -> int:
         """Move who has this id to the front; say how many there are."""
@@ -170,14 +174,25 @@ class Station:
             if key.source == self.name
         }
         await self.discovery.follow(listing.rules)
-        await self._join()
+        await self.join()
 
-    async def _join(self) -> None:
-        # What somebody wrote down wins over what was found.
-        await self.poller.watch({**self.discovery.watches(), **self._listed}.values())
+    async def join(self) -> None:
+        """Watch what is written down, else what was added, else what was found."""
+        wanted = {
+            **self.discovery.watches(),
+            **self._wishes.of(self.name),
+            **self._listed,
+        }
+        await self.poller.watch(wanted.values())
         # Who retired before a restart is known to the poller alone.
         self.discovery.ended(self.poller.retired)
+        self._wishes.ended(self.poller.retired)
         self._joined()
+
+    async def added(self, key: InstanceKey) -> None:
+        """Watch *key*, though it may have ended long ago."""
+        self.poller.retired.discard(key)
+        await self.join()
 
     def committed(self, change: Change) -> None:
         """Hear of hosts that failed, and of whom nobody looks at any more."""
@@ -187,6 +202,7 @@ class Station:
             key = model.read_key(change.state.key)
             if key is not None:
                 self.discovery.ended([key])
+                self._wishes.ended([key])
 
     def _worth(self, key: InstanceKey, late: float) -> float:
         """Say by how much of its interval a visit is late.
@@ -240,6 +256,7 @@ async def opened(
     now: Now,
     luck: Luck,
     joined: Callable[[], None],
+    wishes: Wishes,
 ) -> AsyncIterator[Station]:
     """Open the way to one source; *joined* hears that watches may have come."""
     configured = settings.sources[name]
@@ -260,6 +277,7 @@ async def opened(
             now=now,
             luck=luck,
             joined=joined,
+            wishes=wishes,
         )
         await station.sight.remember(await store.heads(name))
         await station.experience.remember()

@@ -1,14 +1,14 @@
 """All sources together: who is watched, and how each JOB is seen."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
 import anyio
 
 from monitor.core.model import InstanceKey
-from monitor.core.watch import Watch
+from monitor.core.watch import Pause, Watch
 from monitor.ports import Looked, Now
 from monitor.station import Station
 from monitor.watchlist.listing import Listing
@@ -22,8 +22,11 @@ FAULTS: Final = 100
 class Stations(dict[str, Station]):
     """By the name of the source."""
 
-    def __init__(self, now: Now) -> None:
+    def __init__(
+        self, pause_of: Callable[[InstanceKey], Pause | None], now: Now
+    ) -> None:
         super().__init__()
+        self._pause_of = pause_of
         self._now = now
 
     def watches(self) -> Iterator[Watch]:
@@ -52,6 +55,8 @@ class Stations(dict[str, Station]):
             watch=track.watch,
             seen_at=self._moment(track.seen_at),
             next_at=self._moment(station.scheduler.due(key)),
+            failures=track.failures,
+            pause=self._pause_of(key),
         )
 
     def states(self) -> list[SourceData]:

@@ -66,6 +66,7 @@ class Track(Memo):
         "missing",
         "missing_at",
         "pause",
+        "paused",
         "seen_at",
         "stepped_at",
         "vouched",
@@ -78,6 +79,7 @@ class Track(Memo):
         self.pause = 1.0
         self.due = inf
         self.seen_at = -inf
+        self.paused = False
         self.failures = 0
         self.missing = 0
         self.missing_at = 0.0
@@ -169,13 +171,15 @@ class Tracks(dict[InstanceKey, Track]):
         """Say of those that have not finished their kinds, age and weight."""
         now = anyio.current_time()
         for track in self.values():
+            if track.paused:
+                continue
             if track.began is not None and track.finished_at is None:
                 yield track.kinds, max(0.0, now - track.began), track.weight
 
     def hint(self, key: InstanceKey, *, moved: bool = False) -> bool:
         """Visit *key* next; with its hosts, where it is known to have *moved*."""
         track = self.get(key)
-        if track is None:
+        if track is None or track.paused:
             return False
         track.hurried = track.hurried or moved
         # Until a list has seen it as that visit will.

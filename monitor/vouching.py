@@ -39,6 +39,8 @@ class Vouching:
         for key, track in self._tracks.of(scope):
             if track.outline is None or track.created_at is None or track.missing:
                 continue
+            if track.paused:
+                continue
             ended = track.finished_at is not None
             if (ended and not track.confirmed) or asking.between_steps(track.outline):
                 continue

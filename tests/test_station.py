@@ -15,7 +15,7 @@ from monitor.settings.model import Settings
 from monitor.simulator.server import serving
 from monitor.store.sql import SqlStore
 from monitor.watchlist.listing import Listing
-from tests.support import clock, stores, worlds
+from tests.support import clock, stores, wishes, worlds
 from tests.support.answers import FAILED, a_watch
 from tests.support.source import ScriptedSource
 from tests.support.watching import watching
@@ -38,6 +38,7 @@ async def discover(store: SqlStore, url: str) -> None:
             now=clock.now,
             luck=clock.middling,
             joined=lambda: None,
+            wishes=wishes.nobody_s(store),
         ) as opened,
         anyio.create_task_group() as tasks,
     ):

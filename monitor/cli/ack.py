@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import typer
 
-from monitor.cli import daemon, moments, options, printing
+from monitor.cli import completing, daemon, moments, options, printing
 from monitor.cli.printing import Columns, Output
 from monitor.web.shapes.quiet import AckAsked, AckData, AcksData
 
@@ -27,6 +27,7 @@ def ack(
         typer.Argument(
             metavar="KEY",
             show_default=False,
+            autocompletion=completing.instances,
             help="An instance (2/20000153), a scope, a source, or the name of a group;"
             " without it, acknowledgements are listed.",
         ),

@@ -21,16 +21,7 @@ COLUMNS: Final[Columns[AlertData]] = {
 
 def alerts(
     *,
-    match: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--match",
-            "-m",
-            metavar="MATCHER",
-            show_default=False,
-            help="Only those that it fits, like 'team=~\"sre|dba\"'; all of several.",
-        ),
-    ] = None,
+    match: options.Match = None,
     limit: Annotated[
         int, typer.Option(min=1, help="So many at most, the worst first.")
     ] = 100,

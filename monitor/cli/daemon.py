@@ -6,7 +6,7 @@ read its secrets can ask all the same.
 
 import http.client
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
@@ -30,6 +30,9 @@ PATIENCE: Final = 60.0
 PAGE: Final = 500
 ANSWER_MAX: Final = 64 << 20
 
+SILENCE: Final = 40.0
+"""Seconds until a stream is believed dead: it says every 15 s that it is there."""
+
 
 class _Problem(Struct):
     title: str = ""
@@ -39,7 +42,11 @@ class _Problem(Struct):
 
 def found(config: Path | None, socket: Path | None) -> "Daemon":
     """Find the daemon of *config*, or the one that has *socket*."""
-    return Daemon(socket or _place(config, os.environ))
+    return Daemon(place(config, socket))
+
+
+def place(config: Path | None, socket: Path | None) -> Path:
+    return socket or _place(config, os.environ)
 
 
 def _place(config: Path | None, environ: Any) -> Path:
@@ -53,8 +60,9 @@ def _place(config: Path | None, environ: Any) -> Path:
 class Daemon:
     """What it answers is decoded; every refusal is an exception with a remedy."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, patience: float = PATIENCE) -> None:
         self._path = path
+        self._patience = patience
 
     def get(self, path: str, type_: type[T], **query: object) -> T:
         url = _url(path, query)
@@ -91,8 +99,29 @@ class Daemon:
             if after is None:
                 return
 
+    def stream(
+        self, path: str, last: str | None, **query: object
+    ) -> Iterator[tuple[str, bytes]]:
+        """Give the id and the data of server-sent events until the daemon hangs up.
+
+        It begins behind the id *last*, or with what comes; data is empty where only
+        the place has moved.
+        """
+        headers = {} if last is None else {"Last-Event-ID": last}
+        connection = _Connection(self._path, SILENCE)
+        try:
+            connection.request("GET", _url(path, query), headers=headers)
+            response = connection.getresponse()
+            if response.status >= 400:
+                raise _refused(response.status, response.read(ANSWER_MAX))
+            yield from _events(response)
+        except (OSError, http.client.HTTPException) as failed:
+            raise _silent(self._path, failed) from failed
+        finally:
+            connection.close()
+
     def _asked(self, method: str, url: str, body: Struct | None = None) -> bytes:
-        connection = _Connection(self._path)
+        connection = _Connection(self._path, self._patience)
         try:
             connection.request(
                 method,
@@ -124,12 +153,28 @@ class Daemon:
 
 
 class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=PATIENCE)
+    def __init__(self, path: Path, patience: float) -> None:
+        super().__init__("localhost", timeout=patience)
         self._path = path
+        self._patience = patience
 
     def connect(self) -> None:
-        self.sock = unix.connected(self._path, PATIENCE)
+        self.sock = unix.connected(self._path, self._patience)
+
+
+def _events(response: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
+    """Read what our own daemon writes: each event has its data on one line."""
+    id_, data = "", b""
+    for line in response:
+        name, _, value = line.rstrip(b"\n").partition(b": ")
+        match name:
+            case b"id":
+                id_ = value.decode(errors="replace")
+            case b"data":
+                data = value
+            case b"" if not value and id_:
+                yield id_, data
+                id_, data = "", b""
 
 
 def _written(body: Struct) -> bytes:

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from monitor.cli import daemon, options, printing
+from monitor.cli import completing, daemon, options, printing
 from monitor.cli.printing import Cell, Output
 from monitor.core.explaining import (
     CaseData,
@@ -43,6 +43,7 @@ def explain(
         typer.Argument(
             metavar="ID|KEY",
             show_default=False,
+            autocompletion=completing.instances,
             help="The id of an event (2/20000153#4) or of a notification"
             " (2/20000153!1), or the key of an instance, a scope or a source, or the"
             " name of a group.",

@@ -71,6 +71,17 @@ Matchers = Annotated[
     ),
 ]
 
+Match = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--match",
+        "-m",
+        metavar="MATCHER",
+        show_default=False,
+        help="Only those that it fits, like 'team=~\"sre|dba\"'; all of several.",
+    ),
+]
+
 Socket = Annotated[
     Path | None,
     typer.Option(

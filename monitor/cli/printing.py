@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 
 import msgspec
 import typer
@@ -18,6 +18,8 @@ from monitor.sinks.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
 T = TypeVar("T")
 
@@ -69,14 +71,18 @@ def thing(found: T, output: Output, say: Callable[[T], str]) -> None:
 
 def lines(said: Iterable[Sequence[Cell]]) -> None:
     """Print lines of several cells each, with nothing between them."""
+    there = console()
+    for cells in said:
+        there.print(text(cells), soft_wrap=True)
+
+
+def text(cells: Iterable[Cell]) -> "Text":
     from rich.text import Text  # noqa: PLC0415
 
-    console = _console()
-    for cells in said:
-        line = Text()
-        for cell in cells:
-            line.append(*_cell(cell))
-        console.print(line, soft_wrap=True)
+    line = Text()
+    for cell in cells:
+        line.append(*_cell(cell))
+    return line
 
 
 def severity(name: str) -> Cell:
@@ -85,12 +91,12 @@ def severity(name: str) -> Cell:
 
 def ago(moment: datetime) -> str:
     """Say how long ago that was, in its two largest units."""
-    return _rounded(clock.utc_now() - moment)
+    return length(clock.utc_now() - moment)
 
 
 def ahead(moment: datetime) -> str:
     """Say how long it is until then."""
-    return _rounded(moment - clock.utc_now())
+    return length(moment - clock.utc_now())
 
 
 def local(moment: datetime) -> str:
@@ -102,7 +108,8 @@ def local(moment: datetime) -> str:
     return f"{here:%Y-%m-%d %H:%M:%S}"
 
 
-def _rounded(span: timedelta) -> str:
+def length(span: timedelta) -> str:
+    """Say how long that is, in its two largest units."""
     passed = int(span.total_seconds())
     for unit in (86400, 3600, 60):
         if passed >= unit:
@@ -122,30 +129,35 @@ def _block(found: object) -> None:
 
 
 def _table(found: Iterable[T], columns: Columns[T]) -> None:
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    console = _console()
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for title in columns:
-        table.add_column(title, overflow="fold")
-    for each in found:
-        table.add_row(*(Text(*_cell(of(each))) for of in columns.values()))
-    with console.capture() as captured:
-        console.print(table)
+    there = console()
+    with there.capture() as captured:
+        there.print(table(found, columns))
     for line in captured.get().splitlines():
         typer.echo(line.rstrip())
 
 
-def _console() -> "Console":
+def table(found: Iterable[T], columns: Columns[T], *, wrap: bool = True) -> "Table":
+    """Lay out *found*; without *wrap*, each is one line, cut where there is no room."""
+    from rich.table import Table  # noqa: PLC0415
+
+    laid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for title in columns:
+        overflow: Literal["fold", "ellipsis"] = "fold" if wrap else "ellipsis"
+        laid.add_column(title, overflow=overflow, no_wrap=not wrap)
+    for each in found:
+        laid.add_row(*(text([of(each)]) for of in columns.values()))
+    return laid
+
+
+def console() -> "Console":
     from rich.console import Console  # noqa: PLC0415
 
-    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = _WIDE
-    return console
+    found = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    if not found.is_terminal:
+        found.width = _WIDE
+    return found
 
 
 def _cell(cell: Cell) -> tuple[str, str]:
-    text, style = (cell, "") if isinstance(cell, str) else cell
-    return printable(text, CELL_MAX), style
+    said, style = (cell, "") if isinstance(cell, str) else cell
+    return printable(said, CELL_MAX), style

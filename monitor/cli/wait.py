@@ -1,6 +1,7 @@
 """``job-monitor wait``: look until instances have ended, and print the failed IPs.
 
-Needs no daemon, and of the configuration only where JOB is. Failed IPs go to
+A daemon that watches them is asked instead of JOB. Needs none, and of the
+configuration only where JOB is. Failed IPs go to
 stdout, all talk to stderr; ``core.ending`` says which exit code counts. What does
 the work is imported when it is needed, so that help comes at once.
 """
@@ -11,7 +12,7 @@ from typing import Annotated
 import typer
 
 from monitor import durations
-from monitor.cli import options
+from monitor.cli import completing, options
 from monitor.cli.waiting.report import Output
 from monitor.core.ending import Condition, Goal
 
@@ -23,11 +24,16 @@ def wait(
         typer.Argument(
             metavar="KEY",
             show_default=False,
+            autocompletion=completing.instances,
             help="[source/][scope_type/]scope_id/job_instance_id; - reads keys, or"
             " the answer of an execute call, from stdin.",
         ),
     ],
     config: options.Config = None,
+    socket: options.Socket = None,
+    direct: Annotated[
+        bool, typer.Option("--direct", help="Ask JOB, also where a daemon watches it.")
+    ] = False,
     goal: Annotated[
         Goal, typer.Option("--for", help="What to wait for.")
     ] = Goal.FINISHED,
@@ -64,7 +70,8 @@ def wait(
 ) -> None:
     """Wait for instances to end and print the IPs that failed.
 
-    Plain output has a line for each failed IP: ip, cloud area, key, status and its
+    What a daemon watches is heard from the daemon, at no cost for JOB; all else is
+    asked of JOB. Plain output has a line for each failed IP: ip, cloud area, key, status and its
     name, with tabs between.
 
     Ends with 0 if the condition is met: all succeeded, or with --for failed, all
@@ -92,6 +99,8 @@ def wait(
             output=output,
             quiet=quiet,
             verbose=verbose,
+            socket=socket,
+            direct=direct,
         )
     )
     raise typer.Exit(code)

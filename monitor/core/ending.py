@@ -4,7 +4,7 @@ The exit codes are public (``docs/wait.md``). Waiting is *decided* once looking 
 cannot change the exit code, but for ``finished``, which sees all to their end.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from itertools import chain
 from typing import Final
@@ -42,13 +42,33 @@ class Condition(Struct, frozen=True):
     any_: bool = False
 
 
+class Counts(Struct, frozen=True, kw_only=True):
+    """How many hosts there are; *hosts* and *unfinished* count each once.
+
+    *rows* are those of each step, of which *done* are finished.
+    """
+
+    hosts: int
+    unfinished: int
+    rows: Mapping[int, int]
+    done: int
+
+
 class Finding(Struct, frozen=True, kw_only=True):
-    """What is known of one instance; *reason* says why there is no more."""
+    """What is known of one instance; *reason* says why there is no more.
+
+    *told* counts hosts where the snapshot holds only those that failed.
+    """
 
     key: InstanceKey
     ending: Ending = Ending.RUNNING
     snapshot: Snapshot | None = None
     reason: str = ""
+    told: Counts | None = None
+
+    @property
+    def counts(self) -> Counts:
+        return self.told or counted(self.snapshot)
 
 
 _GOOD: Final = {
@@ -124,6 +144,21 @@ def failed_hosts(snapshot: Snapshot) -> dict[HostId, Failure]:
         if known is None or codes.worst(known.status, failure.status) != known.status:
             failed[host] = failure
     return failed
+
+
+_NONE: Final = Counts(hosts=0, unfinished=0, rows={}, done=0)
+
+
+def counted(snapshot: Snapshot | None) -> Counts:
+    if snapshot is None:
+        return _NONE
+    statuses = [status for step in snapshot.steps for status in step.hosts.values()]
+    return Counts(
+        hosts=len(hosts(snapshot)),
+        unfinished=len(unfinished_hosts(snapshot)),
+        rows={step.step_instance_id: len(step.hosts) for step in snapshot.steps},
+        done=sum(codes.host(status).finished for status in statuses),
+    )
 
 
 def hosts(snapshot: Snapshot) -> frozenset[HostId]:

@@ -38,6 +38,20 @@ class Options(Struct, frozen=True, kw_only=True, gc=False):
 NO_OPTIONS = Options()
 
 
+class Origin(StrEnum):
+    FILE = "file"
+    API = "api"
+    DISCOVERY = "discovery"
+
+
+class Added(Struct, frozen=True, kw_only=True, gc=False):
+    """Who added a watch at run time, and why."""
+
+    at: datetime
+    author: str = ""
+    comment: str = ""
+
+
 class Watch(Struct, frozen=True, kw_only=True, gc=False):
     """*rule*: which rule of discovery found it; empty where somebody wrote it down."""
 
@@ -46,6 +60,23 @@ class Watch(Struct, frozen=True, kw_only=True, gc=False):
     options: Options = NO_OPTIONS
     place: Place
     rule: str = ""
+    added: Added | None = None
+
+    @property
+    def origin(self) -> Origin:
+        if self.added is not None:
+            return Origin.API
+        return Origin.DISCOVERY if self.rule else Origin.FILE
+
+
+class Pause(Struct, frozen=True, kw_only=True, gc=False):
+    """Nobody is to look at *key* before *ends_at*; None: until somebody says so."""
+
+    key: InstanceKey
+    at: datetime
+    ends_at: datetime | None = None
+    author: str = ""
+    comment: str = ""
 
 
 def parse_key(text: str, *, sources: tuple[str, ...]) -> InstanceKey:

@@ -1,8 +1,8 @@
 """What stands in the rows: values as MessagePack, moments as seconds since 1970.
 
 Every later version must be able to read it. So whatever is part of a ``State``, a
-``Message``, a ``Told``, a ``Verdict``, a ``Subscription``, an ``Entry``, a ``Watch``
-or a ``Table`` may only gain fields, each with a default, and its enums only members;
+``Message``, a ``Told``, a ``Verdict``, a ``Subscription``, an ``Entry``, a ``Watch``,
+a ``Pause`` or a ``Table`` may only gain fields, each with a default, and its enums only members;
 what shall mean something else takes another name, or a migration.
 """
 
@@ -22,7 +22,7 @@ from monitor.core.quiet import Entry
 from monitor.core.state import State
 from monitor.core.subscription import Subscription
 from monitor.core.telling import Told
-from monitor.core.watch import Watch
+from monitor.core.watch import Pause, Watch
 
 T = TypeVar("T")
 
@@ -57,6 +57,7 @@ member = _decoder(Member)
 verdict = _decoder(Verdict)
 subscription = _decoder(Subscription)
 watch = _decoder(Watch)
+pause = _decoder(Pause)
 hazards = _decoder(Table)
 quiet: Callable[[bytes], Entry] = _decoder(Entry)  # type: ignore[arg-type]
 

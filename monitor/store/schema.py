@@ -250,6 +250,25 @@ quiet = Table(
 """Silences, maintenance and acknowledgements that people gave at run time."""
 
 
+added = Table(
+    "added",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("shard", SmallInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+"""The watches that people added at run time."""
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("shard", SmallInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+"""Whom people do not want to be looked at for a time."""
+
+
 def shard(key: str) -> int:
     """Map a key to its shard: fixed for ever, whatever machine computes it."""
     return xxhash.xxh64_intdigest(key.encode()) % SHARDS

@@ -19,7 +19,7 @@ from monitor.core.model import InstanceKey
 from monitor.core.quiet import Entry
 from monitor.core.state import Change, State
 from monitor.core.subscription import Subscription
-from monitor.core.watch import Watch
+from monitor.core.watch import Pause, Watch
 from monitor.ports import (
     Account,
     Delivery,
@@ -48,6 +48,7 @@ from monitor.store import (
     replaying,
     shelf,
     tracing,
+    wishes,
 )
 from monitor.store.group import Group
 from monitor.store.rows import Row
@@ -57,7 +58,7 @@ MEMBERS: Final = 500
 
 
 class SqlStore:
-    """Satisfies ``Memory``, ``Outbox``, ``Ledger``, ``Register``, ``Shelf``, ``Calendar``."""
+    """Satisfies the ports of the store: ``Memory``, ``Outbox``, ``Ledger`` and the rest."""
 
     def __init__(self, group: Group, *, position: int) -> None:
         self._group = group
@@ -295,6 +296,26 @@ class SqlStore:
     def position(self) -> int:
         """The end of the log."""
         return self._position
+
+    async def added(self) -> list[Watch]:
+        return await self._group.do(wishes.watches, hurry=True)
+
+    async def keep_watch(self, watch: Watch) -> None:
+        row = wishes.row(watch)
+        await self._group.do(lambda c: wishes.keep_watch(c, row))
+
+    async def drop_watches(self, keys: Sequence[InstanceKey]) -> None:
+        await self._group.do(lambda c: wishes.drop_watches(c, keys))
+
+    async def paused(self) -> list[Pause]:
+        return await self._group.do(wishes.paused, hurry=True)
+
+    async def keep_pause(self, pause: Pause) -> None:
+        row = wishes.row(pause)
+        await self._group.do(lambda c: wishes.keep_pause(c, row))
+
+    async def drop_pauses(self, keys: Sequence[InstanceKey]) -> None:
+        await self._group.do(lambda c: wishes.drop_pauses(c, keys))
 
     async def said(self) -> list[Entry]:
         return await self._group.do(calendar.said, hurry=True)

@@ -50,6 +50,16 @@ class Beside(Struct, frozen=True, kw_only=True, gc=False):
 NOTHING: Final = Beside()
 
 
+def said(labels: Mapping[str, str], options: Mapping[str, str]) -> Beside:
+    """Read what is said of a watch that stands in no list, by the same rules."""
+    draft = Draft(())
+    for name, value in options.items():
+        draft.field(name, value)
+    for name, value in labels.items():
+        draft.label(name, value)
+    return draft.beside()
+
+
 class Draft:
     """Starts from the *defaults* of the file; what the entry says goes over them."""
 

@@ -45,6 +45,9 @@ class Heard:
     def lost(self, source: str, reason: str, instances: int) -> None:
         self.lines.append(f"{source} lost, {instances} left")
 
+    def handed_over(self, instances: int, reason: str) -> None:
+        self.lines.append(f"{instances} handed over")
+
 
 async def keep(
     *sources: ScriptedSource,

@@ -11,10 +11,11 @@ from monitor import errors
 from monitor.core import matchers, member
 from monitor.core.clusters import Tail
 from monitor.core.decisions import Decision, Verdict
-from monitor.core.model import Failure, HostId, Snapshot, Step
+from monitor.core.model import Failure, HostId, InstanceKey, Snapshot, Step
 from monitor.core.quiet import Ack, Daily, Entry, Maintenance, Silence
 from monitor.core.state import Change, Phase, State
 from monitor.core.transitions import Attempt
+from monitor.core.watch import Added, Options, Pause, Place, Severity, Watch
 from monitor.ports import (
     Account,
     Delivery,
@@ -788,3 +789,65 @@ async def test_what_is_over_for_long_is_forgotten_and_what_has_no_end_is_kept(
 
         assert so_far == {SILENCE, WINDOW, ACK}
         assert await said(store) == {WINDOW, ACK}
+
+
+# Wishes.
+
+NUMBERED = (InstanceKey("prod", "biz", "2", 1), InstanceKey("test", "biz", "2", 2))
+WATCH = Watch(
+    key=NUMBERED[0],
+    labels={"team": "sre"},
+    options=Options(severity=Severity.CRITICAL, settle=DAY, until=NOW + DAY),
+    place=Place("api"),
+    added=Added(at=NOW, author="alice", comment="磁盘"),
+)
+PAUSE = Pause(key=NUMBERED[0], at=NOW, ends_at=NOW + DAY, author="bob", comment="x")
+
+
+async def test_added_watches_and_pauses_survive_a_restart_as_they_were(
+    engine: Engine,
+) -> None:
+    other = structs.replace(WATCH, key=NUMBERED[1], labels={})
+    endless = Pause(key=NUMBERED[1], at=NOW)
+    async with engine() as store:
+        for watch in (WATCH, other):
+            await store.keep_watch(watch)
+        for pause in (PAUSE, endless):
+            await store.keep_pause(pause)
+
+    async with engine() as store:
+        added, paused = await store.added(), await store.paused()
+
+    assert sorted(added, key=lambda watch: watch.key) == [WATCH, other]
+    assert sorted(paused, key=lambda pause: pause.key) == [PAUSE, endless]
+
+
+async def test_a_wish_about_the_same_instance_takes_the_place_of_the_last(
+    engine: Engine,
+) -> None:
+    later = structs.replace(WATCH, labels={"team": "dba"})
+    longer = structs.replace(PAUSE, ends_at=None)
+    async with engine() as store:
+        for watch in (WATCH, later):
+            await store.keep_watch(watch)
+        for pause in (PAUSE, longer):
+            await store.keep_pause(pause)
+
+        assert await store.added() == [later]
+        assert await store.paused() == [longer]
+
+
+async def test_wishes_that_are_taken_back_are_gone_and_no_others(
+    engine: Engine,
+) -> None:
+    other = structs.replace(WATCH, key=NUMBERED[1])
+    async with engine() as store:
+        for watch in (WATCH, other):
+            await store.keep_watch(watch)
+        await store.keep_pause(PAUSE)
+        await store.drop_watches([WATCH.key])
+        kept = await store.added(), await store.paused()
+        await store.drop_pauses([PAUSE.key])
+
+        assert kept == ([other], [PAUSE])
+        assert await store.paused() == []

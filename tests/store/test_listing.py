@@ -185,6 +185,8 @@ def _downgraded(file: Path) -> None:
         database.execute("DROP INDEX states_listed")
         for column in ("subject", "name", "status", "rank", "since", "failed", "hosts"):
             database.execute(f"ALTER TABLE states DROP COLUMN {column}")
+        for later in ("added", "pauses"):
+            database.execute(f"DROP TABLE {later}")
         database.execute("UPDATE alembic_version SET version_num = '0004'")
 
 

@@ -8,31 +8,40 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import anyio
 import typer
 from msgspec import Struct
 
-from monitor import durations, logs, wiring
+from monitor import clock, durations, errors, logs, wiring
+from monitor.cli import daemon as daemons
 from monitor.cli import options
-from monitor.cli.waiting import report
+from monitor.cli.waiting import inquiry, relay, report
+from monitor.cli.waiting.inquiry import Inquiry
 from monitor.cli.waiting.post import Post, Terms
+from monitor.cli.waiting.relay import Direct, Relay
 from monitor.cli.waiting.report import Output
 from monitor.cli.waiting.talk import Talk
-from monitor.cli.waiting.vigil import Hearer, Until, Vigil
+from monitor.cli.waiting.vigil import Hearer, Looking, Until, Vigil
 from monitor.cli.waiting.wanted import Reader
 from monitor.core.ending import Condition, Finding
 from monitor.core.model import InstanceKey
 from monitor.core.wording import Frame
 from monitor.job import source as job
-from monitor.ports import Luck
+from monitor.ports import Luck, Now, Source
 from monitor.settings import loading, secret
 from monitor.settings.model import Settings
+
+DAEMON_WITHIN: Final = 5.0
+"""Seconds for a daemon to say whom it watches; JOB can always be asked itself."""
+
+DAEMON_PER_KEY: Final = 0.02
 
 
 class Errand(Struct, frozen=True, kw_only=True):
@@ -46,6 +55,8 @@ class Errand(Struct, frozen=True, kw_only=True):
     output: Output | None
     quiet: bool
     verbose: bool
+    socket: Path | None = None
+    direct: bool = False
 
 
 def run(errand: Errand) -> int:
@@ -59,7 +70,14 @@ def run(errand: Errand) -> int:
     with _talking(errand, keys, settings.locale) as talk:
         vigil = anyio.run(
             partial(
-                kept, keys, errand.condition, talk, settings, patience=errand.timeout
+                kept,
+                keys,
+                errand.condition,
+                talk,
+                settings,
+                patience=errand.timeout,
+                daemon=_socket(errand),
+                curious=not errand.quiet and (errand.verbose or sys.stderr.isatty()),
             )
         )
     talk.concluded(vigil.findings, _cut_short(vigil, errand))
@@ -81,21 +99,77 @@ async def kept(
     *,
     patience: timedelta | None = None,
     until: Until = interrupted,
+    daemon: Path | None = None,
+    curious: bool = False,
     luck: Luck = random.random,  # noqa: TID251
+    now: Now = clock.utc_now,
 ) -> Vigil:
-    """Keep a vigil over *keys*; *settings* has exactly their sources."""
+    """Keep a vigil over *keys*; *settings* has exactly their sources.
+
+    *daemon* is the socket of one that may be asked instead of JOB; *curious*: every
+    transition is to be told.
+    """
     vigil = Vigil(keys, condition, hearer)
     async with AsyncExitStack() as stack:
-        posts = []
+        asked, entrusted = await _daemon(stack, daemon, keys, settings)
+        looking: list[Looking] = []
+        relays: list[Relay] = []
         for name, source in settings.sources.items():
             config = wiring.source_config(name, source)
             opened = await stack.enter_async_context(job.opened(config))
-            theirs = [key for key in keys if key.source == name]
-            terms = _terms(settings, name)
-            posts.append(Post(opened, theirs, vigil, terms=terms, luck=luck))
+            direct = _direct(opened, vigil, _terms(settings, name), luck)
+            theirs = {key for key in keys if key.source == name}
+            if asked is not None and theirs & entrusted:
+                relays.append(
+                    Relay(
+                        asked,
+                        name,
+                        theirs & entrusted,
+                        vigil,
+                        direct=direct,
+                        curious=curious,
+                        now=now,
+                    )
+                )
+            if theirs - entrusted:
+                looking.append(direct(theirs - entrusted))
+        looking += [relay.run for relay in relays]
         seconds = None if patience is None else patience.total_seconds()
-        await vigil.keep([post.run for post in posts], until, seconds)
+        await vigil.keep(looking, until, seconds)
+        await _conclude(relays)
     return vigil
+
+
+def _direct(opened: Source, vigil: Vigil, terms: Terms, luck: Luck) -> Direct:
+    def looking(keys: Collection[InstanceKey]) -> Looking:
+        return Post(opened, keys, vigil, terms=terms, luck=luck).run
+
+    return looking
+
+
+async def _daemon(
+    stack: AsyncExitStack,
+    socket: Path | None,
+    keys: Sequence[InstanceKey],
+    settings: Settings,
+) -> tuple[Inquiry | None, frozenset[InstanceKey]]:
+    """Give the way to the daemon, and who it may be asked about instead of JOB."""
+    if socket is None:
+        return None, frozenset()
+    urls = {name: str(source.url) for name, source in settings.sources.items()}
+    try:
+        asked = await stack.enter_async_context(inquiry.opened(socket))
+        with anyio.fail_after(DAEMON_WITHIN + len(keys) * DAEMON_PER_KEY):
+            return asked, await relay.entrusted(asked, keys, urls)
+    except (errors.DaemonError, OSError):  # a TimeoutError is one
+        return None, frozenset()
+
+
+async def _conclude(relays: Iterable[Relay]) -> None:
+    """Learn how those stand that have not ended, for a time-out or an interrupt."""
+    with suppress(errors.DaemonError), anyio.move_on_after(DAEMON_WITHIN):
+        for each in relays:
+            await each.refresh()
 
 
 def framed(
@@ -103,6 +177,16 @@ def framed(
 ) -> list[tuple[Finding, Frame]]:
     """Add what the events about each instance would say of where it is."""
     return [(finding, _frame(finding.key, settings)) for finding in findings]
+
+
+def _socket(errand: Errand) -> Path | None:
+    """Say where a daemon would be; a store that is named wrongly has none."""
+    if errand.direct:
+        return None
+    with suppress(errors.Misconfigured):
+        place = daemons.place(errand.config, errand.socket)
+        return place if place.exists() else None
+    return None
 
 
 def _terms(settings: Settings, name: str) -> Terms:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from monitor.core import codes, ending, wording
-from monitor.core.ending import Finding
+from monitor.core.ending import Counts, Finding
 from monitor.core.model import Snapshot, Step
 from monitor.core.wording import Frame, HostData, InstanceData, StatusData
 
@@ -60,7 +60,7 @@ _UNSEEN = Snapshot(status=0)
 def data(finding: Finding, frame: Frame) -> FindingData:
     seen = finding.snapshot or _UNSEEN
     status = finding.snapshot.status if finding.snapshot else None
-    failed = ending.failed_hosts(seen)
+    failed, counts = ending.failed_hosts(seen), finding.counts
     return FindingData(
         outcome=finding.ending,
         reason=finding.reason,
@@ -68,10 +68,10 @@ def data(finding: Finding, frame: Frame) -> FindingData:
         link=wording.link(frame, seen, None),
         after=wording.status_data(status, frame.locale),
         failed=len(failed),
-        total=len(ending.hosts(seen)),
-        unfinished=len(ending.unfinished_hosts(seen)),
+        total=counts.hosts,
+        unfinished=counts.unfinished,
         hosts=wording.failed_list(failed, frame.locale),
-        steps=[_step(step, frame.locale) for step in seen.steps],
+        steps=[_step(step, counts, frame.locale) for step in seen.steps],
         started_at=seen.started_at,
         ended_at=seen.ended_at if seen.finished else None,
     )
@@ -97,7 +97,7 @@ def _plain(finding: Finding, frame: Frame) -> Iterator[str]:
         yield "\t".join(map(str, (*fields, host.status, host.status_name)))
 
 
-def _step(step: Step, locale: str) -> StepData:
+def _step(step: Step, counts: Counts, locale: str) -> StepData:
     return StepData(
         step_instance_id=step.step_instance_id,
         execute_count=step.execute_count,
@@ -105,5 +105,5 @@ def _step(step: Step, locale: str) -> StepData:
         status=step.status,
         status_name=codes.run(step.status).name(locale),
         failed=len(step.failures),
-        total=len(step.hosts),
+        total=counts.rows[step.step_instance_id],
     )

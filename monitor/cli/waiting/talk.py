@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from monitor.core import codes, ending
-from monitor.core.ending import Ending, Finding
+from monitor.core.ending import Counts, Ending, Finding
 from monitor.core.model import Snapshot
 from monitor.core.transitions import Transition
 from monitor.sinks.printable import printable
@@ -59,8 +59,11 @@ class Talk:
         self._say(f"{who}: answers again")
 
     def lost(self, source: str, reason: str, instances: int) -> None:
-        count = f"{instances} {'instance' if instances == 1 else 'instances'}"
-        self._say(f"{source}: gave up on {count}: {printable(reason)}")
+        self._say(f"{source}: gave up on {_many(instances)}: {printable(reason)}")
+
+    def handed_over(self, instances: int, reason: str) -> None:
+        about = f" about {_many(instances)}" if instances > 1 else ""
+        self._say(f"{printable(reason)}; asking JOB itself{about}")
 
     def concluded(self, findings: Sequence[Finding], cut_short: str) -> None:
         """Count the endings, unless a single instance has said it all."""
@@ -72,10 +75,14 @@ class Talk:
             self._say(said)
 
 
+def _many(instances: int) -> str:
+    return f"{instances} {'instance' if instances == 1 else 'instances'}"
+
+
 def standing(finding: Finding, locale: str) -> str:
     """Say how an instance stands, and why no more is known of it."""
     seen = finding.snapshot
-    said = "" if seen is None else _seen(seen, locale)
+    said = "" if seen is None else _seen(seen, finding.counts, locale)
     if seen is not None and finding.ending in (Ending.RUNNING, ending.of(seen)):
         return said
     reason = f": {printable(finding.reason)}" if finding.reason else ""
@@ -83,12 +90,12 @@ def standing(finding: Finding, locale: str) -> str:
     return f"{_UNSEEN[finding.ending]}{reason}{last}"
 
 
-def _seen(seen: Snapshot, locale: str) -> str:
-    failed, total = len(ending.failed_hosts(seen)), len(ending.hosts(seen))
+def _seen(seen: Snapshot, counts: Counts, locale: str) -> str:
+    failed, total = len(ending.failed_hosts(seen)), counts.hosts
     said = [codes.run(seen.status).name(locale)]
     if total:
         said.append(f"{failed} of {total} hosts failed")
-    unfinished = len(ending.unfinished_hosts(seen)) if seen.finished else 0
+    unfinished = counts.unfinished if seen.finished else 0
     if unfinished:
         said.append(f"{unfinished} never finished")
     return ", ".join(said)
@@ -99,7 +106,7 @@ def _caution(finding: Finding) -> str:
     seen = finding.snapshot
     if seen is None or finding.ending is not Ending.SUCCEEDED:
         return ""
-    failed, total = len(ending.failed_hosts(seen)), len(ending.hosts(seen))
+    failed, total = len(ending.failed_hosts(seen)), finding.counts.hosts
     if not failed:
         return ""
     return f"warning: succeeded although {failed} of {total} hosts failed"

@@ -70,20 +70,23 @@ class Gauge:
         seen = finding.snapshot
         if seen is None:
             return
-        statuses = [status for step in seen.steps for status in step.hosts.values()]
+        counts = finding.counts
         self._progress.update(
             self._bars[finding.key],
-            description=_described(finding.key, seen, self._locale),
-            completed=sum(codes.host(status).finished for status in statuses),
-            total=len(statuses) or None,
+            description=_described(finding, seen, self._locale),
+            completed=counts.done,
+            total=sum(counts.rows.values()) or None,
         )
 
 
-def _described(key: InstanceKey, seen: Snapshot, locale: str) -> str:
-    begun = sum(bool(step.hosts) or step.status != 1 for step in seen.steps)
+def _described(finding: Finding, seen: Snapshot, locale: str) -> str:
+    rows = finding.counts.rows
+    begun = sum(
+        bool(rows[step.step_instance_id]) or step.status != 1 for step in seen.steps
+    )
     name = f", {printable(seen.name, 64)}" if seen.name else ""
     status = codes.run(seen.status).name(locale)
-    return f"{key}: {status}, step {begun} of {len(seen.steps)}{name}"
+    return f"{finding.key}: {status}, step {begun} of {len(seen.steps)}{name}"
 
 
 @contextmanager
@@ -126,17 +129,18 @@ def _paragraph(finding: Finding, frame: Frame) -> Iterator[Text]:
     yield Text(f"  {talk.standing(finding, frame.locale)}", style)
     for step in seen.steps if seen is not None else ():
         if step.failures:
-            yield from _failed_step(step, frame.locale)
+            total = finding.counts.rows[step.step_instance_id]
+            yield from _failed_step(step, total, frame.locale)
     link = wording.link(frame, seen, None)
     if link:
         yield Text(f"  {link}", style="dim")
 
 
-def _failed_step(step: Step, locale: str) -> Iterator[Text]:
+def _failed_step(step: Step, total: int, locale: str) -> Iterator[Text]:
     name, status = printable(step.name) or "(unnamed)", codes.run(step.status)
     yield Text(
         f"    step {name}: {status.name(locale)},"
-        f" {len(step.failures)} of {len(step.hosts)} hosts failed"
+        f" {len(step.failures)} of {total} hosts failed"
     )
     clusters = _clusters(step, locale)
     width = max(map(len, clusters))

@@ -11,7 +11,7 @@ import anyio
 from msgspec import structs
 
 from monitor.core import ending
-from monitor.core.ending import Condition, Ending, Finding
+from monitor.core.ending import Condition, Counts, Ending, Finding
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.transitions import Transition
 
@@ -22,7 +22,8 @@ Looking = Callable[[], Coroutine[Any, Any, None]]
 class Hearer(Protocol):
     """Who is told while we look; must return at once.
 
-    *who* cannot be understood is a source, or an instance alone.
+    *who* cannot be understood is a source, or an instance alone. Who is *handed over*
+    by the daemon is looked at directly.
     """
 
     def moved(self, finding: Finding, moved: Sequence[Transition]) -> None: ...
@@ -30,6 +31,7 @@ class Hearer(Protocol):
     def doubted(self, who: str, reason: str) -> None: ...
     def restored(self, who: str) -> None: ...
     def lost(self, source: str, reason: str, instances: int) -> None: ...
+    def handed_over(self, instances: int, reason: str) -> None: ...
 
 
 class Vigil:
@@ -59,9 +61,13 @@ class Vigil:
         return ending.exit_code(self.condition, self._endings())
 
     def saw(
-        self, key: InstanceKey, snapshot: Snapshot, moved: Sequence[Transition]
+        self,
+        key: InstanceKey,
+        snapshot: Snapshot,
+        moved: Sequence[Transition],
+        told: Counts | None = None,
     ) -> None:
-        finding = structs.replace(self._found[key], snapshot=snapshot)
+        finding = structs.replace(self._found[key], snapshot=snapshot, told=told)
         self._found[key] = finding
         self.hearer.moved(finding, moved)
 

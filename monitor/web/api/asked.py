@@ -13,8 +13,9 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from monitor.core import matchers, quiet
+from monitor.core import matchers, quiet, watch
 from monitor.core.matchers import Matcher
+from monitor.core.model import InstanceKey
 from monitor.web.shapes.page import PageData
 
 T = TypeVar("T")
@@ -84,6 +85,21 @@ def member(name: str, given: str, kind: type[E]) -> E:
     except ValueError:
         known = ", ".join(kind)
         raise web.HTTPBadRequest(text=f"{name}: write one of {known}") from None
+
+
+def key_of(request: web.Request) -> InstanceKey:
+    """Read the key that a path spells out."""
+    named = request.match_info
+    try:
+        return watch.instance_key(
+            named["source"],
+            named["scope_type"],
+            named["scope_id"],
+            named["job_instance_id"],
+            sources=(named["source"],),
+        )
+    except ValueError as wrong:
+        raise web.HTTPNotFound(text=str(wrong)) from None
 
 
 def flag(request: web.Request, name: str) -> bool:

@@ -12,18 +12,18 @@ from msgspec import Meta, Struct, structs
 from monitor.core import (
     clusters,
     codes,
+    ending,
     matchers,
     member,
     model,
     notifications,
-    watch,
     wording,
 )
 from monitor.core.codes import Meaning
 from monitor.core.gist import RANKS
 from monitor.core.matchers import Matcher
 from monitor.core.member import Member
-from monitor.core.model import HostId, InstanceKey, Step
+from monitor.core.model import HostId, InstanceKey, Snapshot, Step
 from monitor.core.state import Phase, State
 from monitor.core.telling import Case
 from monitor.core.transitions import Attempt
@@ -34,6 +34,7 @@ from monitor.web import api
 from monitor.web.api import alerts, asked, operation, watches
 from monitor.web.api.operation import Operation, Parameter
 from monitor.web.shapes.instances import (
+    DistinctData,
     HostCountData,
     HostStateData,
     InstanceStateData,
@@ -77,6 +78,7 @@ class House(Struct, frozen=True, kw_only=True):
 
     frame: Callable[[str], Frame]
     looked: Callable[[InstanceKey], Looked | None]
+    paused: Callable[[InstanceKey], bool]
 
 
 QUERY: Final = (
@@ -115,10 +117,12 @@ def operations(records: Records, house: House) -> list[Operation]:
         return asked.answer(await desk.page(wanted, matching, after, span.limit))
 
     async def show(request: web.Request) -> web.Response:
-        return asked.answer(await desk.one(key_of(request)))
+        return asked.answer(await desk.one(asked.key_of(request)))
 
     async def hosts(request: web.Request) -> web.Response:
-        step = await desk.step(key_of(request), request.match_info["step_instance_id"])
+        step = await desk.step(
+            asked.key_of(request), request.match_info["step_instance_id"]
+        )
         standing = asked.one_of(request, "standing", Standing)
         span = asked.span(request, tuple[int, str])
         locale = house.frame("").locale
@@ -190,20 +194,6 @@ def check_place(wanted: Wanted, after: Place | None) -> None:
         raise web.HTTPBadRequest(text=asked.NO_PLACE)
 
 
-def key_of(request: web.Request) -> InstanceKey:
-    named = request.match_info
-    try:
-        return watch.instance_key(
-            named["source"],
-            named["scope_type"],
-            named["scope_id"],
-            named["job_instance_id"],
-            sources=(named["source"],),
-        )
-    except ValueError as wrong:
-        raise web.HTTPNotFound(text=str(wrong)) from None
-
-
 class Desk:
     """Answers for API and pages alike."""
 
@@ -248,6 +238,7 @@ class Desk:
             failed=each.failed,
             hosts=each.hosts,
             changed_at=each.changed_at,
+            paused=self._house.paused(frame.instance) if frame.instance else False,
         )
 
     async def one(self, key: InstanceKey) -> InstanceStateData:
@@ -276,9 +267,12 @@ class Desk:
             sequence=state.sequence,
             seen_at=looked.seen_at if looked else None,
             next_at=looked.next_at if looked else None,
+            failures=looked.failures if looked else 0,
+            distinct=_distinct(known),
             steps=[_step(step, state, frame) for step in steps],
             problems=list(_problems(state, frame)),
-            watch=watches.data(looked.watch) if looked else None,
+            watch=watches.data(looked.watch, looked.pause) if looked else None,
+            paused=looked is not None and looked.pause is not None,
         )
 
     async def step(self, key: InstanceKey, number: str) -> Step:
@@ -330,6 +324,15 @@ def _fields(frame: Frame, known: Member) -> dict[str, Any]:
         "labels": frame.labels,
         "link": wording.link(frame, snapshot, None),
     }
+
+
+def _distinct(known: Snapshot | None) -> DistinctData:
+    counts = ending.counted(known)
+    return DistinctData(
+        hosts=counts.hosts,
+        failed=len(ending.failed_hosts(known)) if known else 0,
+        unfinished=counts.unfinished,
+    )
 
 
 def _problems(state: State, frame: Frame) -> Iterator[Any]:
@@ -420,4 +423,5 @@ def _host(step: Step, host: HostId, locale: str) -> HostStateData:
         **structs.asdict(said),
         stale=host in step.stale,
         failed_in=failure.execute_count if failure else None,
+        failed_status=failure.status if failure else None,
     )

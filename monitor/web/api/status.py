@@ -30,6 +30,7 @@ class House(Struct, frozen=True, kw_only=True):
     version: str
     started_at: datetime
     watches: Callable[[], int]
+    paused: Callable[[], int]
     faults: Callable[[], int]
     sources: Callable[[], Sequence[SourceData]]
     sinks: Sinks
@@ -53,6 +54,7 @@ async def state(records: Records, house: House) -> StatusData:
         started_at=house.started_at,
         watches=watches,
         unseen=max(0, watches - seen),
+        paused=house.paused(),
         instances=_by_meaning(tallies),
         problems={
             severity: sum(each.instances for each in tallies if each.rank == rank)

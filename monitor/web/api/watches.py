@@ -1,42 +1,111 @@
-"""Who is watched, and the lists that say so."""
+"""Who is watched, and the lists that say so; added, removed and paused at run time."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from monitor import durations
-from monitor.core import matchers
-from monitor.core.watch import Watch
+from monitor.core import matchers, quiet
+from monitor.core import watch as watching
+from monitor.core.model import InstanceKey
+from monitor.core.watch import Added, Options, Origin, Pause, Place, Watch
+from monitor.ports import Looked, Now
 from monitor.web import api
 from monitor.web.api import asked, operation
-from monitor.web.api.operation import Operation
+from monitor.web.api.operation import Operation, Parameter
 from monitor.web.shapes.page import PageData
-from monitor.web.shapes.watches import WatchData, WatchListData
+from monitor.web.shapes.watches import (
+    LookedData,
+    PauseAsked,
+    PauseData,
+    WatchAsked,
+    WatchData,
+    WatchListData,
+)
 
 PATH: Final = f"{api.ROOT}/watches"
+ONE: Final = f"{PATH}/{{source}}/{{scope_type}}/{{scope_id}}/{{job_instance_id}}"
+PAUSE: Final = f"{ONE}/pause"
 LISTS: Final = f"{api.ROOT}/watch-lists"
+
+PLACE: Final = Place("api")
+
+
+class Beside(Protocol):
+    """Labels and options, read by the rules of watch lists."""
+
+    @property
+    def labels(self) -> Mapping[str, str]: ...
+
+    @property
+    def options(self) -> Options: ...
+
+
+class Wishes(Protocol):
+    def added(self, key: InstanceKey) -> Watch | None: ...
+
+    def pause_of(self, key: InstanceKey) -> Pause | None: ...
+
+    def room_to_add(self, key: InstanceKey) -> bool: ...
+
+    def room_to_pause(self, key: InstanceKey) -> bool: ...
+
+    async def add(self, watch: Watch) -> None: ...
+
+    async def remove(self, key: InstanceKey) -> None: ...
+
+    async def pause(self, pause: Pause) -> None: ...
+
+    async def resume(self, key: InstanceKey) -> None: ...
 
 
 class House(Struct, frozen=True, kw_only=True):
+    """*written*: what a file says of an instance; *beside* raises a ValueError."""
+
     watches: Callable[[], Iterable[Watch]]
     lists: Callable[[], Sequence[WatchListData]]
+    looked: Callable[[InstanceKey], Looked | None]
+    written: Callable[[InstanceKey], Watch | None]
+    beside: Callable[[WatchAsked], Beside]
+    sources: tuple[str, ...]
 
 
-def operations(house: House) -> list[Operation]:
+def operations(house: House, wishes: Wishes, now: Now) -> list[Operation]:
+    desk = Desk(house, wishes, now)
+
     async def listed(request: web.Request) -> web.Response:
-        wanted = asked.matching(request)
-        places = (
-            ((str(each.key),), each)
-            for each in house.watches()
-            if matchers.all_match(wanted, {**each.labels, "source": each.key.source})
-        )
-        return asked.answer(asked.page(request, places, data))
+        return asked.answer(asked.page(request, desk.chosen(request), desk.data))
 
     async def lists(_: web.Request) -> web.Response:
         return asked.answer(PageData(items=[*house.lists()]))
+
+    async def show(request: web.Request) -> web.Response:
+        return asked.answer(looked_data(desk.looked(asked.key_of(request))))
+
+    async def add(request: web.Request) -> web.Response:
+        watch = desk.drafted(await asked.body(request, WatchAsked))
+        await wishes.add(watch)
+        return asked.answer(desk.data(watch), 201)
+
+    async def remove(request: web.Request) -> web.Response:
+        watch = desk.removable(asked.key_of(request))
+        await wishes.remove(watch.key)
+        return asked.answer(desk.data(watch))
+
+    async def pause(request: web.Request) -> web.Response:
+        key = desk.looked(asked.key_of(request)).watch.key
+        await wishes.pause(desk.pause(key, await asked.body(request, PauseAsked)))
+        return asked.answer(looked_data(desk.looked(key)), 201)
+
+    async def resume(request: web.Request) -> web.Response:
+        key = asked.key_of(request)
+        if desk.looked(key).pause is None:
+            raise web.HTTPNotFound(text=f"{key} is not paused")
+        await wishes.resume(key)
+        return asked.answer(looked_data(desk.looked(key)))
 
     return [
         operation.get(
@@ -44,7 +113,47 @@ def operations(house: House) -> list[Operation]:
             listed,
             "List who is watched.",
             PageData[WatchData],
-            query=(*operation.PAGED, operation.MATCH),
+            query=(
+                *operation.PAGED,
+                Parameter(name="origin", type=Origin, help="Only those from there."),
+                Parameter(name="paused", type=bool, help="Only those that are."),
+                operation.MATCH,
+            ),
+        ),
+        operation.post(
+            PATH,
+            add,
+            "Watch an instance that no file names.",
+            WatchData,
+            body=WatchAsked,
+            status=201,
+            refusals=(409,),
+        ),
+        operation.get(
+            ONE,
+            show,
+            "Say how an instance is watched, and when it is looked at.",
+            LookedData,
+            refusals=(404,),
+        ),
+        operation.delete(
+            ONE,
+            remove,
+            "End a watch that was added here.",
+            WatchData,
+            refusals=(404, 409),
+        ),
+        operation.post(
+            PAUSE,
+            pause,
+            "Do not look at an instance for a time; its watch and its alerts stay.",
+            LookedData,
+            body=PauseAsked,
+            status=201,
+            refusals=(404, 409),
+        ),
+        operation.delete(
+            PAUSE, resume, "Look at it again.", LookedData, refusals=(404,)
         ),
         operation.get(
             LISTS,
@@ -55,19 +164,133 @@ def operations(house: House) -> list[Operation]:
     ]
 
 
-def data(watch: Watch) -> WatchData:
-    options = watch.options
+class Desk:
+    """What may be done to watches, and in which words it is refused."""
+
+    def __init__(self, house: House, wishes: Wishes, now: Now) -> None:
+        self._house = house
+        self._wishes = wishes
+        self._now = now
+
+    def chosen(self, request: web.Request) -> Iterable[tuple[tuple[str], Watch]]:
+        wanted = asked.matching(request)
+        origin = asked.one_of(request, "origin", Origin)
+        paused = asked.flag(request, "paused")
+        for each in self._house.watches():
+            if origin is not None and each.origin is not origin:
+                continue
+            if paused and self._wishes.pause_of(each.key) is None:
+                continue
+            if matchers.all_match(wanted, {**each.labels, "source": each.key.source}):
+                yield (str(each.key),), each
+
+    def data(self, watch: Watch) -> WatchData:
+        return data(watch, self._wishes.pause_of(watch.key))
+
+    def looked(self, key: InstanceKey) -> Looked:
+        looked = self._house.looked(key)
+        if looked is None:
+            raise web.HTTPNotFound(text=f"nobody watches {key}")
+        return looked
+
+    def drafted(self, wanted: WatchAsked) -> Watch:
+        with asked.refusing("key"):
+            key = watching.parse_key(wanted.key, sources=self._house.sources)
+        written = self._house.written(key)
+        if written is not None:
+            raise web.HTTPConflict(
+                text=f"{written.place} has {key} already: change it there"
+            )
+        asked.check_room(full=not self._wishes.room_to_add(key))
+        now = self._now()
+        until = asked.moment("until", wanted.until)
+        if until is not None and until <= now:
+            raise web.HTTPBadRequest(text="until: it is over by now")
+        with asked.refusing("watch"):
+            beside = self._house.beside(wanted)
+        return Watch(
+            key=key,
+            labels=beside.labels,
+            options=structs.replace(beside.options, until=until),
+            place=PLACE,
+            added=Added(at=now, author=wanted.author, comment=wanted.comment),
+        )
+
+    def removable(self, key: InstanceKey) -> Watch:
+        added = self._wishes.added(key)
+        if added is not None:
+            return added
+        written = self._house.written(key)
+        if written is not None:
+            raise web.HTTPConflict(
+                text=f"{key} stands in {written.place}: take it out there, or pause it"
+            )
+        place = self.looked(key).watch.place
+        raise web.HTTPConflict(
+            text=f"a rule of {place} found {key}: change the rule, or pause it"
+        )
+
+    def pause(self, key: InstanceKey, wanted: PauseAsked) -> Pause:
+        asked.check_room(full=not self._wishes.room_to_pause(key))
+        now, ends_at = self._now(), asked.moment("ends_at", wanted.ends_at)
+        if ends_at is not None:
+            with asked.refusing("ends_at"):
+                quiet.check_order(now, ends_at)
+        return Pause(
+            key=key,
+            at=now,
+            ends_at=ends_at,
+            author=wanted.author,
+            comment=wanted.comment,
+        )
+
+
+def data(watch: Watch, pause: Pause | None = None) -> WatchData:
+    options, added = watch.options, watch.added
     return WatchData(
         key=str(watch.key),
         labels=watch.labels,
-        origin="discovery" if watch.rule else "file",
+        origin=watch.origin,
         place=str(watch.place),
         severity=options.severity,
         settle=_text(options.settle),
         overdue_after=_text(options.overdue_after),
         stalled_after=_text(options.stalled_after),
         until=options.until,
+        author=added.author if added else "",
+        comment=added.comment if added else "",
+        paused=_pause(pause),
     )
+
+
+def looked_data(looked: Looked) -> LookedData:
+    return LookedData(
+        **structs.asdict(data(looked.watch, looked.pause)),
+        seen_at=looked.seen_at,
+        next_at=looked.next_at,
+        failures=looked.failures,
+    )
+
+
+def _pause(pause: Pause | None) -> PauseData | None:
+    if pause is None:
+        return None
+    return PauseData(
+        since=pause.at,
+        ends_at=pause.ends_at,
+        author=pause.author,
+        comment=pause.comment,
+    )
+
+
+def options_of(wanted: WatchAsked) -> dict[str, str]:
+    """Give the options as a watch list would write them; the end is no text here."""
+    return {
+        "severity": wanted.severity,
+        "settle": wanted.settle,
+        "overdue_after": wanted.overdue_after,
+        "stalled_after": wanted.stalled_after,
+    }
 
 
 def _text(duration: timedelta | None) -> str | None:

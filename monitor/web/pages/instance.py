@@ -65,7 +65,7 @@ def shown(house: House) -> Callable[..., Any]:
 
     async def show(request: web.Request, page: Page) -> web.Response:
         locale = page.speech.locale
-        key = instances.key_of(request)
+        key = asked.key_of(request)
         desk = Desk(house.records, overview.in_locale(house.instances, locale))
         found = await desk.one(key)
         history = [
@@ -99,7 +99,7 @@ async def _hosts(
     chosen = _chosen(request.query.get("step"), found.steps)
     if chosen is None:
         return None, None
-    step = await desk.step(instances.key_of(request), str(chosen.step_instance_id))
+    step = await desk.step(asked.key_of(request), str(chosen.step_instance_id))
     standing = asked.one_of(request, "standing", Standing)
     span = asked.span(request, tuple[int, str])
     span = structs.replace(span, limit=HOSTS)

@@ -111,7 +111,7 @@ def in_locale(house: instances.House, locale: str) -> instances.House:
     def frame(key: str) -> Frame:
         return structs.replace(house.frame(key), locale=locale)
 
-    return instances.House(frame=frame, looked=house.looked)
+    return structs.replace(house, frame=frame)
 
 
 def _after(request: web.Request, wanted: Wanted) -> Any:

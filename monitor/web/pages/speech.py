@@ -94,6 +94,7 @@ CHINESE: Final[Mapping[str, str]] = {
     "Next page": "下一页",
     "First page": "第一页",
     "watched": "监控中",
+    "paused": "已暂停",
     "retired": "已归档",
     "unwatched": "不再监控",
     "also retired ones": "包含已归档",

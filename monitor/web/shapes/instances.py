@@ -16,7 +16,8 @@ class ListedData(Struct, kw_only=True):
 
     *phase*: ``watched``, ``retired`` (it ended long ago) or ``unwatched``. *alerts*
     names what is wrong, *severity* says how bad the worst is, *since* when the first
-    began. *failed* of *hosts* hosts have not recovered.
+    began. *failed* of *hosts* hosts have not recovered. *paused*: nobody looks at it
+    for a time.
     """
 
     key: str
@@ -38,6 +39,7 @@ class ListedData(Struct, kw_only=True):
     finished_at: datetime | None
     labels: Mapping[str, str]
     link: str | None
+    paused: bool = False
 
 
 class HostCountData(Struct, kw_only=True):
@@ -72,10 +74,19 @@ class StepStateData(Struct, kw_only=True):
     link: str | None
 
 
+class DistinctData(Struct, kw_only=True):
+    """Of all steps together, each host once; *unfinished* are waiting or running."""
+
+    hosts: int
+    failed: int
+    unfinished: int
+
+
 class InstanceStateData(ListedData, kw_only=True):
     """*seen_at* is when it was last looked at, *next_at* when it will be; null: never.
 
-    *sequence* is that of its last event. *watch* is null where nobody watches it.
+    *failures*: so many looks in a row have failed since. *sequence* is that of its
+    last event. *watch* is null where nobody watches it.
     """
 
     operator: str
@@ -87,6 +98,8 @@ class InstanceStateData(ListedData, kw_only=True):
     sequence: int
     seen_at: datetime | None
     next_at: datetime | None
+    failures: int
+    distinct: DistinctData
     steps: list[StepStateData]
     problems: list[AlertData]
     watch: WatchData | None
@@ -95,8 +108,10 @@ class InstanceStateData(ListedData, kw_only=True):
 class HostStateData(HostData, kw_only=True):
     """A host of a step; *stale*: the last answer said nothing of it.
 
-    *failed_in* is the attempt in which it failed, if it has not recovered.
+    *failed_in* is the attempt in which it failed, and *failed_status* how, if it has
+    not recovered.
     """
 
     stale: bool = False
     failed_in: int | None = None
+    failed_status: int | None = None

@@ -9,7 +9,7 @@ from msgspec import Struct
 class StatusData(Struct, kw_only=True):
     """*watches* are wished for; of those *unseen* were not seen so far.
 
-    *instances* counts those that are watched by meaning of their status, *problems*
+    Nobody looks at those that are *paused*. *instances* counts those that are watched by meaning of their status, *problems*
     by severity. *failed* of *hosts* hosts have failed and not recovered.
     """
 
@@ -17,6 +17,7 @@ class StatusData(Struct, kw_only=True):
     started_at: datetime
     watches: int
     unseen: int
+    paused: int
     instances: Mapping[str, int]
     problems: Mapping[str, int]
     failed: int
