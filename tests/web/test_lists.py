@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import anyio
+import msgspec
 import pytest
 
 from monitor import logs
@@ -70,6 +71,10 @@ async def test_the_list_is_narrowed_as_asked(
     assert listed["next"] is None
 
 
+HUGE_POSITION = asked.place_text(msgspec.Raw(b"9" * 30))
+HUGE_PLACE = asked.place_text([msgspec.Raw(b"9" * 30), ""])
+
+
 @pytest.mark.parametrize(
     ("path", "why"),
     [
@@ -79,6 +84,8 @@ async def test_the_list_is_narrowed_as_asked(
         ("/instances?phase=new", "phase: write one of"),
         ("/instances?after=WzFd", "after: give what another page named"),
         ("/instances?after=W3RydWUsImEiXQ&sort=failed", "after: give what another"),
+        (f"/instances?after={HUGE_PLACE}&sort=failed", "after: give what another"),
+        (f"/events?after={HUGE_POSITION}", "after: give what another page"),
         ("/events?type=job.begun", "type: 'job.begun' is none of instance.appeared"),
         ("/events?since=yesterday", "since: "),
         ("/events?since=2026-11-23T10:00:00", "since: say in which zone"),

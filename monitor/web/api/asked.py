@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import anyio
 import msgspec
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from monitor.core import matchers, quiet
 from monitor.core.matchers import Matcher
@@ -24,6 +24,12 @@ LIMIT: Final = 100
 LIMIT_MAX: Final = 1000
 MATCHERS: Final = 20
 _BODY_WITHIN: Final = 10.0
+NUMBER_MAX: Final = 1 << 62
+"""What a column holds, and more than any count."""
+
+Position = Annotated[int, Meta(ge=0, lt=NUMBER_MAX)]
+"""A place in the log."""
+
 NO_PLACE: Final = "after: give what another page named as its next"
 
 

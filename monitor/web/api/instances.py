@@ -183,11 +183,19 @@ def check_place(wanted: Wanted, after: Place | None) -> None:
         return
     types = _LENGTHS[wanted.sort]
     if len(after) != len(types) or not all(
-        isinstance(value, type_ if type_ is not float else (int, float))
-        and not isinstance(value, bool)
-        for value, type_ in zip(after, types, strict=True)
+        _is_of(value, type_) for value, type_ in zip(after, types, strict=True)
     ):
         raise web.HTTPBadRequest(text=asked.NO_PLACE)
+
+
+def _is_of(value: Any, type_: type) -> bool:
+    match value:
+        case bool():
+            return False
+        case int():
+            return type_ in (int, float) and abs(value) < asked.NUMBER_MAX
+        case _:
+            return isinstance(value, type_)
 
 
 def key_of(request: web.Request) -> InstanceKey:

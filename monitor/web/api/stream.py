@@ -4,11 +4,11 @@ Source: the WHATWG HTML standard, section 9.2, read 2026-11.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Annotated, Final
+from typing import Final
 
 import anyio
 from aiohttp import web
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from monitor.core import matchers
 from monitor.core.matchers import Matcher
@@ -27,8 +27,6 @@ ALIVE: Final = 15.0
 
 AGAIN: Final = 2000
 """Milliseconds after which a client comes again."""
-
-_Position = Annotated[int, Meta(ge=0, lt=1 << 62)]
 
 
 class _Wanted(Struct, frozen=True):
@@ -72,7 +70,7 @@ def operations(feed: Feed, sources: Collection[str]) -> list[Operation]:
                 Parameter(name="type", help="Of this type; any of several.", many=True),
                 Parameter(
                     name="after",
-                    type=_Position,
+                    type=asked.Position,
                     help="Begin behind this id, which may be 0; else with what comes.",
                 ),
                 operation.MATCH,
