@@ -1,7 +1,7 @@
 """The server on a real socket, and JOB as far as it calls back."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -87,6 +87,16 @@ class Site:
         ):
             headers = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status, headers, await response.read())
+
+
+@asynccontextmanager
+async def following(site: Site, path: str) -> AsyncIterator[Mapping[str, str]]:
+    """Begin to read what does not end; give the headers that came first."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{site.url}{path}") as response,
+    ):
+        yield response.headers
 
 
 def config(**given: Any) -> WebConfig:

@@ -3,7 +3,7 @@
 Source: the WHATWG HTML standard, section 9.2, read 2026-11.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from typing import Final
 
 import anyio
@@ -25,8 +25,14 @@ FOLLOWERS: Final = 250
 ALIVE: Final = 15.0
 """Seconds after which a silent stream says that it is there, for proxies and clients."""
 
+PATIENCE: Final = 30.0
+"""Seconds for a follower to take what it is given; else its place is for others."""
+
 AGAIN: Final = 2000
 """Milliseconds after which a client comes again."""
+
+
+Write = Callable[[bytes], Awaitable[None]]
 
 
 class _Wanted(Struct, frozen=True):
@@ -42,7 +48,9 @@ class _Wanted(Struct, frozen=True):
         return matchers.all_match(self.matching, message.traits)
 
 
-def operations(feed: Feed, sources: Collection[str]) -> list[Operation]:
+def operations(
+    feed: Feed, sources: Collection[str], patience: float = PATIENCE
+) -> list[Operation]:
     slots = anyio.Semaphore(FOLLOWERS)
 
     async def show(request: web.Request) -> web.StreamResponse:
@@ -54,7 +62,7 @@ def operations(feed: Feed, sources: Collection[str]) -> list[Operation]:
                 text=f"{FOLLOWERS} follow already; try again later"
             ) from None
         try:
-            return await _told(request, feed, wanted, after)
+            return await _told(request, feed, wanted, after, patience)
         finally:
             slots.release()
 
@@ -99,7 +107,11 @@ def _after(request: web.Request) -> int | None:
 
 
 async def _told(
-    request: web.Request, feed: Feed, wanted: _Wanted, after: int | None
+    request: web.Request,
+    feed: Feed,
+    wanted: _Wanted,
+    after: int | None,
+    patience: float,
 ) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={"Content-Type": MEDIA, "X-Accel-Buffering": "no"}
@@ -107,14 +119,28 @@ async def _told(
     begin = feed.end if after is None else after
     await response.prepare(request)
     await response.write(f"retry: {AGAIN}\nid: {begin}\n\n".encode())
+    write = _writing(request, response, patience)
     async with anyio.create_task_group() as tasks:
-        turn = anyio.Lock()
-        tasks.start_soon(_say_alive, response, turn)
+        tasks.start_soon(_say_alive, write)
         async for found in feed.follow(begin):
-            said = b"".join(_lines(found, wanted.fits))
-            async with turn:
-                await response.write(said)
+            await write(b"".join(_lines(found, wanted.fits)))
     return response
+
+
+def _writing(
+    request: web.Request, response: web.StreamResponse, patience: float
+) -> Write:
+    turn = anyio.Lock()
+
+    async def write(said: bytes) -> None:
+        async with turn:
+            with anyio.move_on_after(patience) as waiting:
+                await response.write(said)
+        if waiting.cancelled_caught and request.transport is not None:
+            # Which cancels us: there is nobody to say farewell to.
+            request.transport.abort()
+
+    return write
 
 
 def _lines(found: Sequence[Entry], fits: Callable[[Message], bool]) -> Iterator[bytes]:
@@ -125,8 +151,7 @@ def _lines(found: Sequence[Entry], fits: Callable[[Message], bool]) -> Iterator[
     yield b"id: %d\n\n" % found[-1][0]
 
 
-async def _say_alive(response: web.StreamResponse, turn: anyio.Lock) -> None:
+async def _say_alive(write: Write) -> None:
     while True:
         await anyio.sleep(ALIVE)
-        async with turn:
-            await response.write(b": alive\n\n")
+        await write(b": alive\n\n")
