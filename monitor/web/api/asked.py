@@ -44,15 +44,20 @@ async def body(request: web.Request, type_: type[T]) -> T:
     """Decode the JSON that was sent; its size is bounded by the server."""
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType(text="send application/json")
-    try:
-        with anyio.fail_after(_BODY_WITHIN):
-            sent = await request.read()
-    except TimeoutError:
-        raise web.HTTPRequestTimeout from None
+    sent = await read(request)
     try:
         return msgspec.json.decode(sent, type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise web.HTTPBadRequest(text=f"the body: {wrong}") from None
+
+
+async def read(request: web.Request) -> bytes:
+    """Read what is sent, unless that takes for ever."""
+    try:
+        with anyio.fail_after(_BODY_WITHIN):
+            return await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
 
 
 def span(request: web.Request, place: type[T] | Any = list[Any]) -> Span:

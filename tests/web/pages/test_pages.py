@@ -8,7 +8,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from monitor.web.access import COOKIE
 from tests.test_service import FAILING, KEY, a_site, playing
+from tests.web.serving import FORM
 from tests.web.test_daemon import open_web
 
 pytestmark = pytest.mark.looptime(False)  # noqa: FBT003 - the marker's own signature
@@ -115,3 +117,63 @@ async def test_without_a_token_a_browser_is_sent_to_sign_in(tmp_path: Path) -> N
 async def get(url: str) -> tuple[int, str]:
     async with aiohttp.ClientSession() as session, session.get(url) as response:
         return response.status, await response.text()
+
+
+async def entered(url: str, sent: bytes, **headers: str) -> aiohttp.ClientResponse:
+    """Send *sent* where people sign in."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(
+            f"{url}/login", data=sent, headers=FORM | headers, allow_redirects=False
+        ) as response,
+    ):
+        await response.read()
+        return response
+
+
+async def test_who_signs_in_is_let_in_also_behind_a_proxy_with_passwords(
+    tmp_path: Path,
+) -> None:
+    async with shown(tmp_path, token="a-long-token") as url:
+        there = await entered(url, b"token=a-long-token")
+        cookies = {name: each.value for name, each in there.cookies.items()}
+        proxied = {"Authorization": "Basic b3BzOnNlc2FtZQ=="}
+        _, text = await page(f"{url}/", cookies=cookies, headers=proxied)
+
+    assert (there.status, there.headers["Location"]) == (303, "/")
+    assert KEY in text
+
+
+@pytest.mark.parametrize(("scheme", "secure"), [("http", ""), ("https", True)])
+async def test_a_cookie_of_an_encrypted_page_is_never_sent_in_the_clear(
+    tmp_path: Path, scheme: str, secure: object
+) -> None:
+    async with shown(tmp_path, token="a-long-token", allow_hosts=["a.example"]) as url:
+        there = await entered(
+            url,
+            b"token=a-long-token",
+            Host="a.example",
+            Origin=f"{scheme}://a.example",
+        )
+
+    assert there.status == 303
+    assert there.cookies[COOKIE]["secure"] == secure
+
+
+@pytest.mark.parametrize(
+    ("sent", "type_"),
+    [
+        (b"abc", "multipart/form-data"),
+        (b"abc", "multipart/form-data; boundary=x"),
+        (b"token=a", "application/x-www-form-urlencoded; charset=none-such"),
+        (b"token=\xff", "application/x-www-form-urlencoded"),
+        (b"a=b&" * 1000, "application/x-www-form-urlencoded"),
+    ],
+)
+async def test_what_is_not_our_form_is_a_wrong_token(
+    tmp_path: Path, sent: bytes, type_: str
+) -> None:
+    async with shown(tmp_path, token="a-long-token") as url:
+        answer = await entered(url, sent, **{"Content-Type": type_})
+
+    assert answer.status == 403
