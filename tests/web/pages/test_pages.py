@@ -1,14 +1,18 @@
 """Pages of a daemon at work, as a browser without scripts gets them."""
 
+import html
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import aiohttp
 import pytest
 
 from monitor.web.access import COOKIE
+from monitor.web.api import asked
 from tests.test_service import FAILING, KEY, a_site, playing
 from tests.web.serving import FORM
 from tests.web.test_daemon import open_web
@@ -71,6 +75,31 @@ async def test_a_filter_shows_what_fits_and_no_incidents(
 
     assert (f'href="/instances/{KEY}"' in text) == listed
     assert ">Incidents<" not in text
+
+
+async def test_what_was_not_filled_in_is_not_asked_for(tmp_path: Path) -> None:
+    form = "q=one_ip&meaning=&severity=&sort=worst&match="
+    async with (
+        shown(tmp_path) as url,
+        aiohttp.ClientSession() as session,
+        session.get(f"{url}/?{form}") as response,
+    ):
+        text = await response.text()
+
+    assert (response.status, str(response.url)) == (200, f"{url}/?q=one_ip&sort=worst")
+    assert KEY in text
+
+
+async def test_all_of_several_matchers_are_kept(tmp_path: Path) -> None:
+    several = "match=team%3Dsre&match=name%3Done_ip_fails"
+    after = asked.place_text([""])
+    async with shown(tmp_path) as url:
+        _, text = await page(f"{url}/?{several}&sort=key&after={after}")
+
+    [first] = re.findall(r'href="/\?([^"]*)">First page', text)
+    assert parse_qsl(html.unescape(first)) == [*parse_qsl(several), ("sort", "key")]
+    assert 'value="team=sre"' in text
+    assert 'value="name=one_ip_fails"' in text
 
 
 async def test_what_cannot_be_shown_is_said_on_a_page(tmp_path: Path) -> None:

@@ -144,12 +144,6 @@ document.addEventListener("click", (event) => {
 document.getElementById("keys").addEventListener("click", KEYS["?"]);
 document.addEventListener("visibilitychange", () => plan(0));
 
-// A form leaves out what was not filled in, so that addresses stay short.
-document.addEventListener("submit", (event) => {
-  if (!event.target.matches("form.filter")) return;
-  for (const field of event.target.elements) if (!field.value) field.disabled = true;
-});
-
 if (document.querySelector("header nav")) {
   const stream = new EventSource("/api/v1/stream");
   stream.onopen = () => { show(true); plan(0); };
