@@ -1,7 +1,7 @@
 """The server on a real socket, and JOB as far as it calls back."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -90,13 +90,13 @@ class Site:
 
 
 @asynccontextmanager
-async def following(site: Site, path: str) -> AsyncIterator[Mapping[str, str]]:
-    """Begin to read what does not end; give the headers that came first."""
+async def following(site: Site, path: str) -> AsyncIterator[aiohttp.ClientResponse]:
+    """Begin to read what does not end."""
     async with (
         aiohttp.ClientSession() as session,
         session.get(f"{site.url}{path}") as response,
     ):
-        yield response.headers
+        yield response
 
 
 def config(**given: Any) -> WebConfig:

@@ -7,8 +7,10 @@ import anyio
 from aiohttp import web
 from msgspec import structs
 
+from monitor.core.message import Message
 from monitor.web.api import stream
 from monitor.web.feed import Feed
+from tests.store.changes import KEY, an_event
 from tests.web.serving import Site, following, serving
 from tests.web.test_feed import Log
 
@@ -44,8 +46,42 @@ async def test_who_takes_nothing_loses_the_place_to_others() -> None:
 async def test_a_stream_says_at_once_what_binds_browsers() -> None:
     async with (
         serving(operations=stream.operations(Feed(Log()), ("prod",))) as site,
-        following(site, stream.PATH) as headers,
+        following(site, stream.PATH) as response,
     ):
+        headers = response.headers
         assert headers["Cache-Control"] == "no-store"
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Server"] == "job-monitor"
+
+
+class Counted(Message, frozen=True, kw_only=True):
+    """A message that remembers how often it was written."""
+
+    written: list[str]
+
+    def cloudevent(self) -> bytes:
+        self.written.append(self.id)
+        return super().cloudevent()
+
+
+async def test_an_event_is_written_once_however_many_follow() -> None:
+    log, written, heard = Log(), list[str](), list[str]()
+    for number in (1, 2, 3):
+        event = Counted(**structs.asdict(an_event(number)), written=written)
+        log.entries.append((number, event))
+
+    async def follow(site: Site) -> None:
+        async with following(site, f"{stream.PATH}?after=0") as response:
+            while b"id: 3\n" not in (line := await response.content.readline()):
+                assert line
+            heard.append(line.decode())
+
+    async with (
+        serving(operations=stream.operations(Feed(log), ("prod",))) as site,
+        anyio.create_task_group() as tasks,
+    ):
+        for _ in range(20):
+            tasks.start_soon(follow, site)
+
+    assert len(heard) == 20
+    assert written == [f"{KEY}#{number}" for number in (1, 2, 3)]

@@ -4,6 +4,7 @@ Source: the WHATWG HTML standard, section 9.2, read 2026-11.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 import anyio
@@ -16,7 +17,7 @@ from monitor.core.message import Message
 from monitor.web import api
 from monitor.web.api import asked, events, named, operation
 from monitor.web.api.operation import Operation, Parameter
-from monitor.web.feed import Entry, Feed
+from monitor.web.feed import KEPT, Entry, Feed
 
 PATH: Final = f"{api.ROOT}/stream"
 
@@ -32,6 +33,7 @@ AGAIN: Final = 2000
 """Milliseconds after which a client comes again."""
 
 
+Lines = Callable[[Sequence[Entry]], Iterator[bytes]]
 Write = Callable[[bytes], Awaitable[None]]
 
 
@@ -51,10 +53,11 @@ class _Wanted(Struct, frozen=True):
 def operations(
     feed: Feed, sources: Collection[str], patience: float = PATIENCE
 ) -> list[Operation]:
-    slots = anyio.Semaphore(FOLLOWERS)
+    slots, written = anyio.Semaphore(FOLLOWERS), Written()
 
     async def show(request: web.Request) -> web.StreamResponse:
         wanted, after = _wanted(request, sources), _after(request)
+        lines = partial(written.lines, fits=wanted.fits)
         try:
             slots.acquire_nowait()
         except anyio.WouldBlock:
@@ -62,7 +65,7 @@ def operations(
                 text=f"{FOLLOWERS} follow already; try again later"
             ) from None
         try:
-            return await _told(request, feed, wanted, after, patience)
+            return await _told(request, feed, lines, after, patience)
         finally:
             slots.release()
 
@@ -109,7 +112,7 @@ def _after(request: web.Request) -> int | None:
 async def _told(
     request: web.Request,
     feed: Feed,
-    wanted: _Wanted,
+    lines: Lines,
     after: int | None,
     patience: float,
 ) -> web.StreamResponse:
@@ -123,7 +126,7 @@ async def _told(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_say_alive, write)
         async for found in feed.follow(begin):
-            await write(b"".join(_lines(found, wanted.fits)))
+            await write(b"".join(lines(found)))
     return response
 
 
@@ -143,12 +146,29 @@ def _writing(
     return write
 
 
-def _lines(found: Sequence[Entry], fits: Callable[[Message], bool]) -> Iterator[bytes]:
-    for position, message in found:
-        if fits(message):
-            yield b"id: %d\ndata: %s\n\n" % (position, message.cloudevent())
-    # Also of what it does not want, so that it is not read again.
-    yield b"id: %d\n\n" % found[-1][0]
+class Written:
+    """The latest events as they are sent: written once, however many follow."""
+
+    def __init__(self) -> None:
+        self._latest: dict[int, bytes] = {}
+
+    def lines(
+        self, found: Sequence[Entry], fits: Callable[[Message], bool]
+    ) -> Iterator[bytes]:
+        for position, message in found:
+            if fits(message):
+                yield self._line(position, message)
+        # Also of what it does not want, so that it is not read again.
+        yield b"id: %d\n\n" % found[-1][0]
+
+    def _line(self, position: int, message: Message) -> bytes:
+        known = self._latest.get(position)
+        if known is None:
+            known = b"id: %d\ndata: %s\n\n" % (position, message.cloudevent())
+            self._latest[position] = known
+            if len(self._latest) > KEPT:
+                del self._latest[next(iter(self._latest))]
+        return known
 
 
 async def _say_alive(write: Write) -> None:
