@@ -298,3 +298,20 @@ async def test_a_language_is_chosen_for_all_tabs(tmp_path: Path) -> None:
         kept = page.url
 
     assert kept.endswith("/?sort=name")
+
+
+async def test_an_address_that_somebody_sent_opens_for_who_is_signed_in(
+    tmp_path: Path,
+) -> None:
+    async with showing(tmp_path, token=TOKEN) as show, browser.opened() as page:
+        await page.goto(show.page)
+        await page.fill("input[name=token]", TOKEN)
+        await page.click("main button")
+        await page.wait_for_selector("#strip")
+        sent = f"{show.page}/?sort=name"
+        await page.goto(f"data:text/html,<a href='{sent}'>look</a>")
+        await page.click("a")
+        await page.wait_for_selector("main h1", state="attached")
+        opened = page.url
+
+    assert opened == sent

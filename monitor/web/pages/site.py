@@ -123,7 +123,9 @@ class _Site:
             self._access.cookie(scope),
             max_age=int(access.LASTS.total_seconds()),
             httponly=True,
-            samesite="Strict",
+            # Not Strict, which would ask for the token behind each address that
+            # somebody sent: what changes things looks at the origin.
+            samesite="Lax",
             secure=_encrypted(request),
         )
         return there
