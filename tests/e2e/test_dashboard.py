@@ -315,3 +315,26 @@ async def test_an_address_that_somebody_sent_opens_for_who_is_signed_in(
         opened = page.url
 
     assert opened == sent
+
+
+async def test_without_scripts_nothing_is_offered_that_needs_them(
+    tmp_path: Path,
+) -> None:
+    async with (
+        showing(tmp_path, token=TOKEN) as show,
+        browser.opened(java_script_enabled=False) as page,
+    ):
+        await failed(show)
+        await page.goto(show.page)
+        await page.fill("input[name=token]", TOKEN)
+        await page.click("main button")
+        await page.wait_for_selector(".incident")
+        buttons = page.locator("[data-do]")
+        found = [await each.is_visible() for each in await buttons.all()]
+        await page.fill("#search", "no-such-name")
+        await page.click("form.filter button")
+        said = await page.inner_text("main")
+
+    assert found
+    assert not any(found)
+    assert "No instance fits." in said
