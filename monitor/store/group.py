@@ -24,14 +24,18 @@ WINDOW: Final = 0.005
 MOST: Final = 200
 BACKLOG: Final = 10_000
 
+_UNFIT: Final = (OverflowError, UnicodeError)
+"""What the driver raises over a number or a text that no column holds."""
+
 
 class _Ticket:
-    """One job waiting for its transaction."""
+    """One job waiting for its transaction; one that is *alone* writes nothing."""
 
-    __slots__ = ("done", "failure", "job", "result")
+    __slots__ = ("alone", "done", "failure", "job", "result")
 
-    def __init__(self, job: Job[Any]) -> None:
+    def __init__(self, job: Job[Any], *, alone: bool = False) -> None:
         self.job = job
+        self.alone = alone
         self.done = anyio.Event()
         self.result: Any = None
         self.failure: errors.StoreError | None = None
@@ -54,8 +58,19 @@ class Group:
         Once accepted, the job runs even if the caller is cancelled meanwhile.
         Raises errors.StoreError when the transaction failed.
         """
+        done: T = await self._done(_Ticket(job), hurry=hurry)
+        return done
+
+    async def look(self, job: Job[T]) -> T:
+        """Run *job*, which only reads: at once, and what fails it fails nobody else.
+
+        Raises errors.StoreError when it failed, also over a value that no column holds.
+        """
+        found: T = await self._done(_Ticket(job, alone=True), hurry=True)
+        return found
+
+    async def _done(self, ticket: _Ticket, *, hurry: bool) -> Any:
         async with self._room:
-            ticket = _Ticket(job)
             self._tickets.append(ticket)
             self._arrived.set()
             if hurry or len(self._tickets) >= MOST:
@@ -63,8 +78,7 @@ class Group:
             await ticket.done.wait()
         if ticket.failure is not None:
             raise ticket.failure
-        result: T = ticket.result
-        return result
+        return ticket.result
 
     async def run(self) -> Never:
         """Serve until cancelled; what was accepted by then is still run."""
@@ -91,10 +105,22 @@ class Group:
         try:
             with self._connection.begin():
                 for ticket in tickets:
-                    ticket.result = ticket.job(self._connection)
+                    self._run_one(ticket)
         except (SQLAlchemyError, errors.StoreError) as error:
             for ticket in tickets:
-                ticket.failure = errors.StoreError(f"the store failed: {_short(error)}")
+                ticket.failure = _failure(error)
+
+    def _run_one(self, ticket: _Ticket) -> None:
+        try:
+            ticket.result = ticket.job(self._connection)
+        except (SQLAlchemyError, errors.StoreError, *_UNFIT) as error:
+            if not ticket.alone:
+                raise
+            ticket.failure = _failure(error)
+
+
+def _failure(error: Exception) -> errors.StoreError:
+    return errors.StoreError(f"the store failed: {_short(error)}")
 
 
 def _short(error: Exception) -> str:

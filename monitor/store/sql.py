@@ -66,10 +66,10 @@ class SqlStore:
 
     async def answers(self) -> None:
         """Return once the store has answered."""
-        await self._group.do(lambda c: c.execute(select(1)), hurry=True)
+        await self._group.look(lambda c: c.execute(select(1)))
 
     async def load(self, key: str) -> State:
-        return await self._group.do(lambda c: memory.load(c, key), hurry=True)
+        return await self._group.look(lambda c: memory.load(c, key))
 
     async def commit(self, change: Change) -> bool:
         # Encoded here: what is no MessagePack fails this visit, not the whole commit.
@@ -91,7 +91,7 @@ class SqlStore:
         return {**row, "position": self._position}
 
     async def heads(self, source: str) -> list[Head]:
-        return await self._group.do(lambda c: memory.heads(c, source), hurry=True)
+        return await self._group.look(lambda c: memory.heads(c, source))
 
     async def enrol(self, sink: str) -> None:
         await self._group.do(
@@ -99,16 +99,16 @@ class SqlStore:
         )
 
     async def unread(self, sink: str, most: int) -> list[tuple[int, Message]]:
-        return await self._group.do(lambda c: outbox.unread(c, sink, most), hurry=True)
+        return await self._group.look(lambda c: outbox.unread(c, sink, most))
 
     async def read(self, sink: str, position: int, failed: Sequence[Delivery]) -> None:
         await self._group.do(lambda c: outbox.read(c, sink, position, failed))
 
     async def lines(self, sink: str, most: int) -> list[Delivery]:
-        return await self._group.do(lambda c: outbox.lines(c, sink, most), hurry=True)
+        return await self._group.look(lambda c: outbox.lines(c, sink, most))
 
     async def waiting(self, sink: str) -> dict[str, int]:
-        return await self._group.do(lambda c: outbox.waiting(c, sink), hurry=True)
+        return await self._group.look(lambda c: outbox.waiting(c, sink))
 
     async def delivered(self, done: Sequence[Delivery]) -> None:
         await self._group.do(lambda c: outbox.remove(c, done))
@@ -128,7 +128,7 @@ class SqlStore:
         return await self._group.do(lambda c: {*letters.put(c, deliveries)})
 
     async def standing(self, sink: str) -> Standing:
-        return await self._group.do(lambda c: bounds.standing(c, sink), hurry=True)
+        return await self._group.look(lambda c: bounds.standing(c, sink))
 
     async def shed(self, sink: str, most: int, now: float) -> Shed:
         return await self._group.do(lambda c: bounds.shed(c, sink, most, now))
@@ -151,8 +151,8 @@ class SqlStore:
         ids: Collection[str] = (),
     ) -> list[Letter]:
         """Give dead letters, the oldest first; of *ids* alone, where there are any."""
-        return await self._group.do(
-            lambda c: letters.listed(c, most, after, sink=sink, ids=ids), hurry=True
+        return await self._group.look(
+            lambda c: letters.listed(c, most, after, sink=sink, ids=ids)
         )
 
     async def drop_letters(
@@ -164,8 +164,8 @@ class SqlStore:
         self, sink: str, within: replaying.Within, after: int, most: int
     ) -> list[tuple[int, Message]]:
         """Give the events that *sink* has read, with their positions."""
-        return await self._group.do(
-            lambda c: replaying.events_within(c, sink, within, after, most), hurry=True
+        return await self._group.look(
+            lambda c: replaying.events_within(c, sink, within, after, most)
         )
 
     async def notifications_within(
@@ -176,16 +176,15 @@ class SqlStore:
         most: int,
     ) -> list[tuple[replaying.Place, Message]]:
         """Give the notifications that *sink* was sent, the oldest first."""
-        return await self._group.do(
-            lambda c: replaying.notifications_within(c, sink, within, after, most),
-            hurry=True,
+        return await self._group.look(
+            lambda c: replaying.notifications_within(c, sink, within, after, most)
         )
 
     async def alerting(self) -> list[str]:
-        return await self._group.do(ledger.alerting, hurry=True)
+        return await self._group.look(ledger.alerting)
 
     async def informed(self) -> list[str]:
-        return await self._group.do(ledger.informed, hurry=True)
+        return await self._group.look(ledger.informed)
 
     async def members(self, keys: Collection[str]) -> list[Member]:
         found: list[Member] = []
@@ -195,16 +194,16 @@ class SqlStore:
         return found
 
     async def _members(self, keys: Sequence[str]) -> list[Member]:
-        return await self._group.do(lambda c: ledger.members(c, keys), hurry=True)
+        return await self._group.look(lambda c: ledger.members(c, keys))
 
     async def accounts(self, groups: Sequence[str]) -> dict[str, Account]:
-        return await self._group.do(lambda c: ledger.accounts(c, groups), hurry=True)
+        return await self._group.look(lambda c: ledger.accounts(c, groups))
 
     async def tell(self, notices: Sequence[Notice]) -> None:
         await self._group.do(lambda c: ledger.tell(c, notices))
 
     async def verdicts(self, group: str, most: int) -> list[Verdict]:
-        return await self._group.do(lambda c: ledger.said(c, group, most), hurry=True)
+        return await self._group.look(lambda c: ledger.said(c, group, most))
 
     async def adopt(self, subscriptions: Sequence[Subscription]) -> None:
         """Take note of what the sinks there are ask for from now on."""
@@ -214,12 +213,10 @@ class SqlStore:
 
     async def subscriptions(self) -> list[Subscription]:
         """Give what each sink asked for, the oldest first."""
-        return await self._group.do(tracing.history, hurry=True)
+        return await self._group.look(tracing.history)
 
     async def recorded(self, key: str, sequence: int) -> Recorded | None:
-        return await self._group.do(
-            lambda c: tracing.recorded(c, key, sequence), hurry=True
-        )
+        return await self._group.look(lambda c: tracing.recorded(c, key, sequence))
 
     async def events_of(
         self,
@@ -231,32 +228,29 @@ class SqlStore:
         most: int,
     ) -> list[tuple[int, Message]]:
         """Give events of some types *since* then, in the order of the log."""
-        return await self._group.do(
+        return await self._group.look(
             lambda c: tracing.events_of(
                 c, types, since.timestamp(), key=key, after=after, most=most
             ),
-            hurry=True,
         )
 
     async def facts(
         self, id_: str, sinks: Sequence[str], position: int | None = None
     ) -> list[Facts]:
         """Give what is on record of a message at *sinks*, and at those there were."""
-        return await self._group.do(
-            lambda c: tracing.facts(c, id_, sinks, position), hurry=True
-        )
+        return await self._group.look(lambda c: tracing.facts(c, id_, sinks, position))
 
     async def told_under(self, group: str, notification: str) -> Verdict | None:
-        return await self._group.do(
-            lambda c: tracing.told_under(c, group, notification), hurry=True
+        return await self._group.look(
+            lambda c: tracing.told_under(c, group, notification)
         )
 
     async def notifications(self, ids: Collection[str]) -> list[Message]:
         """Give those of *ids* that are kept."""
-        return await self._group.do(lambda c: tracing.notified(c, ids), hurry=True)
+        return await self._group.look(lambda c: tracing.notified(c, ids))
 
     async def found(self, source: str) -> list[Watch]:
-        return await self._group.do(lambda c: register.found(c, source), hurry=True)
+        return await self._group.look(lambda c: register.found(c, source))
 
     async def add(self, watches: Sequence[Watch]) -> None:
         added = [register.row(watch) for watch in watches]
@@ -266,7 +260,7 @@ class SqlStore:
         await self._group.do(lambda c: register.drop(c, keys))
 
     async def learnt(self, source: str) -> dict[str, Table]:
-        return await self._group.do(lambda c: shelf.learnt(c, source), hurry=True)
+        return await self._group.look(lambda c: shelf.learnt(c, source))
 
     async def keep(self, source: str, tables: Mapping[str, Table]) -> None:
         written = shelf.written(source, tables)
@@ -277,20 +271,16 @@ class SqlStore:
         self, wanted: Wanted, after: listing.Place | None, most: int
     ) -> list[tuple[listing.Place, Listed]]:
         """Give instances with their places, in the order of *wanted*."""
-        return await self._group.do(
-            lambda c: listing.listed(c, wanted, after, most), hurry=True
-        )
+        return await self._group.look(lambda c: listing.listed(c, wanted, after, most))
 
     async def tally(self) -> list[Tally]:
-        return await self._group.do(listing.tally, hurry=True)
+        return await self._group.look(listing.tally)
 
     async def logged(
         self, wanted: Reading, after: int | None, most: int
     ) -> list[tuple[int, Message]]:
         """Give events with their positions, in the order of *wanted*."""
-        return await self._group.do(
-            lambda c: logbook.read(c, wanted, after, most), hurry=True
-        )
+        return await self._group.look(lambda c: logbook.read(c, wanted, after, most))
 
     @property
     def position(self) -> int:
@@ -318,7 +308,7 @@ class SqlStore:
         await self._group.do(lambda c: wishes.drop_pauses(c, keys))
 
     async def said(self) -> list[Entry]:
-        return await self._group.do(calendar.said, hurry=True)
+        return await self._group.look(calendar.said)
 
     async def say(self, entry: Entry) -> None:
         await self._group.do(lambda c: calendar.say(c, entry))

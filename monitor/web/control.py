@@ -24,6 +24,7 @@ async def serving(
 ) -> AsyncIterator[None]:
     """Serve *operations* on *listener*, which stays open, for as long as the block lasts."""
     app = web.Application(client_max_size=BODY_MAX, middlewares=[problems.worded])
+    app.on_response_prepare.append(problems.headed)
     app.add_routes(operation.route(each) for each in operations)
     runner = server.runner_of(app)
     await runner.setup()

@@ -68,12 +68,14 @@ class Feed:
                 await anyio.sleep(GATHER)
 
     async def _behind(self, after: int) -> Sequence[Entry]:
-        if after < self._begin:
-            return await self._log.logged(_FORWARD, after, BATCH)
         async with self._reading:
             if after >= self._end:
                 self._keep(await self._log.logged(_FORWARD, self._end, BATCH))
-        return [*dropwhile(lambda entry: entry[0] <= after, self._latest)]
+            # Looked at only here: who waited for another's reading may have been left
+            # behind by it.
+            if after >= self._begin:
+                return [*dropwhile(lambda entry: entry[0] <= after, self._latest)]
+        return await self._log.logged(_FORWARD, after, BATCH)
 
     def _keep(self, found: Sequence[Entry]) -> None:
         for entry in found:

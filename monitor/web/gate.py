@@ -24,12 +24,12 @@ def same(given: str, wanted: str) -> bool:
 
 
 def bearer(request: web.Request) -> str | None:
-    """Give the token that the request brings; empty where it is no bearer's."""
-    header = request.headers.get("Authorization")
-    if header is None:
-        return None
-    scheme, _, given = header.partition(" ")
-    return given.strip() if scheme.lower() == "bearer" else ""
+    """Give the token that the request brings, which may be empty; None: it brings none.
+
+    What a proxy before us has asked for, such as a password, is no matter of ours.
+    """
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    return given.strip() if scheme.lower() == "bearer" else None
 
 
 def names(config: WebConfig) -> frozenset[str]:

@@ -23,8 +23,10 @@ _HEADERS: Final = {
         " connect-src 'self'; form-action 'self'; base-uri 'none';"
         " frame-ancestors 'none'"
     ),
-    "Server": "job-monitor",  # and not which versions of what
 }
+_SERVER: Final = "job-monitor"
+"""And not which versions of what."""
+
 _KEPT: Final = ("Allow", "WWW-Authenticate", "Retry-After")
 
 
@@ -32,14 +34,18 @@ _KEPT: Final = ("Allow", "WWW-Authenticate", "Retry-After")
 async def worded(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Word what is raised; of ours, only what the store cannot do may be."""
     try:
-        response = await handler(request)
+        return await handler(request)
     except web.HTTPException as refused:
-        response = _of(refused)
+        return _of(refused)
     except errors.StoreError as failed:
-        response = problem(503, "Service Unavailable", str(failed))
+        return problem(503, "Service Unavailable", str(failed))
+
+
+async def headed(_: web.Request, response: web.StreamResponse) -> None:
+    """Add our headers before any is sent, which a stream does long before its end."""
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
-    return response
+    response.headers["Server"] = _SERVER
 
 
 def problem(

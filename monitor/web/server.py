@@ -117,6 +117,7 @@ def _application(
             gate.against_rebinding(gate.names(config), exempt=callback.PATH),
         ],
     )
+    app.on_response_prepare.append(problems.headed)
     app.add_routes(
         [
             callback.route(callbacks, config.callback_token() or config.token()),

@@ -213,3 +213,128 @@ async def test_it_speaks_chinese_to_who_asks_for_it(tmp_path: Path) -> None:
 
     assert "执行失败" in first
     assert kept == "通知渠道"
+
+
+HIDE: Final = """
+    Object.defineProperty(document, "hidden", { get: () => true });
+    document.dispatchEvent(new Event("visibilitychange"));
+"""
+LOOK: Final = "document.dispatchEvent(new Event('visibilitychange'))"
+"""Makes a page ask for itself as soon as it may."""
+
+
+async def test_a_stream_that_a_proxy_refused_is_asked_for_again(
+    tmp_path: Path,
+) -> None:
+    async with showing(tmp_path) as show, browser.opened() as page:
+        refused: list[str] = []
+
+        async def refuse_once(route: Any) -> None:
+            if refused:
+                await route.continue_()
+            else:
+                refused.append(route.request.url)
+                await route.fulfill(status=502, body="Bad Gateway")
+
+        await page.route("**/api/v1/stream", refuse_once)
+        await page.goto(show.page)
+        await page.wait_for_selector("#live.on", timeout=MINUTE)
+
+    assert len(refused) == 1
+
+
+async def test_more_tabs_than_a_browser_has_connections_may_be_open(
+    tmp_path: Path,
+) -> None:
+    async with showing(tmp_path) as show, browser.opened() as page:
+        for _ in range(7):
+            tab = await page.context.new_page()
+            await tab.goto(show.page)
+            await tab.wait_for_selector("#live.on", timeout=MINUTE)
+            await tab.evaluate(HIDE)
+        answer = await page.goto(show.page)
+
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize("what", ["button[data-do=silence]", ".incident h3 a"])
+async def test_what_has_the_focus_keeps_it(tmp_path: Path, what: str) -> None:
+    async with showing(tmp_path, token=TOKEN) as show, browser.opened() as page:
+        await failed(show)
+        await page.goto(show.page)
+        await page.fill("input[name=token]", TOKEN)
+        await page.click("main button")
+        await page.focus(what)
+        await page.evaluate("document.querySelector('main h1').dataset.old = 'yes'")
+        await page.evaluate(LOOK)
+        await page.wait_for_selector("main h1:not([data-old])", state="attached")
+        kept = await page.evaluate(f"document.activeElement.matches('{what}')")
+
+    assert kept
+
+
+async def test_what_is_marked_to_be_copied_stays_marked(tmp_path: Path) -> None:
+    async with showing(tmp_path) as show, browser.opened() as page:
+        await failed(show)
+        await page.clock.install()
+        await page.goto(f"{show.page}/instances/{show.key}")
+        await page.evaluate(
+            "getSelection().selectAllChildren(document.querySelector('h1'))"
+        )
+        await page.clock.run_for(MINUTE)
+        await page.evaluate("fetch(location.href).then((answer) => answer.text())")
+        marked = await page.evaluate("getSelection().toString()")
+
+    assert marked == HOSTILE
+
+
+async def test_a_language_is_chosen_for_all_tabs(tmp_path: Path) -> None:
+    async with showing(tmp_path) as show, browser.opened() as page:
+        await page.goto(f"{show.page}/?lang=zh-CN&sort=name")
+        await page.wait_for_selector("#live.on", timeout=MINUTE)
+        other = await page.context.new_page()
+        await other.goto(f"{show.page}/?lang=en")
+        await page.wait_for_selector("html[lang=en]", timeout=MINUTE)
+        kept = page.url
+
+    assert kept.endswith("/?sort=name")
+
+
+async def test_an_address_that_somebody_sent_opens_for_who_is_signed_in(
+    tmp_path: Path,
+) -> None:
+    async with showing(tmp_path, token=TOKEN) as show, browser.opened() as page:
+        await page.goto(show.page)
+        await page.fill("input[name=token]", TOKEN)
+        await page.click("main button")
+        await page.wait_for_selector("#strip")
+        sent = f"{show.page}/?sort=name"
+        await page.goto(f"data:text/html,<a href='{sent}'>look</a>")
+        await page.click("a")
+        await page.wait_for_selector("main h1", state="attached")
+        opened = page.url
+
+    assert opened == sent
+
+
+async def test_without_scripts_nothing_is_offered_that_needs_them(
+    tmp_path: Path,
+) -> None:
+    async with (
+        showing(tmp_path, token=TOKEN) as show,
+        browser.opened(java_script_enabled=False) as page,
+    ):
+        await failed(show)
+        await page.goto(show.page)
+        await page.fill("input[name=token]", TOKEN)
+        await page.click("main button")
+        await page.wait_for_selector(".incident")
+        buttons = page.locator("[data-do]")
+        found = [await each.is_visible() for each in await buttons.all()]
+        await page.fill("#search", "no-such-name")
+        await page.click("form.filter button")
+        said = await page.inner_text("main")
+
+    assert found
+    assert not any(found)
+    assert "No instance fits." in said

@@ -327,3 +327,24 @@ async def test_no_more_jobs_are_accepted_than_the_backlog_holds(
             await served.do(numbers)
 
         assert len(ran) == 10_000
+
+
+async def test_what_no_column_holds_fails_who_asks_for_it_and_nobody_else(
+    file: Path,
+) -> None:
+    def wrong(connection: Connection) -> list[int]:
+        asked = {"n": 1 << 80}
+        found = connection.execute(text("SELECT n FROM numbers WHERE n > :n"), asked)
+        return list(found.scalars())
+
+    async def look() -> None:
+        with pytest.raises(errors.StoreError, match="the store failed"):
+            await served.look(wrong)
+
+    with connected(file) as (connection, begun):
+        async with serving(connection) as served:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(served.do, adding(7))
+                tasks.start_soon(look)
+
+            assert (await served.look(numbers), len(begun)) == ([7], 2)

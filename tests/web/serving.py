@@ -89,6 +89,16 @@ class Site:
             return Answer(response.status, headers, await response.read())
 
 
+@asynccontextmanager
+async def following(site: Site, path: str) -> AsyncIterator[aiohttp.ClientResponse]:
+    """Begin to read what does not end."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{site.url}{path}") as response,
+    ):
+        yield response
+
+
 def config(**given: Any) -> WebConfig:
     tokens = {
         name: given.pop(name, None)

@@ -126,3 +126,39 @@ async def test_who_is_far_behind_misses_nothing() -> None:
     found = await followed(feed, 0, 3 * KEPT)
 
     assert found == list(range(1, 3 * KEPT + 1))
+
+
+class Busy(Log):
+    """A log that answers once it is *free*."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free = anyio.Event()
+        self.free.set()
+
+    async def logged(
+        self, wanted: Reading, after: int | None, most: int
+    ) -> list[Entry]:
+        await self.free.wait()
+        return await super().logged(wanted, after, most)
+
+
+async def test_who_waits_for_what_another_reads_misses_nothing() -> None:
+    log, heard = Busy(), list[int]()
+    feed = Feed(log)
+    log.add(KEPT)
+    await followed(feed, 0, KEPT)
+    log.add(BATCH)
+    log.free = anyio.Event()
+
+    async def hear() -> None:
+        heard.extend(await followed(feed, 100, KEPT + BATCH - 100))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(followed, feed, KEPT, BATCH)
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(hear)
+        await anyio.wait_all_tasks_blocked()
+        log.free.set()
+
+    assert heard == list(range(101, KEPT + BATCH + 1))

@@ -8,6 +8,8 @@ from typing import Any
 
 import aiohttp
 import anyio
+import anyio.lowlevel
+import msgspec
 import pytest
 
 from monitor import logs
@@ -70,6 +72,10 @@ async def test_the_list_is_narrowed_as_asked(
     assert listed["next"] is None
 
 
+HUGE_POSITION = asked.place_text(msgspec.Raw(b"9" * 30))
+HUGE_PLACE = asked.place_text([msgspec.Raw(b"9" * 30), ""])
+
+
 @pytest.mark.parametrize(
     ("path", "why"),
     [
@@ -79,6 +85,8 @@ async def test_the_list_is_narrowed_as_asked(
         ("/instances?phase=new", "phase: write one of"),
         ("/instances?after=WzFd", "after: give what another page named"),
         ("/instances?after=W3RydWUsImEiXQ&sort=failed", "after: give what another"),
+        (f"/instances?after={HUGE_PLACE}&sort=failed", "after: give what another"),
+        (f"/events?after={HUGE_POSITION}", "after: give what another page"),
         ("/events?type=job.begun", "type: 'job.begun' is none of instance.appeared"),
         ("/events?since=yesterday", "since: "),
         ("/events?since=2026-11-23T10:00:00", "since: say in which zone"),
@@ -133,7 +141,9 @@ async def test_pages_of_hosts_join_to_all_of_them(tmp_path: Path) -> None:
     assert sorted(found) == [f"10.0.0.{number}" for number in range(1, 6)]
 
 
-def test_hosts_are_in_the_order_of_their_addresses_the_failed_ones_first() -> None:
+async def test_hosts_are_in_the_order_of_their_addresses_the_failed_ones_first() -> (
+    None
+):
     numbers = (10, 9, 100, 2, 1)
     step = Step(
         step_instance_id=7,
@@ -143,12 +153,32 @@ def test_hosts_are_in_the_order_of_their_addresses_the_failed_ones_first() -> No
     pages: list[str | None] = []
     after: Any = None
     for _ in numbers:
-        page = instances.page_of_hosts(step, None, Span(1, after), "en")
+        page = await instances.page_of_hosts(step, None, Span(1, after), "en")
         pages += [host.ip for host in page.items]
         after = asked.read_place(page.next, tuple[int, str]) if page.next else None
 
     assert pages == [f"10.0.0.{n}" for n in (100, 1, 2, 9, 10)]
     assert after is None
+
+
+async def test_others_have_their_turn_while_very_many_hosts_are_sorted() -> None:
+    hosts = {HostId(f"0:10.0.{n // 250}.{n % 250}"): 9 for n in range(50_000)}
+    step = Step(step_instance_id=7, status=3, hosts=hosts)
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+
+    async with anyio.create_task_group() as others:
+        others.start_soon(count)
+        page = await instances.page_of_hosts(step, None, Span(3), "en")
+        others.cancel_scope.cancel()
+
+    assert [host.ip for host in page.items] == ["10.0.0.0", "10.0.0.1", "10.0.0.2"]
+    assert turns > 10
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,15 @@
 """What holds now, the worst first."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
+import anyio.lowlevel
 from aiohttp import web
 from msgspec import Struct
 
 from monitor.core import matchers, notifications, wording
 from monitor.core.alerts import Alert
+from monitor.core.matchers import Matcher
 from monitor.core.member import Member
 from monitor.core.telling import Case
 from monitor.core.wording import Frame
@@ -19,6 +21,9 @@ from monitor.web.shapes.alerts import AlertData
 from monitor.web.shapes.page import PageData
 
 PATH: Final = f"{api.ROOT}/alerts"
+
+_TURN: Final = 250
+"""Alerts that are looked at in one turn of the loop, a few milliseconds."""
 
 Traits = Callable[[Member, Alert], Mapping[str, str]]
 Place = tuple[bool, int, int, str]
@@ -44,11 +49,7 @@ def operations(
     async def show(request: web.Request) -> web.Response:
         wanted, span = asked.matching(request), asked.span(request, Place)
         members = await holding.members(await holding.alerting())
-        found = [
-            held
-            for held in _held(members)
-            if matchers.all_match(wanted, traits(held.member, held.alert))
-        ]
+        found = await fitting(members, wanted, traits)
         return asked.answer(_page(found, span, frame))
 
     return [
@@ -60,6 +61,19 @@ def operations(
             query=(*operation.PAGED, operation.MATCH),
         )
     ]
+
+
+async def fitting(
+    members: Collection[Member], wanted: Sequence[Matcher], traits: Traits
+) -> list[_Held]:
+    """Give what is held and wanted; between every few hundred others have a turn."""
+    found = []
+    for number, held in enumerate(_held(members), 1):
+        if not wanted or matchers.all_match(wanted, traits(held.member, held.alert)):
+            found.append(held)
+        if not number % _TURN:
+            await anyio.lowlevel.checkpoint()
+    return found
 
 
 def _held(members: Collection[Member]) -> Iterator[_Held]:

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from heapq import nsmallest
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import anyio
 import msgspec
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from monitor.core import matchers, quiet, watch
 from monitor.core.matchers import Matcher
@@ -26,6 +26,12 @@ LIMIT: Final = 100
 LIMIT_MAX: Final = 1000
 MATCHERS: Final = 20
 _BODY_WITHIN: Final = 10.0
+NUMBER_MAX: Final = 1 << 62
+"""What a column holds, and more than any count."""
+
+Position = Annotated[int, Meta(ge=0, lt=NUMBER_MAX)]
+"""A place in the log."""
+
 NO_PLACE: Final = "after: give what another page named as its next"
 
 
@@ -40,15 +46,20 @@ async def body(request: web.Request, type_: type[T]) -> T:
     """Decode the JSON that was sent; its size is bounded by the server."""
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType(text="send application/json")
-    try:
-        with anyio.fail_after(_BODY_WITHIN):
-            sent = await request.read()
-    except TimeoutError:
-        raise web.HTTPRequestTimeout from None
+    sent = await read(request)
     try:
         return msgspec.json.decode(sent, type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise web.HTTPBadRequest(text=f"the body: {wrong}") from None
+
+
+async def read(request: web.Request) -> bytes:
+    """Read what is sent, unless that takes for ever."""
+    try:
+        with anyio.fail_after(_BODY_WITHIN):
+            return await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
 
 
 def span(request: web.Request, place: type[T] | Any = list[Any]) -> Span:

@@ -36,7 +36,7 @@ class Records(Protocol):
 def operations(records: Records, sources: Collection[str]) -> list[Operation]:
     async def show(request: web.Request) -> web.Response:
         wanted, matching = reading(request, sources), asked.matching(request)
-        span = asked.span(request, int)
+        span = asked.span(request, asked.Position)
         after, scanned, items = span.after, 0, list[LoggedData]()
         while True:
             most = span.limit + 1 if not matching else _AT_ONCE

@@ -103,7 +103,7 @@ async def _hosts(
     standing = asked.one_of(request, "standing", Standing)
     span = asked.span(request, tuple[int, str])
     span = structs.replace(span, limit=HOSTS)
-    return chosen, instances.page_of_hosts(step, standing, span, locale)
+    return chosen, await instances.page_of_hosts(step, standing, span, locale)
 
 
 def _chosen(given: str | None, steps: Sequence[StepStateData]) -> StepStateData | None:

@@ -1,6 +1,6 @@
 """What is wrong, the worst first; then everything, as a table."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 import anyio
@@ -64,6 +64,8 @@ class Number(Struct, frozen=True, kw_only=True):
 
 def shown(house: House) -> Callable[..., Any]:
     async def show(request: web.Request, page: Page) -> web.Response:
+        if not all(request.query.values()):
+            return _without_blanks(request)
         locale = page.speech.locale
         desk = Desk(house.records, in_locale(house.instances, locale))
         state = await status.state(house.records, house.status)
@@ -79,7 +81,7 @@ def shown(house: House) -> Callable[..., Any]:
             listed=await desk.page(wanted, matching, after, ROWS),
             meanings=[each.value for each in Meaning],
             sorts=SORTS,
-            more=_link(request, {}),
+            more=_first_page(request),
         )
 
     return show
@@ -226,7 +228,13 @@ def _others(state: StatusData) -> list[Number]:
     ]
 
 
-def _link(request: web.Request, changed: Mapping[str, str]) -> str:
-    """Give the address of this page with other values in its query."""
-    kept = {k: v for k, v in request.query.items() if k not in ("after", "lang")}
-    return str(request.rel_url.with_query({**kept, **changed}))
+def _without_blanks(request: web.Request) -> web.Response:
+    """Send a browser on to what it means: a form names what was not filled in too."""
+    given = [(name, value) for name, value in request.query.items() if value]
+    there = request.rel_url.with_query(given)
+    return web.Response(status=303, headers={"Location": str(there)})
+
+
+def _first_page(request: web.Request) -> str:
+    """Give the address of this list from its beginning, with all of its filters."""
+    return str(request.rel_url.without_query_params("after", "lang"))

@@ -72,6 +72,7 @@ class Page:
             "t": speech,
             "locale": speech.locale,
             "path": request.path,
+            "address": request.rel_url,
             "query": request.query,
             "moment": self._moment,
             "ago": self._ago,

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import Final
+from urllib.parse import parse_qsl
 
 import anyio
 from aiohttp import web
@@ -11,6 +12,7 @@ from msgspec import Struct
 from monitor.ports import Now
 from monitor.web import access
 from monitor.web.access import Access, Scope
+from monitor.web.api import asked
 from monitor.web.pages import (
     instance,
     overview,
@@ -27,6 +29,9 @@ LOGIN: Final = "/login"
 LOGOUT: Final = "/logout"
 _PAUSE: Final = 0.5
 """Seconds that a wrong token costs."""
+
+_FIELDS: Final = 8
+"""Of a form that has one."""
 
 _YEAR: Final = timedelta(days=365)
 
@@ -118,8 +123,10 @@ class _Site:
             self._access.cookie(scope),
             max_age=int(access.LASTS.total_seconds()),
             httponly=True,
-            samesite="Strict",
-            secure=request.secure,
+            # Not Strict, which would ask for the token behind each address that
+            # somebody sent: what changes things looks at the origin.
+            samesite="Lax",
+            secure=_encrypted(request),
         )
         return there
 
@@ -131,9 +138,18 @@ class _Site:
 
 
 async def _token(request: web.Request) -> str:
-    form = await request.post()
-    given = form.get("token", "")
-    return given.strip() if isinstance(given, str) else ""
+    """Give what was typed; empty where what was sent is not our form."""
+    sent = await asked.read(request)
+    try:
+        form = dict(parse_qsl(sent.decode(), max_num_fields=_FIELDS))
+    except ValueError:
+        return ""
+    return form.get("token", "").strip()
+
+
+def _encrypted(request: web.Request) -> bool:
+    """Tell whether the browser speaks TLS, be it with a proxy before us."""
+    return request.headers.get("Origin", "").startswith("https://")
 
 
 def _to(path: str) -> web.Response:

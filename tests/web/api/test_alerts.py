@@ -3,6 +3,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from monitor.core import wording
@@ -152,3 +154,22 @@ async def test_what_cannot_be_meant_is_a_problem_that_says_what_could(
     assert answer.status == 400
     assert answer.type == "application/problem+json"
     assert said in answer.body["detail"]
+
+
+async def test_others_have_their_turn_while_very_many_alerts_are_looked_at() -> None:
+    members = [member(f"prod/biz/2/{n}", failed(1)) for n in range(5_000)]
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+
+    async with anyio.create_task_group() as others:
+        others.start_soon(count)
+        found = await alerts.fitting(members, (), lambda _member, _alert: {})
+        others.cancel_scope.cancel()
+
+    assert len(found) == 5_000
+    assert turns > 10

@@ -1,14 +1,20 @@
 """Pages of a daemon at work, as a browser without scripts gets them."""
 
+import html
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import aiohttp
 import pytest
 
+from monitor.web.access import COOKIE
+from monitor.web.api import asked
 from tests.test_service import FAILING, KEY, a_site, playing
+from tests.web.serving import FORM
 from tests.web.test_daemon import open_web
 
 pytestmark = pytest.mark.looptime(False)  # noqa: FBT003 - the marker's own signature
@@ -71,6 +77,31 @@ async def test_a_filter_shows_what_fits_and_no_incidents(
     assert ">Incidents<" not in text
 
 
+async def test_what_was_not_filled_in_is_not_asked_for(tmp_path: Path) -> None:
+    form = "q=one_ip&meaning=&severity=&sort=worst&match="
+    async with (
+        shown(tmp_path) as url,
+        aiohttp.ClientSession() as session,
+        session.get(f"{url}/?{form}") as response,
+    ):
+        text = await response.text()
+
+    assert (response.status, str(response.url)) == (200, f"{url}/?q=one_ip&sort=worst")
+    assert KEY in text
+
+
+async def test_all_of_several_matchers_are_kept(tmp_path: Path) -> None:
+    several = "match=team%3Dsre&match=name%3Done_ip_fails"
+    after = asked.place_text([""])
+    async with shown(tmp_path) as url:
+        _, text = await page(f"{url}/?{several}&sort=key&after={after}")
+
+    [first] = re.findall(r'href="/\?([^"]*)">First page', text)
+    assert parse_qsl(html.unescape(first)) == [*parse_qsl(several), ("sort", "key")]
+    assert 'value="team=sre"' in text
+    assert 'value="name=one_ip_fails"' in text
+
+
 async def test_what_cannot_be_shown_is_said_on_a_page(tmp_path: Path) -> None:
     async with shown(tmp_path) as url:
         missing = await page(f"{url}/instances/prod/biz/2/12345")
@@ -115,3 +146,63 @@ async def test_without_a_token_a_browser_is_sent_to_sign_in(tmp_path: Path) -> N
 async def get(url: str) -> tuple[int, str]:
     async with aiohttp.ClientSession() as session, session.get(url) as response:
         return response.status, await response.text()
+
+
+async def entered(url: str, sent: bytes, **headers: str) -> aiohttp.ClientResponse:
+    """Send *sent* where people sign in."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(
+            f"{url}/login", data=sent, headers=FORM | headers, allow_redirects=False
+        ) as response,
+    ):
+        await response.read()
+        return response
+
+
+async def test_who_signs_in_is_let_in_also_behind_a_proxy_with_passwords(
+    tmp_path: Path,
+) -> None:
+    async with shown(tmp_path, token="a-long-token") as url:
+        there = await entered(url, b"token=a-long-token")
+        cookies = {name: each.value for name, each in there.cookies.items()}
+        proxied = {"Authorization": "Basic b3BzOnNlc2FtZQ=="}
+        _, text = await page(f"{url}/", cookies=cookies, headers=proxied)
+
+    assert (there.status, there.headers["Location"]) == (303, "/")
+    assert KEY in text
+
+
+@pytest.mark.parametrize(("scheme", "secure"), [("http", ""), ("https", True)])
+async def test_a_cookie_of_an_encrypted_page_is_never_sent_in_the_clear(
+    tmp_path: Path, scheme: str, secure: object
+) -> None:
+    async with shown(tmp_path, token="a-long-token", allow_hosts=["a.example"]) as url:
+        there = await entered(
+            url,
+            b"token=a-long-token",
+            Host="a.example",
+            Origin=f"{scheme}://a.example",
+        )
+
+    assert there.status == 303
+    assert there.cookies[COOKIE]["secure"] == secure
+
+
+@pytest.mark.parametrize(
+    ("sent", "type_"),
+    [
+        (b"abc", "multipart/form-data"),
+        (b"abc", "multipart/form-data; boundary=x"),
+        (b"token=a", "application/x-www-form-urlencoded; charset=none-such"),
+        (b"token=\xff", "application/x-www-form-urlencoded"),
+        (b"a=b&" * 1000, "application/x-www-form-urlencoded"),
+    ],
+)
+async def test_what_is_not_our_form_is_a_wrong_token(
+    tmp_path: Path, sent: bytes, type_: str
+) -> None:
+    async with shown(tmp_path, token="a-long-token") as url:
+        answer = await entered(url, sent, **{"Content-Type": type_})
+
+    assert answer.status == 403

@@ -3,6 +3,7 @@
 
 const LEAST = 2000; // milliseconds between two looks, for a storm of events
 const STILL = 30000; // and when nothing was heard: ages and what is due move on
+const AGAIN = 5000; // until a stream that was refused is asked for again
 
 const main = () => document.getElementById("main");
 const sign = document.getElementById("live");
@@ -10,6 +11,8 @@ let due = 0;
 let took = 0;
 let asked = 0;
 let asking = false;
+let looks = 0;
+let stream = null;
 
 function show(on) {
   sign.textContent = on ? sign.dataset.on : sign.dataset.off;
@@ -21,33 +24,49 @@ function plan(wait) {
   if (!due || at < due) due = at;
 }
 
-// Somebody who types, or reads a log half-way down, is not disturbed.
+// Somebody who types, marks what is to be copied, or reads a log half-way down, is not
+// disturbed.
 function busy() {
-  const focused = document.activeElement;
-  return focused && ["INPUT", "SELECT", "TEXTAREA"].includes(focused.tagName);
+  const marked = document.getSelection();
+  return ["INPUT", "SELECT", "TEXTAREA"].includes(document.activeElement?.tagName)
+    || (!marked.isCollapsed && main().contains(marked.anchorNode));
+}
+
+const all = (what) => [...main().querySelectorAll(what)];
+const link = (of) => of?.querySelector("a")?.getAttribute("href");
+const MARKS = ["id", "href", "data-do", "data-of"];
+
+// How to find what has the focus in another copy of the page.
+function named(focused) {
+  const marks = MARKS.filter((mark) => focused.hasAttribute(mark));
+  const written = (mark) => `[${mark}="${CSS.escape(focused.getAttribute(mark))}"]`;
+  return marks.length ? focused.tagName + marks.map(written).join("") : null;
 }
 
 function place() {
-  const rows = [...document.querySelectorAll("table.rows tbody tr")];
-  const focused = document.activeElement;
+  const focused = main().contains(document.activeElement) ? document.activeElement : null;
+  const rows = all("table.rows tbody tr");
+  const row = rows.findIndex((each) => each.classList.contains("here"));
   return {
-    id: focused?.id,
-    link: focused?.getAttribute?.("href"),
-    row: rows.findIndex((row) => row.classList.contains("here")),
-    logs: [...main().querySelectorAll("pre")].map((log) => log.scrollTop),
+    name: focused && named(focused),
+    log: all("pre").indexOf(focused),
+    row,
+    link: link(rows[row]),
+    logs: all("pre").map((log) => log.scrollTop),
   };
 }
 
 function restore(was) {
-  main().querySelectorAll("pre").forEach((log, n) => { log.scrollTop = was.logs[n] || 0; });
-  const rows = document.querySelectorAll("table.rows tbody tr");
-  if (was.row >= 0 && rows[was.row]) rows[was.row].classList.add("here");
-  const again = (was.id && document.getElementById(was.id))
-    || (was.link && main().querySelector(`a[href="${CSS.escape(was.link)}"]`));
-  if (again) again.focus({ preventScroll: true });
+  all("pre").forEach((log, n) => { log.scrollTop = was.logs[n] || 0; });
+  const rows = all("table.rows tbody tr");
+  const row = was.link ? rows.find((each) => link(each) === was.link) : rows[was.row];
+  row?.classList.add("here");
+  const again = was.name ? main().querySelector(was.name) : all("pre")[was.log];
+  again?.focus({ preventScroll: true });
 }
 
 async function look() {
+  const mine = ++looks;
   asking = true;
   due = 0;
   asked = performance.now();
@@ -56,7 +75,10 @@ async function look() {
     if (answer.redirected) return location.reload();
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = page.getElementById("main");
-    if (fresh && !busy()) {
+    if (fresh && page.documentElement.lang !== document.documentElement.lang) {
+      return location.reload(); // chosen in another tab
+    }
+    if (fresh && mine === looks && !busy()) {
       const was = place();
       main().innerHTML = fresh.innerHTML;
       document.title = page.title;
@@ -74,7 +96,8 @@ async function look() {
 function turn() {
   const now = performance.now();
   const least = Math.max(LEAST, 5 * took);
-  if (due && now >= due && now - asked >= least && !asking && !document.hidden) look();
+  const may = !asking && !document.hidden && !busy();
+  if (may && due && now >= due && now - asked >= least) look();
 }
 
 // A click that changes something: the API says whether it did.
@@ -91,19 +114,29 @@ const CHANGES = {
 };
 
 async function change(button) {
-  const [method, path, body] = CHANGES[button.dataset.do](button.dataset.of);
+  const { do: what, of } = button.dataset;
+  const [method, path, body] = CHANGES[what](of);
   button.disabled = true;
   const answer = await fetch(path, {
     method,
     headers: { "Content-Type": "application/json" },
     body: body && JSON.stringify(body),
-  });
+  }).catch((broken) => ({ ok: false, status: broken.message }));
   if (!answer.ok) {
-    const said = await answer.json().catch(() => ({}));
-    button.insertAdjacentText("afterend", ` ${said.detail || answer.status}`);
-    return;
+    const said = await answer.json?.().catch(() => null);
+    button.disabled = false;
+    return complain(button, said?.detail || answer.status);
   }
   await look();
+  all("button[data-of]").find((each) => each.dataset.of === of)?.focus({ preventScroll: true });
+}
+
+function complain(button, why) {
+  const known = button.nextElementSibling;
+  const said = known?.matches("[role=alert]") ? known : document.createElement("span");
+  said.setAttribute("role", "alert");
+  said.textContent = ` ${why}`;
+  button.after(said);
 }
 
 function step(by) {
@@ -142,19 +175,34 @@ document.addEventListener("click", (event) => {
   if (button) change(button);
 });
 document.getElementById("keys").addEventListener("click", KEYS["?"]);
-document.addEventListener("visibilitychange", () => plan(0));
 
-// A form leaves out what was not filled in, so that addresses stay short.
-document.addEventListener("submit", (event) => {
-  if (!event.target.matches("form.filter")) return;
-  for (const field of event.target.elements) if (!field.value) field.disabled = true;
-});
+// A browser opens six connections to a server, for all of its tabs: only what is seen
+// keeps one.
+function follow() {
+  stream?.close();
+  stream = null;
+  if (document.hidden) return show(false);
+  const mine = stream = new EventSource("/api/v1/stream");
+  stream.onopen = () => { show(true); plan(0); };
+  stream.onmessage = () => plan(200);
+  stream.onerror = () => {
+    show(false);
+    // Refused, perhaps by a proxy before us: then browsers do not come again.
+    const closed = mine.readyState === EventSource.CLOSED;
+    if (closed) setTimeout(() => { if (mine === stream) follow(); }, AGAIN);
+  };
+}
+
+// The language is kept: an address that says it again would say it for other tabs too.
+const here = new URL(location.href);
+if (here.searchParams.has("lang") && document.cookie.includes("job_monitor_locale=")) {
+  here.searchParams.delete("lang");
+  history.replaceState(null, "", here);
+}
 
 if (document.querySelector("header nav")) {
-  const stream = new EventSource("/api/v1/stream");
-  stream.onopen = () => { show(true); plan(0); };
-  stream.onerror = () => show(false);
-  stream.onmessage = () => plan(200);
+  follow();
+  document.addEventListener("visibilitychange", () => { plan(0); follow(); });
   asked = performance.now();
   plan(STILL);
   setInterval(turn, 250);
