@@ -249,6 +249,7 @@ class _House:
             log.info("service.stopping")
             await self._dispatching.drain(grace)
             delivery.cancel_scope.cancel()
+        self._feed.close()
         return again
 
     async def _build(self, stack: AsyncExitStack) -> None:

@@ -43,6 +43,7 @@ class Feed:
         self._end = self._begin = log.position
         self._news = anyio.Event()
         self._reading = anyio.Lock()
+        self._closed = False
 
     @property
     def end(self) -> int:
@@ -54,10 +55,15 @@ class Feed:
         self._news.set()
         self._news = anyio.Event()
 
+    def close(self) -> None:
+        """Let all who follow end, so that nobody waits for them."""
+        self._closed = True
+        self.wake()
+
     async def follow(self, after: int) -> AsyncIterator[Sequence[Entry]]:
-        """Give what is recorded behind the position *after*, in batches, for ever."""
+        """Give what is recorded behind the position *after*, in batches."""
         after = min(after, self.end)
-        while True:
+        while not self._closed:
             news = self._news
             found = await self._behind(after)
             if found:

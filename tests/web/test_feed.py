@@ -162,3 +162,19 @@ async def test_who_waits_for_what_another_reads_misses_nothing() -> None:
         log.free.set()
 
     assert heard == list(range(101, KEPT + BATCH + 1))
+
+
+async def test_a_feed_that_closes_lets_everybody_go() -> None:
+    feed = Feed(Log(3))
+    async with anyio.create_task_group() as tasks:
+
+        async def hear() -> None:
+            async for _ in feed.follow(feed.end):
+                pass
+
+        for _ in range(3):
+            tasks.start_soon(hear)
+        await anyio.sleep(1)
+        feed.close()
+
+    assert not tasks.cancel_scope.cancel_called

@@ -127,6 +127,7 @@ async def _told(
         tasks.start_soon(_say_alive, write)
         async for found in feed.follow(begin):
             await write(b"".join(lines(found)))
+        tasks.cancel_scope.cancel()
     return response
 
 
