@@ -61,6 +61,11 @@ class Terminal:
         os.write(self._master, keys)
 
 
+def _without_a_size() -> dict[str, str]:
+    """Give the environment but for what would speak against the terminal itself."""
+    return {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
+
+
 @contextmanager
 def typing(*words: str, lines: int = 24, columns: int = 100) -> Iterator[Terminal]:
     if not Path(SETSID).exists():
@@ -76,7 +81,7 @@ def typing(*words: str, lines: int = 24, columns: int = 100) -> Iterator[Termina
         stdin=slave,
         stdout=slave,
         stderr=slave,
-        env={**os.environ, "TERM": "xterm-256color", "NO_COLOR": "1"},
+        env={**_without_a_size(), "TERM": "xterm-256color", "NO_COLOR": "1"},
     )
     os.close(slave)
     try:
