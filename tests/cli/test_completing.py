@@ -54,14 +54,14 @@ def shell(name: str, script: str, path: str, **more: str) -> str:
 SCRIPTS = {"bash": BASH, "fish": FISH, "zsh": ZSH}
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
 @pytest.mark.parametrize(
-    ("words", "offered"),
+    ("name", "words", "offered"),
     [
-        ("job-monitor stat", "status"),
-        ("job-monitor silence a", "add"),
-        ("job-monitor get --ho", "--hosts"),
-        ("job-monitor ls --sort f", "failed"),
+        ("bash", "job-monitor stat", "status"),
+        ("bash", "job-monitor silence a", "add"),
+        ("bash", "job-monitor ls --sort f", "failed"),
+        ("fish", "job-monitor get --ho", "--hosts"),
+        ("zsh", "job-monitor silence a", "add"),
     ],
 )
 def test_verbs_options_and_their_values_are_completed(

@@ -88,17 +88,12 @@ async def directly(house: House) -> Waiter:
 
 STORIES: list[tuple[str, Api]] = [
     ("success", "esb-v2"),
-    ("mixed_failure", "esb-v2"),
     ("mixed_failure", "gateway-v3"),
-    ("mixed_failure", "gateway-v4"),
     ("ignore_error", "esb-v2"),
     ("force_stop", "esb-v2"),
-    ("abnormal", "esb-v2"),
-    ("rolling_duplicates", "gateway-v4"),
-    ("retry_recovers", "esb-v2"),
-    ("containers", "gateway-v4"),
     ("abnormal", "gateway-v3"),
-    ("legacy_waiting", "esb-v2"),
+    ("rolling_duplicates", "gateway-v4"),
+    ("containers", "gateway-v4"),
 ]
 
 

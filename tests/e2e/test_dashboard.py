@@ -110,8 +110,7 @@ async def test_nothing_is_loaded_from_elsewhere(tmp_path: Path) -> None:
     assert all(url.startswith(show.page) for url in asked)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("wide", [True, False])
+@pytest.mark.parametrize(("scheme", "wide"), [("light", True), ("dark", False)])
 async def test_an_audit_finds_nothing_in_the_way_of_anybody(
     tmp_path: Path,
     scheme: str,
