@@ -124,12 +124,12 @@ def operations(records: Records, house: House) -> list[Operation]:
         return asked.answer(await desk.page(wanted, matching, after, span.limit))
 
     async def show(request: web.Request) -> web.Response:
-        return asked.answer(await desk.one(asked.key_of(request)))
+        key = asked.key_of(request)
+        return asked.answer(desk.shown(key, await desk.known(key)))
 
     async def hosts(request: web.Request) -> web.Response:
-        step = await desk.step(
-            asked.key_of(request), request.match_info["step_instance_id"]
-        )
+        state = await desk.known(asked.key_of(request))
+        step = step_of(state, request.match_info["step_instance_id"])
         standing = asked.one_of(request, "standing", Standing)
         span = asked.span(request, tuple[int, str])
         locale = house.frame("").locale
@@ -256,16 +256,15 @@ class Desk:
             paused=self._house.paused(frame.instance) if frame.instance else False,
         )
 
-    async def one(self, key: InstanceKey) -> InstanceStateData:
+    async def known(self, key: InstanceKey) -> State:
+        """Raises 404 where there is neither a state nor a watch."""
         state = await self._records.load(str(key))
-        looked = self._house.looked(key)
-        if not state.version and looked is None:
+        if not state.version and self._house.looked(key) is None:
             raise web.HTTPNotFound(text=f"nothing is known of {key}")
-        return self._state(key, state, looked)
+        return state
 
-    def _state(
-        self, key: InstanceKey, state: State, looked: Looked | None
-    ) -> InstanceStateData:
+    def shown(self, key: InstanceKey, state: State) -> InstanceStateData:
+        looked = self._house.looked(key)
         known, frame = state.snapshot, self._house.frame(str(key))
         steps = known.steps if known else ()
         return InstanceStateData(
@@ -290,12 +289,13 @@ class Desk:
             paused=looked is not None and looked.pause is not None,
         )
 
-    async def step(self, key: InstanceKey, number: str) -> Step:
-        state = await self._records.load(str(key))
-        for step in state.snapshot.steps if state.snapshot else ():
-            if str(step.step_instance_id) == number:
-                return step
-        raise web.HTTPNotFound(text=f"nothing is known of step {number} of {key}")
+
+def step_of(state: State, number: str) -> Step:
+    """Raises 404 where the instance has no such step."""
+    for step in state.snapshot.steps if state.snapshot else ():
+        if str(step.step_instance_id) == number:
+            return step
+    raise web.HTTPNotFound(text=f"nothing is known of step {number} of {state.key}")
 
 
 def _traits(frame: Frame, known: Member) -> Mapping[str, str]:

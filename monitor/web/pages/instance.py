@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 
 from monitor.core.events import EventData
 from monitor.core.message import Message
+from monitor.core.state import State
 from monitor.core.wording import StatusData
 from monitor.ports import Reading
 from monitor.web.api import asked, events, explain, instances
@@ -67,14 +68,15 @@ def shown(house: House) -> Callable[..., Any]:
         locale = page.speech.locale
         key = asked.key_of(request)
         desk = Desk(house.records, overview.in_locale(house.instances, locale))
-        found = await desk.one(key)
+        state = await desk.known(key)
+        found = desk.shown(key, state)
         history = [
             (message, msgspec.json.decode(message.data, type=EventData))
             for _, message in await house.records.logged(
                 Reading(key=str(key)), None, HISTORY
             )
         ]
-        chosen, hosts = await _hosts(request, desk, found, locale)
+        chosen, hosts = await _hosts(request, state, found, locale)
         return page.response(
             "instance.html",
             instance=found,
@@ -93,13 +95,13 @@ def shown(house: House) -> Callable[..., Any]:
 
 
 async def _hosts(
-    request: web.Request, desk: Desk, found: InstanceStateData, locale: str
+    request: web.Request, state: State, found: InstanceStateData, locale: str
 ) -> tuple[StepStateData | None, Any]:
     """Give the step whose hosts are shown, and a page of them."""
     chosen = _chosen(request.query.get("step"), found.steps)
     if chosen is None:
         return None, None
-    step = await desk.step(asked.key_of(request), str(chosen.step_instance_id))
+    step = instances.step_of(state, str(chosen.step_instance_id))
     standing = asked.one_of(request, "standing", Standing)
     span = asked.span(request, tuple[int, str])
     span = structs.replace(span, limit=HOSTS)
