@@ -20,6 +20,10 @@ Job = Callable[[Connection], T]
 Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Runs a function on the store's thread, or in place under virtual time."""
 
+Work = Callable[[Connection], None]
+Transact = Callable[[Work], None]
+"""Runs work in one transaction. Work may run again where nothing of it was kept."""
+
 WINDOW: Final = 0.005
 MOST: Final = 200
 BACKLOG: Final = 10_000
@@ -38,10 +42,10 @@ class _Ticket:
 
 
 class Group:
-    """The one writer of a connection."""
+    """The one writer of a store."""
 
-    def __init__(self, connection: Connection, run: Run) -> None:
-        self._connection = connection
+    def __init__(self, transact: Transact, run: Run) -> None:
+        self._transact = transact
         self._run = run
         self._tickets: list[_Ticket] = []
         self._room = anyio.Semaphore(BACKLOG)
@@ -83,22 +87,29 @@ class Group:
         while self._tickets:
             tickets, self._tickets = self._tickets[:MOST], self._tickets[MOST:]
             with anyio.CancelScope(shield=True):
-                await self._run(lambda batch=tickets: self._transact(batch))  # type: ignore[misc]
+                await self._run(lambda batch=tickets: self._serve(batch))  # type: ignore[misc]
             for ticket in tickets:
                 ticket.done.set()
 
-    def _transact(self, tickets: list[_Ticket]) -> None:
+    def _serve(self, tickets: list[_Ticket]) -> None:
+        def work(connection: Connection) -> None:
+            for ticket in tickets:
+                ticket.result = ticket.job(connection)
+
         try:
-            with self._connection.begin():
-                for ticket in tickets:
-                    ticket.result = ticket.job(self._connection)
+            self._transact(work)
         except (SQLAlchemyError, errors.StoreError) as error:
             for ticket in tickets:
-                ticket.failure = errors.StoreError(f"the store failed: {_short(error)}")
+                ticket.failure = errors.StoreError(f"the store failed: {short(error)}")
 
 
-def _short(error: Exception) -> str:
+def short(error: Exception) -> str:
+    """Say what happened without statements, or what was bound to them."""
     if isinstance(error, errors.StoreError):
         return str(error)
-    # SQLAlchemy's own text would print statements and what was bound to them.
-    return str(getattr(error, "orig", None) or type(error).__name__)
+    cause = getattr(error, "orig", None)
+    if cause is None:
+        return type(error).__name__
+    # PostgreSQL adds lines that quote the statement and the row.
+    said = getattr(getattr(cause, "diag", None), "message_primary", None) or str(cause)
+    return str(said).partition("\n")[0]

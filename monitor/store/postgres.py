@@ -1,0 +1,252 @@
+"""A store on PostgreSQL: connections that may be lost, and transactions that may not."""
+
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+import anyio
+import structlog
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    create_engine,
+    inspect,
+    text,
+)
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from monitor import errors
+from monitor.store import lease, migrating, refusals
+from monitor.store.group import Run, Transact, Work, short
+from monitor.store.lease import Held, Lease, Mark
+
+log = structlog.get_logger()
+
+PATIENCE: Final = 60.0
+"""Seconds for a database that went away to come back."""
+
+LOOK: Final = 0.25
+"""Seconds between two looks at a lease that somebody else holds."""
+
+_FIRST: Final = 0.1
+_LONGEST: Final = 5.0
+
+_NETWORK: Final = {
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+    "application_name": "job-monitor",
+}
+"""How long libpq waits for a peer that is silent; a URL may say otherwise."""
+
+# For this transaction alone: behind a pooler, the next one is on another session.
+# A database that answers before it is durable would lose what was acknowledged.
+_BOUND: Final = text("""SELECT
+    set_config('statement_timeout', '30s', true),
+    set_config('lock_timeout', '10s', true),
+    set_config('idle_in_transaction_session_timeout', '30s', true),
+    set_config('synchronous_commit',
+        replace(current_setting('synchronous_commit'), 'off', 'on'), true)""")
+_UNKNOWN: Final = (
+    "the connection was lost while a transaction was being committed, and the server"
+    " does not know any more what came of it; start again: what is there is what counts"
+)
+
+_OUTCOME: Final = text("""SELECT pg_xact_status(CAST(:xid AS xid8)),
+    CAST(extract(epoch FROM pg_postmaster_start_time()) AS text)""")
+
+
+def speaks(url: URL) -> bool:
+    return url.get_backend_name() == "postgresql"
+
+
+@asynccontextmanager
+async def owned(url: URL, run: Run) -> AsyncIterator[tuple[Transact, int]]:
+    """Own the database at *url* until the end: give how to write, and the last position.
+
+    Ends with errors.StoreError when another daemon takes it over.
+    """
+    with connected(url) as engine:
+        owner = await _claimed(engine, url, run)
+        try:
+            position = await run(lambda: _prepared(engine, url))
+            database = Database(engine, owner)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_renewing, database, run, name="lease")
+                try:
+                    yield database.transact, position
+                finally:
+                    database.end()
+                    tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await run(lambda: _release(engine, owner))
+
+
+@contextmanager
+def connected(url: URL) -> Iterator[Engine]:
+    """Give an engine for *url*; nothing is connected yet."""
+    engine = create_engine(
+        refusals.sound(url),
+        connect_args={
+            **{name: was for name, was in _NETWORK.items() if name not in url.query},
+            # A pooler gives each transaction another session.
+            "prepare_threshold": None,
+        },
+        isolation_level="READ COMMITTED",
+        use_native_hstore=False,
+        pool_size=2,
+        max_overflow=0,
+    )
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def begun(engine: Engine) -> Iterator[Connection]:
+    """Begin a transaction with time-outs of its own; it ends with the block."""
+    with engine.begin() as connection:
+        connection.execute(_BOUND)
+        yield connection
+
+
+async def _claimed(engine: Engine, url: URL, run: Run) -> Lease:
+    """Take the lease. Whoever holds it and lives renews it meanwhile: refuse then."""
+    name = lease.name()
+    await run(lambda: _usable(engine, url))
+    seen: Held | None = None
+    while True:
+        epoch, now = await run(lambda: _claim(engine, url, name))
+        if epoch is not None:
+            return Lease(name, epoch)
+        if seen is not None and now.outlives(seen):
+            raise refusals.in_use(url, lease.told(now.owner))
+        seen = now
+        await anyio.sleep(LOOK)
+
+
+def _claim(engine: Engine, url: URL, name: str) -> tuple[int | None, Held]:
+    with refusals.clear(url), begun(engine) as connection:
+        return lease.claim(connection, name), lease.held(connection)
+
+
+def _usable(engine: Engine, url: URL) -> None:
+    """Refuse a server that cannot hold a store; make the tables where there are none."""
+    with refusals.clear(url), engine.connect() as connection:
+        refusals.unfit(connection, url)
+        made = inspect(connection).has_table("leases")
+        connection.rollback()
+        if not made:
+            migrating.migrate(connection)
+
+
+def _prepared(engine: Engine, url: URL) -> int:
+    with refusals.clear(url), engine.connect() as connection:
+        migrating.migrate(connection)
+        return migrating.last_position(connection)
+
+
+async def _renewing(database: "Database", run: Run) -> None:
+    while True:
+        await anyio.sleep(lease.RENEW)
+        await run(database.renew)
+
+
+def _release(engine: Engine, owner: Lease) -> None:
+    try:
+        with begun(engine) as connection:
+            owner.release(connection)
+    except DBAPIError:
+        return  # it runs out by itself
+
+
+class Database:
+    """Transactions of the daemon that holds the lease."""
+
+    def __init__(self, engine: Engine, owner: Lease) -> None:
+        self._engine = engine
+        self._owner = owner
+        self._ended = threading.Event()
+
+    def end(self) -> None:
+        """Wait for no lost connection any more."""
+        self._ended.set()
+
+    def transact(self, work: Work) -> None:
+        """Run *work* in a transaction that counts only while the lease is ours.
+
+        Where the connection was lost before COMMIT was sent, *work* runs again on
+        another one; where it was lost after that, the server tells what came of it.
+        Raises errors.StoreError where it cannot, and when the database stays away.
+        """
+        pauses = _pauses(self._ended)
+        while True:
+            mark: Mark | None = None
+            try:
+                with begun(self._engine) as connection:
+                    work(connection)
+                    mark = self._owner.fence(connection)
+            except DBAPIError as error:
+                if not lost(error):
+                    raise
+                if mark is not None and self._committed(mark, pauses):
+                    return
+                _wait(pauses, error)
+            else:
+                return
+
+    def _committed(self, mark: Mark, pauses: Iterator[bool]) -> bool:
+        """Learn what came of a transaction whose COMMIT was not answered."""
+        while True:
+            try:
+                with begun(self._engine) as connection:
+                    asked = connection.execute(_OUTCOME, {"xid": mark.xid}).one()
+            except DBAPIError as error:
+                if not lost(error):
+                    raise
+                _wait(pauses, error)
+                continue
+            match asked:
+                case ("committed", mark.server):
+                    return True
+                case ("aborted", mark.server):
+                    return False
+                case ("in progress", mark.server) if next(pauses, False):
+                    continue
+                case _:
+                    raise errors.StoreError(_UNKNOWN)
+
+    def renew(self) -> None:
+        """Keep the lease; a database that is away just now is asked again later."""
+        try:
+            with begun(self._engine) as connection:
+                self._owner.renew(connection)
+        except DBAPIError as error:
+            log.warning("lease.not_renewed", reason=short(error))
+
+
+def lost(error: DBAPIError) -> bool:
+    """Tell whether the connection is gone, or never was."""
+    if error.connection_invalidated:
+        return True
+    of_network = isinstance(error, OperationalError | InterfaceError)
+    return of_network and getattr(error.orig, "sqlstate", None) is None
+
+
+def _pauses(ended: threading.Event) -> Iterator[bool]:
+    """Wait ever longer; False once patience is over or the daemon is to end."""
+    pause, waited = _FIRST, 0.0
+    while waited < PATIENCE and not ended.wait(pause):
+        yield True
+        waited, pause = waited + pause, min(2 * pause, _LONGEST)
+
+
+def _wait(pauses: Iterator[bool], error: DBAPIError) -> None:
+    if not next(pauses, False):
+        raise errors.StoreError(f"the database is away: {short(error)}") from error
