@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Never, TypeVar
 
 import anyio
+from msgspec import Struct
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,6 +24,18 @@ Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 Work = Callable[[Connection], None]
 Transact = Callable[[Work], None]
 """Runs work in one transaction. Work may run again where nothing of it was kept."""
+
+
+class Owned(Struct, frozen=True):
+    """A store that is ours: how to write, and the last position in its log.
+
+    *closing* is called when what is still to be written should wait for nothing.
+    """
+
+    transact: Transact
+    position: int
+    closing: Callable[[], None] = lambda: None
+
 
 WINDOW: Final = 0.005
 MOST: Final = 200

@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError
 
 from monitor import errors
 from monitor.store import postgres, sqlite
-from monitor.store.group import Group, Run, Transact, Work
+from monitor.store.group import Group, Owned, Run, Work
 from monitor.store.sql import SqlStore
 
 
@@ -29,13 +29,14 @@ async def opened(
     Raises errors.Misconfigured where another daemon owns it, where it is no
     database, comes from a newer version, or cannot be reached or written.
     """
-    async with _owned(parsed(url), run) as (transact, position):
-        group = Group(transact, run)
+    async with _owned(parsed(url), run) as owned:
+        group = Group(owned.transact, run)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(group.run, name="store")
             try:
-                yield SqlStore(group, position=position)
+                yield SqlStore(group, position=owned.position)
             finally:
+                owned.closing()
                 tasks.cancel_scope.cancel()
 
 
@@ -49,16 +50,16 @@ def parsed(url: str) -> URL:
         ) from None
 
 
-def _owned(url: URL, run: Run) -> AbstractAsyncContextManager[tuple[Transact, int]]:
+def _owned(url: URL, run: Run) -> AbstractAsyncContextManager[Owned]:
     return postgres.owned(url, run) if postgres.speaks(url) else _in_file(url)
 
 
 @asynccontextmanager
-async def _in_file(url: URL) -> AsyncIterator[tuple[Transact, int]]:
+async def _in_file(url: URL) -> AsyncIterator[Owned]:
     with sqlite.owned(url) as (connection, position):
 
         def transact(work: Work) -> None:
             with connection.begin():
                 work(connection)
 
-        yield transact, position
+        yield Owned(transact, position)

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from monitor import errors
 from monitor.store import lease, migrating, refusals
-from monitor.store.group import Run, Transact, Work, short
+from monitor.store.group import Owned, Run, Work, short
 from monitor.store.lease import Held, Lease, Mark
 
 log = structlog.get_logger()
@@ -29,6 +29,8 @@ PATIENCE: Final = 60.0
 
 LOOK: Final = 0.25
 """Seconds between two looks at a lease that somebody else holds."""
+
+LOOKS: Final = int(1.5 * lease.TTL / LOOK)
 
 _FIRST: Final = 0.1
 _LONGEST: Final = 5.0
@@ -51,6 +53,7 @@ _BOUND: Final = text("""SELECT
     set_config('idle_in_transaction_session_timeout', '30s', true),
     set_config('synchronous_commit',
         replace(current_setting('synchronous_commit'), 'off', 'on'), true)""")
+
 _UNKNOWN: Final = (
     "the connection was lost while a transaction was being committed, and the server"
     " does not know any more what came of it; start again: what is there is what counts"
@@ -65,8 +68,8 @@ def speaks(url: URL) -> bool:
 
 
 @asynccontextmanager
-async def owned(url: URL, run: Run) -> AsyncIterator[tuple[Transact, int]]:
-    """Own the database at *url* until the end: give how to write, and the last position.
+async def owned(url: URL, run: Run) -> AsyncIterator[Owned]:
+    """Own the database at *url* until the end.
 
     Ends with errors.StoreError when another daemon takes it over.
     """
@@ -78,9 +81,8 @@ async def owned(url: URL, run: Run) -> AsyncIterator[tuple[Transact, int]]:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_renewing, database, run, name="lease")
                 try:
-                    yield database.transact, position
+                    yield Owned(database.transact, position, database.end)
                 finally:
-                    database.end()
                     tasks.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
@@ -121,14 +123,15 @@ async def _claimed(engine: Engine, url: URL, run: Run) -> Lease:
     name = lease.name()
     await run(lambda: _usable(engine, url))
     seen: Held | None = None
-    while True:
+    for _ in range(LOOKS):
         epoch, now = await run(lambda: _claim(engine, url, name))
         if epoch is not None:
             return Lease(name, epoch)
         if seen is not None and now.outlives(seen):
-            raise refusals.in_use(url, lease.told(now.owner))
+            break
         seen = now
         await anyio.sleep(LOOK)
+    raise refusals.in_use(url, lease.told(now.owner))
 
 
 def _claim(engine: Engine, url: URL, name: str) -> tuple[int | None, Held]:
@@ -169,13 +172,16 @@ def _release(engine: Engine, owner: Lease) -> None:
 class Database:
     """Transactions of the daemon that holds the lease."""
 
-    def __init__(self, engine: Engine, owner: Lease) -> None:
+    def __init__(
+        self, engine: Engine, owner: Lease, *, patience: float = PATIENCE
+    ) -> None:
         self._engine = engine
         self._owner = owner
+        self._patience = patience
         self._ended = threading.Event()
 
     def end(self) -> None:
-        """Wait for no lost connection any more."""
+        """Wait no more for a connection that was lost."""
         self._ended.set()
 
     def transact(self, work: Work) -> None:
@@ -185,7 +191,7 @@ class Database:
         another one; where it was lost after that, the server tells what came of it.
         Raises errors.StoreError where it cannot, and when the database stays away.
         """
-        pauses = _pauses(self._ended)
+        pauses = _pauses(self._ended, self._patience)
         while True:
             mark: Mark | None = None
             try:
@@ -239,10 +245,10 @@ def lost(error: DBAPIError) -> bool:
     return of_network and getattr(error.orig, "sqlstate", None) is None
 
 
-def _pauses(ended: threading.Event) -> Iterator[bool]:
+def _pauses(ended: threading.Event, patience: float) -> Iterator[bool]:
     """Wait ever longer; False once patience is over or the daemon is to end."""
     pause, waited = _FIRST, 0.0
-    while waited < PATIENCE and not ended.wait(pause):
+    while waited < patience and not ended.wait(pause):
         yield True
         waited, pause = waited + pause, min(2 * pause, _LONGEST)
 

@@ -59,8 +59,8 @@ def sound(url: URL) -> URL:
 
 def shown(url: URL) -> str:
     """Write *url* without its password and without options, which may be secret."""
-    bare = url.set(drivername="postgresql", password=None, query={})
-    return bare.render_as_string()
+    host = URL.create("postgresql", url.username, None, url.host, url.port)
+    return host.set(database=url.database).render_as_string()
 
 
 @contextmanager

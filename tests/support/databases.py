@@ -46,13 +46,14 @@ def administering(url: URL) -> Iterator[psycopg.Connection]:
 
 
 @contextmanager
-def created(url: URL, like: str = "template0") -> Iterator[URL]:
+def created(url: URL, like: str = "template0", encoding: str = "UTF8") -> Iterator[URL]:
     """Create a database *like* another one; it is dropped in the end."""
     name = f"job_monitor_{uuid.uuid4().hex}"
-    create = sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'")
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING {} LOCALE 'C'")
     drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
     with administering(url) as connection:
-        connection.execute(create.format(sql.Identifier(name), sql.Identifier(like)))
+        names = (sql.Identifier(name), sql.Identifier(like), sql.Literal(encoding))
+        connection.execute(create.format(*names))
     try:
         yield url.set(database=name)
     finally:
