@@ -7,6 +7,7 @@ watched, and ends in ``errors.Misconfigured``; what breaks later is an
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
 
 import anyio
 import anyio.to_thread
@@ -19,24 +20,27 @@ from monitor.store import postgres, sqlite
 from monitor.store.group import Group, Owned, Run, Work
 from monitor.store.sql import SqlStore
 
+PATIENCE: Final = postgres.PATIENCE
+
 
 @asynccontextmanager
 async def opened(
-    url: str, *, run: Run = anyio.to_thread.run_sync
+    url: str, *, run: Run = anyio.to_thread.run_sync, patience: float = PATIENCE
 ) -> AsyncIterator[SqlStore]:
     """Open the store at *url* and own it until the end.
 
     Raises errors.Misconfigured where another daemon owns it, where it is no
     database, comes from a newer version, or cannot be reached or written.
+    *patience*: seconds to wait for a database that is away.
     """
-    async with _owned(parsed(url), run) as owned:
-        group = Group(owned.transact, run)
+    async with owned(parsed(url), run, patience) as ours:
+        group = Group(ours.transact, run)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(group.run, name="store")
             try:
-                yield SqlStore(group, position=owned.position)
+                yield SqlStore(group, position=ours.position)
             finally:
-                owned.closing()
+                ours.closing()
                 tasks.cancel_scope.cancel()
 
 
@@ -50,8 +54,13 @@ def parsed(url: str) -> URL:
         ) from None
 
 
-def _owned(url: URL, run: Run) -> AbstractAsyncContextManager[Owned]:
-    return postgres.owned(url, run) if postgres.speaks(url) else _in_file(url)
+def owned(
+    url: URL, run: Run, patience: float = PATIENCE
+) -> AbstractAsyncContextManager[Owned]:
+    """Own the store at *url* until the end, brought up to date."""
+    if postgres.speaks(url):
+        return postgres.owned(url, run, patience=patience)
+    return _in_file(url)
 
 
 @asynccontextmanager

@@ -68,16 +68,19 @@ def speaks(url: URL) -> bool:
 
 
 @asynccontextmanager
-async def owned(url: URL, run: Run) -> AsyncIterator[Owned]:
+async def owned(
+    url: URL, run: Run, *, patience: float = PATIENCE
+) -> AsyncIterator[Owned]:
     """Own the database at *url* until the end.
 
     Ends with errors.StoreError when another daemon takes it over.
     """
     with connected(url) as engine:
+        await _reached(engine, url, run, patience)
         owner = await _claimed(engine, url, run)
         try:
             position = await run(lambda: _prepared(engine, url))
-            database = Database(engine, owner)
+            database = Database(engine, owner, patience=patience)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_renewing, database, run, name="lease")
                 try:
@@ -118,10 +121,25 @@ def begun(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+async def _reached(engine: Engine, url: URL, run: Run, patience: float) -> None:
+    """Wait for a server that is not there yet, as when both start with the machine."""
+    pauses = _lengths(patience)
+    while True:
+        try:
+            await run(lambda: _usable(engine, url))
+        except refusals.Away as away:
+            pause = next(pauses, None)
+            if pause is None:
+                raise
+            log.warning("store.away", reason=str(away))
+            await anyio.sleep(pause)
+        else:
+            return
+
+
 async def _claimed(engine: Engine, url: URL, run: Run) -> Lease:
     """Take the lease. Whoever holds it and lives renews it meanwhile: refuse then."""
     name = lease.name()
-    await run(lambda: _usable(engine, url))
     seen: Held | None = None
     for _ in range(LOOKS):
         epoch, now = await run(lambda: _claim(engine, url, name))
@@ -246,10 +264,17 @@ def lost(error: DBAPIError) -> bool:
 
 
 def _pauses(ended: threading.Event, patience: float) -> Iterator[bool]:
-    """Wait ever longer; False once patience is over or the daemon is to end."""
-    pause, waited = _FIRST, 0.0
-    while waited < patience and not ended.wait(pause):
+    """Wait ever longer, until patience is over or the daemon is to end."""
+    for pause in _lengths(patience):
+        if ended.wait(pause):
+            return
         yield True
+
+
+def _lengths(patience: float) -> Iterator[float]:
+    pause, waited = _FIRST, 0.0
+    while waited < patience:
+        yield pause
         waited, pause = waited + pause, min(2 * pause, _LONGEST)
 
 

@@ -16,6 +16,11 @@ OLDEST: Final = 14
 
 _DRIVERS: Final = ("postgresql", "postgresql+psycopg")
 
+
+class Away(errors.Misconfigured):
+    """No server answers, or not yet: it may be about to start, so ask again."""
+
+
 # A server that lets nobody in gives no code, just words.
 _SAID: Final = (
     ("password|authentication", "give it the right password; in a URL, @ is %40"),
@@ -25,8 +30,6 @@ _SAID: Final = (
     ("resolve|translate host", "write the host as it is called in the DNS"),
     ("certificate|SSL", "see sslmode and sslrootcert of the URL"),
     ("invalid connection option|invalid .* value", "see the options behind the ?"),
-    ("starting up|shutting down", "wait until it is there, and start again"),
-    ("too many|connection slots", "let the server have more connections"),
 )
 _ELSE: Final = "see that a server runs there, and that host and port are right"
 
@@ -39,7 +42,6 @@ _CODES: Final = {
     "53100": "make room on its disk",
     "55P03": "another program holds a lock; end it, and start again",
     "57014": "it was too slow; see what it is busy with, and start again",
-    "57P03": "wait until it is there, and start again",
     "53300": "let the server have more connections",
 }
 
@@ -78,18 +80,19 @@ def clear(url: URL) -> Iterator[None]:
     except ArgumentError as error:
         raise errors.Misconfigured(f"store: {shown(url)}: {_ELSE}") from error
     except DBAPIError as error:
-        raise errors.Misconfigured(
-            f"store: {shown(url)}: {short(error)}; {_remedy(error)}"
-        ) from error
+        remedy = _remedy(error)
+        kind = errors.Misconfigured if remedy else Away
+        raise kind(f"store: {shown(url)}: {short(error)}; {remedy or _ELSE}") from error
 
 
 def _remedy(error: DBAPIError) -> str:
+    """Say what a person must do; nothing where no server answered."""
     code = getattr(error.orig, "sqlstate", None)
     if code is not None:
         return _CODES.get(code, "see the log of the server")
     said = str(error.orig)
     fitting = (remedy for words, remedy in _SAID if re.search(words, said))
-    return next(fitting, _ELSE)
+    return next(fitting, "")
 
 
 def unfit(connection: Connection, url: URL) -> None:

@@ -38,7 +38,7 @@ SECRET = "canary-7f3a9d"
 
 async def refusal(url: str) -> str:
     with pytest.raises(errors.Misconfigured) as caught:
-        async with opening.opened(url):
+        async with opening.opened(url, patience=0.3):
             pass
     return str(caught.value)
 

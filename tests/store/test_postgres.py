@@ -25,7 +25,7 @@ from tests.support.postgresqls import PASSWORD, Server
 
 async def refusal(url: str) -> str:
     with pytest.raises(errors.Misconfigured) as caught:
-        async with opening.opened(url):
+        async with opening.opened(url, patience=0.3):
             pass
     traced = "".join(traceback.format_exception(caught.value))
     assert PASSWORD not in traced
@@ -62,6 +62,19 @@ async def test_without_a_server_the_daemon_does_not_start() -> None:
     assert said.endswith(
         "; see that a server runs there, and that host and port are right"
     )
+
+
+async def test_a_server_that_is_about_to_start_is_waited_for() -> None:
+    with postgresqls.served() as server:
+        server.stop()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(opens, server.url())
+            tasks.start_soon(anyio.to_thread.run_sync, server.start)
+
+
+async def opens(url: str) -> None:
+    async with opening.opened(url) as store:
+        await store.answers()
 
 
 async def test_a_wrong_password_is_named_and_not_shown(server: Server) -> None:
