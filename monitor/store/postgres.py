@@ -123,7 +123,7 @@ def begun(engine: Engine) -> Iterator[Connection]:
 
 async def _reached(engine: Engine, url: URL, run: Run, patience: float) -> None:
     """Wait for a server that is not there yet, as when both start with the machine."""
-    pauses = _lengths(patience)
+    pauses, outage = _lengths(patience), _Outage()
     while True:
         try:
             await run(lambda: _usable(engine, url))
@@ -131,10 +131,10 @@ async def _reached(engine: Engine, url: URL, run: Run, patience: float) -> None:
             pause = next(pauses, None)
             if pause is None:
                 raise
-            log.warning("store.away", reason=str(away))
+            outage.holds(str(away))
             await anyio.sleep(pause)
         else:
-            return
+            return outage.over()
 
 
 async def _claimed(engine: Engine, url: URL, run: Run) -> Lease:
@@ -147,6 +147,8 @@ async def _claimed(engine: Engine, url: URL, run: Run) -> Lease:
             return Lease(name, epoch)
         if seen is not None and now.outlives(seen):
             break
+        if seen is None:
+            log.info("lease.held", owner=lease.told(now.owner), seconds=now.seconds)
         seen = now
         await anyio.sleep(LOOK)
     raise refusals.in_use(url, lease.told(now.owner))
@@ -197,6 +199,7 @@ class Database:
         self._owner = owner
         self._patience = patience
         self._ended = threading.Event()
+        self._outage = _Outage()
 
     def end(self) -> None:
         """Wait no more for a connection that was lost."""
@@ -221,8 +224,9 @@ class Database:
                     raise
                 if mark is not None and self._committed(mark, pauses):
                     return
-                _wait(pauses, error)
+                self._wait(pauses, error)
             else:
+                self._outage.over()
                 return
 
     def _committed(self, mark: Mark, pauses: Iterator[bool]) -> bool:
@@ -234,7 +238,7 @@ class Database:
             except DBAPIError as error:
                 if not lost(error):
                     raise
-                _wait(pauses, error)
+                self._wait(pauses, error)
                 continue
             match asked:
                 case ("committed", mark.server):
@@ -252,7 +256,14 @@ class Database:
             with begun(self._engine) as connection:
                 self._owner.renew(connection)
         except DBAPIError as error:
-            log.warning("lease.not_renewed", reason=short(error))
+            self._outage.holds(short(error))
+        else:
+            self._outage.over()
+
+    def _wait(self, pauses: Iterator[bool], error: DBAPIError) -> None:
+        self._outage.holds(short(error))
+        if not next(pauses, False):
+            raise errors.StoreError(f"the database is away: {short(error)}") from error
 
 
 def lost(error: DBAPIError) -> bool:
@@ -278,6 +289,18 @@ def _lengths(patience: float) -> Iterator[float]:
         waited, pause = waited + pause, min(2 * pause, _LONGEST)
 
 
-def _wait(pauses: Iterator[bool], error: DBAPIError) -> None:
-    if not next(pauses, False):
-        raise errors.StoreError(f"the database is away: {short(error)}") from error
+class _Outage:
+    """A line when the database goes away, and one when it is back."""
+
+    def __init__(self) -> None:
+        self._lasts = False
+
+    def holds(self, reason: str) -> None:
+        if not self._lasts:
+            self._lasts = True
+            log.warning("store.away", reason=reason)
+
+    def over(self) -> None:
+        if self._lasts:
+            self._lasts = False
+            log.info("store.back")
