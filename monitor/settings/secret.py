@@ -44,8 +44,7 @@ def known(settings: Settings) -> Iterator[str]:
             yield value.get_secret_value()
         elif isinstance(value, Path) and names_secret:
             yield read(value)
-    if of_store := stores.password(settings.store):
-        yield of_store
+    yield from stores.passwords(settings.store)
     for sink in settings.sinks:
         if isinstance(sink, PluginConfig):
             yield from _of_plugin(sink.options)

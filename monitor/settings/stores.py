@@ -65,10 +65,11 @@ def file(url: str, directory: Path) -> Path:
     return directory / f"{plain or 'monitor'}.db"
 
 
-def password(url: str) -> str:
-    """Give the password that a URL holds, or nothing."""
+def passwords(url: str) -> set[str]:
+    """Give the password that a URL holds, as it is and as it is written there."""
     found = _DATABASE.fullmatch(url)
-    return unquote(found["password"] or "") if found else ""
+    written = (found["password"] or "") if found else ""
+    return {written, unquote(written)} - {""}
 
 
 def shown(url: str, hidden: str) -> str:

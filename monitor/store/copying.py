@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 import xxhash
+from anyio import from_thread
 from anyio.to_thread import run_sync
 from msgspec import Struct
 from sqlalchemy import Connection, Table, delete, func, insert, select, tuple_
@@ -42,17 +43,13 @@ class Copied(Struct, frozen=True):
     digest: str
 
 
-class Differs(errors.StoreError):
-    """What was read back is not what was written: nothing was kept."""
-
-
 async def copy(
     source: str, target: str, *, replace: bool, report: Report
 ) -> list[Copied]:
     """Copy the store at *source* to *target*, in one transaction.
 
-    Owns both meanwhile. Raises errors.TooMuch where there is something in *target*
-    that shall not be *replaced*, Differs where it is not the same afterwards.
+    Owns both meanwhile. Raises errors.StoreError, and keeps nothing, where there is
+    something in *target* that shall not be *replaced*, or the copy differs.
     """
     _check(source, target)
     failure: errors.MonitorError | None = None
@@ -98,13 +95,13 @@ def _check(source: str, target: str) -> None:
             " job-monitor store migrate"
         )
     if opening.parsed(source) == opening.parsed(target):
-        raise errors.TooMuch("both are the same store")
+        raise errors.StoreError("both are the same store")
 
 
 def _check_empty(connection: Connection) -> None:
     for table in TABLES:
         if connection.execute(select(table).limit(1)).first() is not None:
-            raise errors.TooMuch(
+            raise errors.StoreError(
                 f"there is something in {table.name} of the other store;"
                 " --replace throws all of that away"
             )
@@ -116,6 +113,7 @@ def _copied(
     target.execute(delete(table))
     total, done = _count(transact, table), 0
     for rows in _read(transact, table):
+        from_thread.check_cancelled()
         target.execute(insert(table), [_row(table, values) for values in rows])
         done += len(rows)
         report(table.name, done, total)
@@ -204,7 +202,9 @@ def _compared(table: Table, ours: Iterator[Page], theirs: Iterator[Page]) -> Cop
         for mine, copied in zip_longest(one, other):
             if mine != copied:
                 place = _place(table, mine or copied)
-                raise Differs(f"{table.name} differs at {place}; nothing was copied")
+                raise errors.StoreError(
+                    f"{table.name} differs at {place}; nothing was copied"
+                )
             digest.update(msgspec.msgpack.encode(mine))
             rows += 1
     return Copied(str(table.name), rows, digest.hexdigest())

@@ -81,14 +81,13 @@ def held(connection: Connection) -> Held:
     return Held(*row) if row else Held("", 0, 0.0)
 
 
-def claim(connection: Connection, owner: str) -> int | None:
-    """Take the lease over, if it is free; give the term."""
+def claim(connection: Connection, owner: str) -> None:
+    """Take the lease over, if it is free."""
     # It rises even over a failover that lost the newest terms.
     after = leases.c.epoch + 1
     epoch = case((after > _MILLISECONDS, after), else_=_MILLISECONDS)
-    taking = update(leases).where(_ROW, ~_LIVES).returning(leases.c.epoch)
     term = {"owner": owner, "epoch": epoch, "expires_at": _NOW + TTL}
-    return connection.execute(taking.values(term)).scalar()
+    connection.execute(update(leases).where(_ROW, ~_LIVES).values(term))
 
 
 class Lease:

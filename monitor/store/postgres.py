@@ -1,9 +1,9 @@
 """A store on PostgreSQL: connections that may be lost, and transactions that may not."""
 
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 import anyio
 import structlog
@@ -23,6 +23,8 @@ from monitor.store.group import Owned, Run, Work, short
 from monitor.store.lease import Held, Lease, Mark
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 PATIENCE: Final = 60.0
 """Seconds for a database that went away to come back."""
@@ -76,10 +78,10 @@ async def owned(
     Ends with errors.StoreError when another daemon takes it over.
     """
     with connected(url) as engine:
-        await _reached(engine, url, run, patience)
-        owner = await _claimed(engine, url, run)
+        await _patiently(lambda: _usable(engine, url), run, patience)
+        owner = await _claimed(engine, url, run, patience)
         try:
-            position = await run(lambda: _prepared(engine, url))
+            position = await _patiently(lambda: _prepared(engine, url), run, patience)
             database = Database(engine, owner, patience=patience)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_renewing, database, run, name="lease")
@@ -121,12 +123,12 @@ def begun(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-async def _reached(engine: Engine, url: URL, run: Run, patience: float) -> None:
+async def _patiently(job: Callable[[], T], run: Run, patience: float) -> T:
     """Wait for a server that is not there yet, as when both start with the machine."""
     pauses, outage = _lengths(patience), _Outage()
     while True:
         try:
-            await run(lambda: _usable(engine, url))
+            result: T = await run(job)
         except refusals.Away as away:
             pause = next(pauses, None)
             if pause is None:
@@ -134,17 +136,18 @@ async def _reached(engine: Engine, url: URL, run: Run, patience: float) -> None:
             outage.holds(str(away))
             await anyio.sleep(pause)
         else:
-            return outage.over()
+            outage.over()
+            return result
 
 
-async def _claimed(engine: Engine, url: URL, run: Run) -> Lease:
+async def _claimed(engine: Engine, url: URL, run: Run, patience: float) -> Lease:
     """Take the lease. Whoever holds it and lives renews it meanwhile: refuse then."""
     name = lease.name()
     seen: Held | None = None
     for _ in range(LOOKS):
-        epoch, now = await run(lambda: _claim(engine, url, name))
-        if epoch is not None:
-            return Lease(name, epoch)
+        now = await _patiently(lambda: _claim(engine, url, name), run, patience)
+        if now.owner == name:
+            return Lease(name, now.epoch)
         if seen is not None and now.outlives(seen):
             break
         if seen is None:
@@ -154,9 +157,10 @@ async def _claimed(engine: Engine, url: URL, run: Run) -> Lease:
     raise refusals.in_use(url, lease.told(now.owner))
 
 
-def _claim(engine: Engine, url: URL, name: str) -> tuple[int | None, Held]:
+def _claim(engine: Engine, url: URL, name: str) -> Held:
     with refusals.clear(url), begun(engine) as connection:
-        return lease.claim(connection, name), lease.held(connection)
+        lease.claim(connection, name)
+        return lease.held(connection)
 
 
 def _usable(engine: Engine, url: URL) -> None:

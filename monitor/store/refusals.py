@@ -18,7 +18,7 @@ _DRIVERS: Final = ("postgresql", "postgresql+psycopg")
 
 
 class Away(errors.Misconfigured):
-    """No server answers, or not yet: it may be about to start, so ask again."""
+    """No server answers, or it has no time just now: ask again."""
 
 
 # A server that lets nobody in gives no code, just words.
@@ -40,9 +40,13 @@ _CODES: Final = {
     "42P07": "another program's database? give this one a database of its own",
     "42701": "another program's database? give this one a database of its own",
     "53100": "make room on its disk",
+}
+_BUSY: Final = {
+    "40P01": "start again",
+    "53300": "let the server have more connections",
     "55P03": "another program holds a lock; end it, and start again",
     "57014": "it was too slow; see what it is busy with, and start again",
-    "53300": "let the server have more connections",
+    "57P03": "wait until it is there, and start again",
 }
 
 
@@ -80,19 +84,21 @@ def clear(url: URL) -> Iterator[None]:
     except ArgumentError as error:
         raise errors.Misconfigured(f"store: {shown(url)}: {_ELSE}") from error
     except DBAPIError as error:
-        remedy = _remedy(error)
-        kind = errors.Misconfigured if remedy else Away
-        raise kind(f"store: {shown(url)}: {short(error)}; {remedy or _ELSE}") from error
+        kind, remedy = _remedy(error)
+        raise kind(f"store: {shown(url)}: {short(error)}; {remedy}") from error
 
 
-def _remedy(error: DBAPIError) -> str:
-    """Say what a person must do; nothing where no server answered."""
+def _remedy(error: DBAPIError) -> tuple[type[errors.Misconfigured], str]:
     code = getattr(error.orig, "sqlstate", None)
+    if code in _BUSY:
+        return Away, _BUSY[code]
     if code is not None:
-        return _CODES.get(code, "see the log of the server")
+        return errors.Misconfigured, _CODES.get(code, "see the log of the server")
     said = str(error.orig)
-    fitting = (remedy for words, remedy in _SAID if re.search(words, said))
-    return next(fitting, "")
+    for words, remedy in _SAID:
+        if re.search(words, said):
+            return errors.Misconfigured, remedy
+    return Away, _ELSE
 
 
 def unfit(connection: Connection, url: URL) -> None:

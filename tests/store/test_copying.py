@@ -10,6 +10,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.from_thread
 import anyio.to_thread
 import psycopg
 import pytest
@@ -145,7 +147,7 @@ async def test_what_is_there_is_replaced_only_on_demand(
     async with opening.opened(url) as store:
         await remember(store, a_change())
 
-    with pytest.raises(errors.TooMuch, match="something in addressed"):
+    with pytest.raises(errors.StoreError, match="something in addressed"):
         await copy(url, database)
     assert surveying.survey(database).rows["states"] == MANY
     await copy(url, database, replace=True)
@@ -169,7 +171,7 @@ async def test_of_a_copy_that_differs_nothing_is_kept(url: str, database: str) -
             " WHEN (NEW.position = 503) EXECUTE FUNCTION spoil()"
         )
 
-    with pytest.raises(copying.Differs) as caught:
+    with pytest.raises(errors.StoreError) as caught:
         await copy(url, database)
 
     assert str(caught.value) == "events differs at (503, 503); nothing was copied"
@@ -197,6 +199,22 @@ async def test_a_copy_that_lost_its_connection_begins_anew(
     assert [each.rows for each in copied] == [MANY] * len(TABLES)
 
 
+async def test_a_copy_that_is_given_up_leaves_nothing(url: str, database: str) -> None:
+    await filled(url)
+
+    with anyio.CancelScope() as scope:
+
+        def giving_up(table: str, done: int, total: int) -> None:
+            if table == "states" and done < total:
+                anyio.from_thread.run_sync(scope.cancel)
+
+        await copying.copy(url, database, replace=False, report=giving_up)
+
+    assert scope.cancelled_caught
+    assert set(surveying.survey(database).rows.values()) == {0}
+    assert surveying.survey(database).owner == ""
+
+
 async def test_a_store_of_another_version_is_not_copied(
     url: str, file: Path, database: str
 ) -> None:
@@ -212,7 +230,7 @@ async def test_a_store_of_another_version_is_not_copied(
 async def test_a_store_is_not_copied_to_itself(url: str) -> None:
     await filled(url)
 
-    with pytest.raises(errors.TooMuch, match="both are the same store"):
+    with pytest.raises(errors.StoreError, match="both are the same store"):
         await copy(url, url, replace=True)
 
 

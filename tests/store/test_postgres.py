@@ -15,7 +15,7 @@ from sqlalchemy import Connection, make_url, text
 
 from monitor import errors
 from monitor.core.state import State
-from monitor.store import lease, migrating, opening, postgres, schema
+from monitor.store import lease, migrating, opening, postgres, refusals, schema
 from tests.e2e.waiting import until
 from tests.store.changes import KEY, a_change, a_delivery, remember
 from tests.store.test_opening import shape
@@ -161,6 +161,24 @@ async def test_a_standby_is_refused() -> None:
             f"store: {shown(standby.url())} is a standby, which cannot be written;"
             " name the primary"
         )
+
+
+def test_a_server_that_is_busy_is_asked_again(database: str) -> None:
+    url = make_url(database)
+    with (
+        psycopg.connect(database) as other,
+        postgres.connected(url) as engine,
+        engine.connect() as connection,
+    ):
+        other.execute("LOCK TABLE leases")
+        connection.execute(text("SET LOCAL lock_timeout = '50ms'"))
+        with pytest.raises(refusals.Away) as caught, refusals.clear(url):
+            lease.claim(connection, "me")
+
+    assert str(caught.value).endswith(
+        "canceling statement due to lock timeout;"
+        " another program holds a lock; end it, and start again"
+    )
 
 
 async def test_several_that_start_at_once_make_the_tables_once(server: Server) -> None:
@@ -344,7 +362,8 @@ async def test_who_takes_over_waits_for_a_transaction_that_holds_the_lease(
 ) -> None:
     mine = postgres.connected(make_url(database))
     with mine as engine, engine.connect() as connection:
-        owner = lease.Lease("a/1/x", lease.claim(connection, "a/1/x") or 0)
+        lease.claim(connection, "a/1/x")
+        owner = lease.Lease("a/1/x", lease.held(connection).epoch)
         connection.commit()
         connection.execute(text("DELETE FROM told"))
         connection.execute(text("INSERT INTO told VALUES ('s', 'g', 1, '')"))
