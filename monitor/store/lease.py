@@ -1,6 +1,6 @@
 """Who owns a database that several daemons can reach.
 
-A row says who, until when by the database's clock, and in which term, which only
+A row says who, until when by the database's clock, and in which epoch, which only
 rises. No session state and no session locks, so that a pooler may stand between.
 A write counts only if the row is still ours when its transaction ends: whoever
 would take it over waits for that end.
@@ -83,11 +83,11 @@ def held(connection: Connection) -> Held:
 
 def claim(connection: Connection, owner: str) -> None:
     """Take the lease over, if it is free."""
-    # It rises even over a failover that lost the newest terms.
+    # It rises even over a failover that lost the newest epochs.
     after = leases.c.epoch + 1
     epoch = case((after > _MILLISECONDS, after), else_=_MILLISECONDS)
-    term = {"owner": owner, "epoch": epoch, "expires_at": _NOW + TTL}
-    connection.execute(update(leases).where(_ROW, ~_LIVES).values(term))
+    taken = {"owner": owner, "epoch": epoch, "expires_at": _NOW + TTL}
+    connection.execute(update(leases).where(_ROW, ~_LIVES).values(taken))
 
 
 class Lease:

@@ -263,7 +263,7 @@ leases = Table(
     Column("expires_at", Float, nullable=False),
     postgresql_with={"fillfactor": 50},
 )
-"""Which daemon may write, until when by the database's clock, and which term it is."""
+"""Which daemon may write, until when by the database's clock, and which epoch it is."""
 
 
 def under(column: ColumnElement[str], above: str) -> ColumnElement[bool]:

@@ -340,7 +340,7 @@ async def until_the_end(database: str) -> None:
         await anyio.sleep_forever()
 
 
-async def test_a_term_that_moved_is_enough_to_be_fenced(database: str) -> None:
+async def test_an_epoch_that_moved_is_enough_to_be_fenced(database: str) -> None:
     async with opening.opened(database) as store:
         asked(database, "UPDATE leases SET epoch = epoch + 1")
         with pytest.raises(errors.StoreError, match="the lease of this daemon is lost"):
