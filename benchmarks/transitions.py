@@ -1,6 +1,6 @@
-"""Transitions made durable per second: SQLite, synchronous=FULL, group commit.
+"""Transitions made durable per second, with group commit: SQLite, or an empty database.
 
-    python -m benchmarks.transitions [--instances 4000]
+    python -m benchmarks.transitions [--instances 4000] [--store postgresql://…]
 
 Each instance goes from waiting over running to its end, one commit each, as many
 instances at once as there are; every commit is answered only once it is on disk.
@@ -27,14 +27,14 @@ COURSE = (1, 2, 4)
 HOSTS = {host_id(f"10.0.0.{n}", 0): 104 if n == 1 else 9 for n in range(1, 11)}
 
 
-async def burst(directory: Path, instances: int) -> tuple[int, float]:
+async def burst(store_url: str, instances: int) -> tuple[int, float]:
     events = 0
 
     def committed(change: state.Change) -> None:
         nonlocal events
         events += len(change.events)
 
-    async with opening.opened(f"sqlite:///{directory}/monitor.db") as store:
+    async with opening.opened(store_url) as store:
         recorder = Recorder(store, committed)
         started = time.perf_counter()
         async with anyio.create_task_group() as tasks:
@@ -73,13 +73,14 @@ def flush_time(directory: Path) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--instances", type=int, default=4000)
+    parser.add_argument("--store", metavar="URL", help="an empty database")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         flush = flush_time(directory)
         events, seconds = anyio.run(
             burst,
-            directory,
+            arguments.store or f"sqlite:///{directory}/monitor.db",
             arguments.instances,
             backend_options={"use_uvloop": True},
         )

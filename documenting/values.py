@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from monitor import durations
-from monitor.settings import notation, quiet, routes, templates
+from monitor.settings import notation, quiet, routes, stores, templates
 from monitor.sinks import notation as of_sinks
 from monitor.sizes import Size
 
@@ -21,7 +21,7 @@ _NAMED: Final = (
     (of_sinks.Timeout, "duration, up to 10m"),
     (notation.Url, "address, `http://` or `https://`"),
     (of_sinks.Url, "address, `http://` or `https://`, kept secret"),
-    (notation.StoreUrl, "`sqlite:///` and a path"),
+    (stores.StoreUrl, "`sqlite:///` and a path, or `postgresql://`"),
     (routes.MatcherText, "matcher"),
     (routes.GroupBy, "`instance`, `plan`, or list of labels"),
     (quiet.Zone, "time zone like `Asia/Shanghai`"),

@@ -150,7 +150,7 @@ def _files(settings: Settings) -> Files:
 
 def _listener(settings: Settings, lifetime: AsyncExitStack) -> socket.socket | None:
     """Open the control socket; a daemon that cannot have one watches all the same."""
-    path = unix.place(opening.file_of(settings.store), os.environ)
+    path = unix.place(settings.store_file.resolve(), os.environ)
     mode = GROUPS if unix.runtime_directory(os.environ) else OWNERS
     try:
         listener = lifetime.enter_context(unix.listening(path, mode))

@@ -34,6 +34,7 @@ VERBS: Final = {
     "sink": "See how sinks fare, and try them.",
     "dlq": "Look at dead letters, send them again, or drop them.",
     "replay": "Send a sink again what it was sent before.",
+    "store": "See the store, bring it up to date, copy it.",
     "reload": "Let the daemon read its configuration and lists anew.",
     "wait": "Wait for instances to end and print the IPs that failed.",
     "demo": "Show failures and a recovery, with a simulated JOB.",

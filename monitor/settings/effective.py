@@ -12,14 +12,15 @@ import yaml
 from pydantic import SecretStr
 
 from monitor import durations, logs
-from monitor.settings import notation
+from monitor.settings import notation, stores
 from monitor.settings.model import Settings
 from monitor.sizes import Size
 
 
 def values(settings: Settings) -> dict[str, Any]:
     """Give plain values, such as JSON and YAML know."""
-    return {name: _plain(value, name) for name, value in settings.model_dump().items()}
+    found = {name: _plain(value, name) for name, value in settings.model_dump().items()}
+    return found | {"store": stores.shown(settings.store, logs.HIDDEN)}
 
 
 def text(settings: Settings) -> str:

@@ -17,8 +17,8 @@ from monitor.settings import (
     document,
     environment,
     faults,
-    notation,
     secret,
+    stores,
     templating,
 )
 from monitor.settings.document import Document
@@ -59,18 +59,28 @@ def sources(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 
 def store(path: Path | None, environ: Mapping[str, str]) -> Path:
+    """Say which file the store is, or could be; the control socket lies beside it."""
+    start, url = _store(path, environ)
+    return stores.file(url, start).resolve()
+
+
+def store_url(path: Path | None, environ: Mapping[str, str]) -> str:
     """Say where the store is; whatever else is amiss is not looked at."""
+    start, url = _store(path, environ)
+    return stores.placed(url, start)
+
+
+def _store(path: Path | None, environ: Mapping[str, str]) -> tuple[Path, str]:
     ours = {k: v for k, v in environ.items() if k.upper() == "MONITOR_STORE"}
     given, start = _given(path, ours, "name the store by MONITOR_STORE")
     url = given.data.get("store", Settings.model_fields["store"].default)
     try:
-        url = TypeAdapter(notation.StoreUrl).validate_python(url)
+        return start, TypeAdapter(stores.StoreUrl).validate_python(url)
     except ValidationError as exc:
         said = exc.errors(include_url=False, include_context=False, include_input=False)
         raise errors.Misconfigured(
             faults.at(("store",), said[0]["msg"], given)
         ) from None
-    return notation.store_path(notation.store_in(start, url)).resolve()
 
 
 def only(settings: Settings, names: Collection[str]) -> Settings:
@@ -122,10 +132,10 @@ def _placed(settings: Settings, directory: Path) -> Settings:
     # The directory's own name may hold a character that means something to glob.
     escaped = Path(glob.escape(str(directory)))
     update = {
-        "store": notation.store_in(directory, moved.store),
+        "store": stores.placed(moved.store, directory),
         "watch_lists": tuple(str(escaped / pattern) for pattern in moved.watch_lists),
     }
-    return moved.model_copy(update=update)
+    return moved.model_copy(update=update).beginning_at(directory)
 
 
 def _moved(value: object, directory: Path) -> object:

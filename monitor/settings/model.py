@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import (
     AfterValidator,
     Field,
+    PrivateAttr,
     SecretStr,
     StringConstraints,
     ValidationInfo,
@@ -25,7 +26,7 @@ from monitor import durations
 from monitor.core import routing
 from monitor.core.message import Kind
 from monitor.core.model import SCOPE_TYPES
-from monitor.settings import fallbacks
+from monitor.settings import fallbacks, stores
 from monitor.settings.levels import (
     CriticalSettings,
     HostsFailedSettings,
@@ -39,7 +40,6 @@ from monitor.settings.notation import (
     Listen,
     Offset,
     Positive,
-    StoreUrl,
     Url,
 )
 from monitor.settings.quiet import MaintenanceSettings, SilenceSettings
@@ -359,8 +359,9 @@ class Settings(Section):
     ]
     """How messages are written, by name, for sinks with ``format: template``."""
 
-    store: StoreUrl = "sqlite:///monitor.db"
-    """What is remembered over restarts. A change needs a restart."""
+    store: stores.StoreUrl = "sqlite:///monitor.db"
+    """What is remembered over restarts: a file, or a database on PostgreSQL. A change
+    needs a restart."""
 
     retention: Positive = timedelta(days=90)
     """How long retired instances, events and deliveries are kept."""
@@ -378,6 +379,18 @@ class Settings(Section):
 
     sinks: tuple[SinkConfig, ...] = (LogConfig(name="log", kind="log"),)
     """Who is told. By default the log, so that nothing goes unseen."""
+
+    _directory: Path = PrivateAttr(default=Path())
+
+    def beginning_at(self, directory: Path) -> Self:
+        """Remember where relative paths started."""
+        self._directory = directory
+        return self
+
+    @property
+    def store_file(self) -> Path:
+        """The file of the store, or what it would be called: see ``stores.file``."""
+        return stores.file(self.store, self._directory)
 
     @field_validator("sinks")
     @classmethod

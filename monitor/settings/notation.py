@@ -7,7 +7,6 @@ A bad address is never quoted in the complaint: it may hold a password.
 import ipaddress
 import re
 from datetime import timedelta, timezone, tzinfo
-from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -93,37 +92,9 @@ def _listen(value: object) -> Listen:
     return Listen(host, int(port))
 
 
-_SQLITE: Final = "sqlite:///"
-
-
-def _store(url: str) -> str:
-    if url.startswith(("postgresql://", "postgresql+")):
-        raise ValueError("PostgreSQL is not built yet; use sqlite:///monitor.db")
-    path = url.removeprefix(_SQLITE)
-    if (
-        not url.startswith(_SQLITE)
-        or path in ("", ":memory:")
-        or not path.isprintable()
-    ):
-        raise ValueError("must name a file, like sqlite:///monitor.db")
-    if "?" in path or "#" in path:
-        raise ValueError("takes no options after the name of the file")
-    return url
-
-
-def store_in(directory: Path, url: str) -> str:
-    """Let the path of a store start at *directory*."""
-    return f"{_SQLITE}{directory / url.removeprefix(_SQLITE)}"
-
-
-def store_path(url: str) -> Path:
-    return Path(url.removeprefix(_SQLITE))
-
-
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Positive = Annotated[Duration, AfterValidator(_positive)]
 Bytes = Annotated[Size, PlainValidator(sizes.parse)]
 Offset = Annotated[tzinfo, PlainValidator(_offset)]
 Url = Annotated[str, AfterValidator(_url)]
 Address = Annotated[Listen, PlainValidator(_listen)]
-StoreUrl = Annotated[str, AfterValidator(_store)]

@@ -11,6 +11,7 @@ from typing import Final
 from pydantic import BaseModel, SecretStr
 
 from monitor import errors, logs
+from monitor.settings import stores
 from monitor.settings.document import Loc
 from monitor.settings.model import Settings
 from monitor.sinks.plugin.config import PluginConfig
@@ -43,6 +44,7 @@ def known(settings: Settings) -> Iterator[str]:
             yield value.get_secret_value()
         elif isinstance(value, Path) and names_secret:
             yield read(value)
+    yield from stores.passwords(settings.store)
     for sink in settings.sinks:
         if isinstance(sink, PluginConfig):
             yield from _of_plugin(sink.options)

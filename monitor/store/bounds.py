@@ -69,7 +69,7 @@ def _letters(connection: Connection, sink: str, surplus: int, now: float) -> int
     oldest = (
         select(dead_letters.c.id)
         .where(dead_letters.c.sink == sink)
-        .order_by(dead_letters.c.died_at)
+        .order_by(dead_letters.c.died_at, dead_letters.c.id)
         .limit(min(surplus, outbox.MANY))
     )
     ids: list[str] = list(connection.execute(oldest).scalars())

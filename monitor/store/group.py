@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Never, TypeVar
 
 import anyio
+from msgspec import Struct
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,6 +20,22 @@ T = TypeVar("T")
 Job = Callable[[Connection], T]
 Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Runs a function on the store's thread, or in place under virtual time."""
+
+Work = Callable[[Connection], None]
+Transact = Callable[[Work], None]
+"""Runs work in one transaction. Work may run again where nothing of it was kept."""
+
+
+class Owned(Struct, frozen=True):
+    """A store that is ours: how to write, and the last position in its log.
+
+    *closing* is called when what is still to be written should wait for nothing.
+    """
+
+    transact: Transact
+    position: int
+    closing: Callable[[], None] = lambda: None
+
 
 WINDOW: Final = 0.005
 MOST: Final = 200
@@ -42,10 +59,10 @@ class _Ticket:
 
 
 class Group:
-    """The one writer of a connection."""
+    """The one writer of a store."""
 
-    def __init__(self, connection: Connection, run: Run) -> None:
-        self._connection = connection
+    def __init__(self, transact: Transact, run: Run) -> None:
+        self._transact = transact
         self._run = run
         self._tickets: list[_Ticket] = []
         self._room = anyio.Semaphore(BACKLOG)
@@ -97,34 +114,48 @@ class Group:
         while self._tickets:
             tickets, self._tickets = self._tickets[:MOST], self._tickets[MOST:]
             with anyio.CancelScope(shield=True):
-                await self._run(lambda batch=tickets: self._transact(batch))  # type: ignore[misc]
+                await self._run(lambda batch=tickets: self._serve(batch))  # type: ignore[misc]
             for ticket in tickets:
                 ticket.done.set()
 
-    def _transact(self, tickets: list[_Ticket]) -> None:
+    def _serve(self, tickets: list[_Ticket]) -> None:
+        def work(connection: Connection) -> None:
+            for ticket in tickets:
+                _run_one(connection, ticket)
+
         try:
-            with self._connection.begin():
-                for ticket in tickets:
-                    self._run_one(ticket)
+            self._transact(work)
         except (SQLAlchemyError, errors.StoreError) as error:
             for ticket in tickets:
                 ticket.failure = _failure(error)
 
-    def _run_one(self, ticket: _Ticket) -> None:
-        try:
-            ticket.result = ticket.job(self._connection)
-        except (SQLAlchemyError, errors.StoreError, *_UNFIT) as error:
-            if not ticket.alone:
-                raise
-            ticket.failure = _failure(error)
+
+def _run_one(connection: Connection, ticket: _Ticket) -> None:
+    ticket.failure = None
+    if not ticket.alone:
+        ticket.result = ticket.job(connection)
+        return
+    try:
+        # What fails inside would end the transaction of the others, on PostgreSQL.
+        with connection.begin_nested():
+            ticket.result = ticket.job(connection)
+    except (SQLAlchemyError, errors.StoreError, *_UNFIT) as error:
+        if getattr(error, "connection_invalidated", False):
+            raise
+        ticket.failure = _failure(error)
 
 
 def _failure(error: Exception) -> errors.StoreError:
-    return errors.StoreError(f"the store failed: {_short(error)}")
+    return errors.StoreError(f"the store failed: {short(error)}")
 
 
-def _short(error: Exception) -> str:
+def short(error: Exception) -> str:
+    """Say what happened without statements, or what was bound to them."""
     if isinstance(error, errors.StoreError):
         return str(error)
-    # SQLAlchemy's own text would print statements and what was bound to them.
-    return str(getattr(error, "orig", None) or type(error).__name__)
+    cause = getattr(error, "orig", None)
+    if cause is None:
+        return type(error).__name__
+    # PostgreSQL adds lines that quote the statement and the row.
+    said = getattr(getattr(cause, "diag", None), "message_primary", None) or str(cause)
+    return str(said).partition("\n")[0]

@@ -10,7 +10,7 @@ from monitor.core.codes import Meaning
 from monitor.core.gist import Subject
 from monitor.ports import Listed, Sort, Tally, Wanted
 from monitor.store import rows
-from monitor.store.schema import states
+from monitor.store.schema import states, under
 
 Place = tuple[Any, ...]
 
@@ -59,7 +59,7 @@ def _where(wanted: Wanted) -> Sequence[ColumnElement[bool]]:
     if wanted.meanings:
         where.append(or_(*map(_means, wanted.meanings)))
     if wanted.below:
-        where.append(states.c.key.startswith(f"{wanted.below}/", autoescape=True))
+        where.append(under(states.c.key, wanted.below))
     return [*where, *map(_contains, wanted.text.split())]
 
 

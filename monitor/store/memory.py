@@ -7,7 +7,7 @@ from monitor.core.state import Phase, State
 from monitor.ports import Head
 from monitor.store import rows
 from monitor.store.rows import Row
-from monitor.store.schema import shard, states
+from monitor.store.schema import shard, states, under
 
 _CHANGING = (
     "version",
@@ -74,7 +74,7 @@ def save(connection: Connection, row: Row) -> bool:
 
 def heads(connection: Connection, source: str) -> list[Head]:
     columns = (states.c.key, states.c.phase, states.c.changed_at, states.c.finished_at)
-    mine = states.c.key.startswith(f"{source}/", autoescape=True)
+    mine = under(states.c.key, source)
     found = connection.execute(select(*columns).where(mine))
     with rows.intact():
         return [

@@ -35,7 +35,7 @@ _HEAD_OF_LINE = (
 _DUE = (
     select(deliveries)
     .where(deliveries.c.number.in_(_HEAD_OF_LINE))
-    .order_by(deliveries.c.due)
+    .order_by(deliveries.c.due, deliveries.c.number)
     .limit(bindparam("most"))
 )
 

@@ -12,16 +12,20 @@ import xxhash
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Float,
+    Identity,
     Index,
     Integer,
     LargeBinary,
     MetaData,
     SmallInteger,
     Table,
-    Text,
     UniqueConstraint,
+    and_,
 )
+
+from monitor.store.columns import Code, Number, Words
 
 SHARDS: Final = 64
 
@@ -30,17 +34,17 @@ metadata = MetaData()
 states = Table(
     "states",
     metadata,
-    Column("key", Text, primary_key=True),
+    Column("key", Words, primary_key=True),
     Column("shard", SmallInteger, nullable=False),
     Column("version", BigInteger, nullable=False),
-    Column("phase", Text, nullable=False),
+    Column("phase", Words, nullable=False),
     Column("alerting", Integer, nullable=False),
     Column("changed_at", Float),
     Column("finished_at", Float),
     Column("body", LargeBinary, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("status", Integer),
+    Column("subject", Words, nullable=False),
+    Column("name", Words, nullable=False),
+    Column("status", Code),
     Column("rank", SmallInteger, nullable=False),
     Column("since", Float),
     Column("failed", Integer, nullable=False),
@@ -68,9 +72,9 @@ events = Table(
     metadata,
     Column("position", BigInteger, primary_key=True, autoincrement=False),
     Column("shard", SmallInteger, primary_key=True),
-    Column("key", Text, nullable=False),
+    Column("key", Words, nullable=False),
     Column("sequence", BigInteger, nullable=False),
-    Column("type", Text, nullable=False),
+    Column("type", Words, nullable=False),
     Column("time", Float, nullable=False),
     Column("message", LargeBinary, nullable=False),
     UniqueConstraint("key", "sequence"),
@@ -81,7 +85,7 @@ events = Table(
 cursors = Table(
     "cursors",
     metadata,
-    Column("sink", Text, primary_key=True),
+    Column("sink", Words, primary_key=True),
     Column("shard", SmallInteger, primary_key=True),
     Column("position", BigInteger, nullable=False),
 )
@@ -90,15 +94,15 @@ cursors = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("number", Integer, primary_key=True),
-    Column("sink", Text, nullable=False),
-    Column("id", Text, nullable=False),
+    Column("number", Number, Identity(), primary_key=True),
+    Column("sink", Words, nullable=False),
+    Column("id", Words, nullable=False),
     Column("shard", SmallInteger, nullable=False),
-    Column("line", Text, nullable=False),
+    Column("line", Words, nullable=False),
     Column("due", Float, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("since", Float, nullable=False),
-    Column("error", Text, nullable=False),
+    Column("error", Words, nullable=False),
     Column("message", LargeBinary, nullable=False),
     UniqueConstraint("sink", "id"),
     Index("deliveries_line", "sink", "line", "number"),
@@ -108,13 +112,13 @@ deliveries = Table(
 dead_letters = Table(
     "dead_letters",
     metadata,
-    Column("sink", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
+    Column("sink", Words, primary_key=True),
+    Column("id", Words, primary_key=True),
     Column("shard", SmallInteger, nullable=False),
-    Column("key", Text, nullable=False),
+    Column("key", Words, nullable=False),
     Column("died_at", Float, nullable=False),
     Column("tries", Integer, nullable=False),
-    Column("error", Text, nullable=False),
+    Column("error", Words, nullable=False),
     Column("message", LargeBinary, nullable=False),
 )
 """Messages that a sink will never take."""
@@ -122,11 +126,11 @@ dead_letters = Table(
 dropped = Table(
     "dropped",
     metadata,
-    Column("sink", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
+    Column("sink", Words, primary_key=True),
+    Column("id", Words, primary_key=True),
     Column("shard", SmallInteger, nullable=False),
     Column("at", Float, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Words, nullable=False),
     Index("dropped_at", "at"),
 )
 """Which messages a sink was never given, and why, after they waited or were dead."""
@@ -134,8 +138,8 @@ dropped = Table(
 gaps = Table(
     "gaps",
     metadata,
-    Column("number", Integer, primary_key=True),
-    Column("sink", Text, nullable=False),
+    Column("number", Number, Identity(), primary_key=True),
+    Column("sink", Words, nullable=False),
     Column("shard", SmallInteger, nullable=False),
     Column("after", BigInteger, nullable=False),
     Column("upto", BigInteger, nullable=False),
@@ -146,7 +150,7 @@ gaps = Table(
 notifications = Table(
     "notifications",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", Words, primary_key=True),
     Column("shard", SmallInteger, nullable=False),
     Column("time", Float, nullable=False),
     Column("message", LargeBinary, nullable=False),
@@ -157,10 +161,10 @@ notifications = Table(
 addressed = Table(
     "addressed",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("sink", Text, primary_key=True),
+    Column("id", Words, primary_key=True),
+    Column("sink", Words, primary_key=True),
     Column("shard", SmallInteger, nullable=False),
-    Column("via", Text, nullable=False),
+    Column("via", Words, nullable=False),
     Column("at", Float, nullable=False),
     Index("addressed_at", "at"),
 )
@@ -169,18 +173,18 @@ addressed = Table(
 stand_ins = Table(
     "stand_ins",
     metadata,
-    Column("sink", Text, primary_key=True),
-    Column("line", Text, primary_key=True),
+    Column("sink", Words, primary_key=True),
+    Column("line", Words, primary_key=True),
     Column("shard", SmallInteger, nullable=False),
-    Column("fallback", Text, nullable=False),
+    Column("fallback", Words, nullable=False),
 )
 """Who is told of an incident beside a sink that once was not there to be told."""
 
 told = Table(
     "told",
     metadata,
-    Column("sink", Text, primary_key=True),
-    Column("group", Text, primary_key=True),
+    Column("sink", Words, primary_key=True),
+    Column("group", Words, primary_key=True),
     Column("shard", SmallInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
@@ -189,8 +193,8 @@ told = Table(
 verdicts = Table(
     "verdicts",
     metadata,
-    Column("number", Integer, primary_key=True),
-    Column("key", Text, nullable=False),
+    Column("number", Number, Identity(), primary_key=True),
+    Column("key", Words, nullable=False),
     Column("shard", SmallInteger, nullable=False),
     Column("time", Float, nullable=False),
     Column("body", LargeBinary, nullable=False),
@@ -202,7 +206,7 @@ verdicts = Table(
 groups = Table(
     "groups",
     metadata,
-    Column("key", Text, primary_key=True),
+    Column("key", Words, primary_key=True),
     Column("shard", SmallInteger, nullable=False),
     Column("notifications", BigInteger, nullable=False),
 )
@@ -211,9 +215,9 @@ groups = Table(
 watches = Table(
     "watches",
     metadata,
-    Column("key", Text, primary_key=True),
+    Column("key", Words, primary_key=True),
     Column("shard", SmallInteger, nullable=False),
-    Column("source", Text, nullable=False),
+    Column("source", Words, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
 """The watches that discovery found."""
@@ -221,9 +225,9 @@ watches = Table(
 hazards = Table(
     "hazards",
     metadata,
-    Column("key", Text, primary_key=True),
+    Column("key", Words, primary_key=True),
     Column("shard", SmallInteger, nullable=False),
-    Column("source", Text, nullable=False),
+    Column("source", Words, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
 """How long jobs of each kind took, as far as it was seen."""
@@ -231,8 +235,8 @@ hazards = Table(
 subscriptions = Table(
     "subscriptions",
     metadata,
-    Column("number", Integer, primary_key=True),
-    Column("sink", Text, nullable=False),
+    Column("number", Number, Identity(), primary_key=True),
+    Column("sink", Words, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
 """What each sink asked for, and from which position of the log on."""
@@ -241,8 +245,8 @@ subscriptions = Table(
 quiet = Table(
     "quiet",
     metadata,
-    Column("kind", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
+    Column("kind", Words, primary_key=True),
+    Column("id", Words, primary_key=True),
     Column("shard", SmallInteger, nullable=False),
     Column("ends_at", Float),
     Column("body", LargeBinary, nullable=False),
@@ -253,7 +257,7 @@ quiet = Table(
 added = Table(
     "added",
     metadata,
-    Column("key", Text, primary_key=True),
+    Column("key", Words, primary_key=True),
     Column("shard", SmallInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
@@ -262,11 +266,30 @@ added = Table(
 pauses = Table(
     "pauses",
     metadata,
-    Column("key", Text, primary_key=True),
+    Column("key", Words, primary_key=True),
     Column("shard", SmallInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
 """Whom people do not want to be looked at for a time."""
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("shard", SmallInteger, primary_key=True, autoincrement=False),
+    Column("owner", Words, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    postgresql_with={"fillfactor": 50},
+)
+"""Which daemon may write, until when by the database's clock, and which epoch it is."""
+
+
+def under(column: ColumnElement[str], above: str) -> ColumnElement[bool]:
+    """Find the keys below *above*, a source or a scope: by their order, not LIKE.
+
+    SQLite's LIKE would take capitals for small letters, and use no index.
+    """
+    return and_(column > f"{above}/", column < f"{above}0")
 
 
 def shard(key: str) -> int:

@@ -1,12 +1,12 @@
-"""What the daemon has on record: the store's file, read beside it."""
+"""What the daemon has on record: its store, read beside it."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
+import psycopg
 
 from monitor.core.message import Message
 from monitor.core.state import State
@@ -20,14 +20,12 @@ class Record:
         self._database = database
 
     def events(self) -> list[Message]:
-        with self._opened() as rows:
-            found = rows.execute("SELECT message FROM events ORDER BY position")
-            return [_message(body) for (body,) in found]
+        found = self._rows("SELECT message FROM events ORDER BY position")
+        return [_message(body) for (body,) in found]
 
     def states(self) -> dict[str, State]:
-        with self._opened() as rows:
-            found = rows.execute("SELECT key, body FROM states")
-            return {key: _state(body) for key, body in found}
+        found = self._rows("SELECT key, body FROM states")
+        return {key: _state(body) for key, body in found}
 
     def on_their_way(self, sink: str) -> list[str]:
         """List what *sink* has yet to take."""
@@ -36,16 +34,25 @@ class Record:
             " (SELECT min(position) FROM cursors WHERE sink = :sink)"
         )
         waiting = "SELECT id FROM deliveries WHERE sink = :sink"
-        with self._opened() as rows:
-            found = rows.execute(f"{unread} UNION {waiting}", {"sink": sink})
-            return [id_ for (id_,) in found]
+        found = self._rows(f"{unread} UNION {waiting}", sink=sink)
+        return [id_ for (id_,) in found]
 
     def buried(self) -> list[str]:
-        with self._opened() as rows:
-            return [id_ for (id_,) in rows.execute("SELECT id FROM dead_letters")]
+        return [id_ for (id_,) in self._rows("SELECT id FROM dead_letters")]
 
-    @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
+    def _rows(self, statement: str, **values: str) -> list[Any]:
         where = f"file:{self._database}?mode=ro"
         with closing(sqlite3.connect(where, uri=True)) as rows:
-            yield rows
+            return rows.execute(statement, values).fetchall()
+
+
+class DatabaseRecord(Record):
+    """The same in a database on PostgreSQL."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def _rows(self, statement: str, **values: str) -> list[Any]:
+        written = statement.replace(":sink", "%(sink)s")
+        with psycopg.connect(self._url) as rows:
+            return rows.execute(written.encode(), values).fetchall()

@@ -80,15 +80,46 @@ TABLE = {
         "monitor.yaml:8:1: locale: must be 'en' or 'zh-CN', not 'fr'",
     ),
     "a store that is not built": (
-        SOURCE + "store: postgresql://me:canary@db/jobs\n",
+        SOURCE + "store: mysql://me:canary@db/jobs\n",
+        (
+            "monitor.yaml:8:1: store: must name a file or a database,"
+            " like sqlite:///monitor.db or postgresql://user@host/database"
+        ),
+    ),
+    "a database without a name": (
+        SOURCE + "store: postgresql://me:canary@db\n",
+        (
+            "monitor.yaml:8:1: store: must be like"
+            " postgresql://user:password@host/database"
+        ),
+    ),
+    "a driver that is not ours": (
+        SOURCE + "store: postgresql+asyncpg://me:canary@db/jobs\n",
+        (
+            "monitor.yaml:8:1: store: must be like"
+            " postgresql://user:password@host/database"
+        ),
+    ),
+    "a password that ends too early": (
+        SOURCE + "store: postgresql://me:can@ary@db/jobs\n",
         (
             "monitor.yaml:8:1: store:"
-            " PostgreSQL is not built yet; use sqlite:///monitor.db"
+            " must have @ as %40 and # as %23 in a name or a password"
+        ),
+    ),
+    "a password behind the address": (
+        SOURCE + "store: postgresql://me@db/jobs?password=canary\n",
+        (
+            "monitor.yaml:8:1: store: must have its password before the @,"
+            " or none (see PGPASSFILE)"
         ),
     ),
     "a store that forgets": (
         SOURCE + "store: 'sqlite://'\n",
-        "monitor.yaml:8:1: store: must name a file, like sqlite:///monitor.db",
+        (
+            "monitor.yaml:8:1: store: must name a file or a database,"
+            " like sqlite:///monitor.db or postgresql://user@host/database"
+        ),
     ),
     "an address with a password": (
         SOURCE.replace("https://", "https://me:canary@"),

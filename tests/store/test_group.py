@@ -16,7 +16,7 @@ from sqlalchemy.pool import StaticPool
 
 from monitor import errors
 from monitor.store import opening
-from monitor.store.group import Group, Run
+from monitor.store.group import Group, Run, Work
 from tests.store.changes import KEY, a_change, remember
 from tests.store.conftest import inline
 
@@ -57,8 +57,12 @@ def connected(file: Path) -> Iterator[tuple[Connection, list[Connection]]]:
 
 @asynccontextmanager
 async def serving(connection: Connection, run: Run = inline) -> AsyncIterator[Group]:
+    def transact(work: Work) -> None:
+        with connection.begin():
+            work(connection)
+
     async with anyio.create_task_group() as tasks:
-        served = Group(connection, run)
+        served = Group(transact, run)
         tasks.start_soon(served.run, name="group")
         yield served
         tasks.cancel_scope.cancel()

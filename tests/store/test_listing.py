@@ -133,6 +133,64 @@ async def test_pages_join_to_the_whole(engine: Engine, sort: Sort) -> None:
     assert len(found) == 6
 
 
+async def test_text_sorts_by_its_bytes_whatever_the_engine(engine: Engine) -> None:
+    names = ["Zebra", "apple", "_", "Éclair", "é", "重启", "a b", "a-b", "😀", ""]
+    async with engine() as store:
+        for number, name in enumerate(names):
+            await remember(
+                store, a_change(key=f"p/{number}", snapshot=a_snapshot(2, name))
+            )
+        found = [each.member.key for _, each in await paged(store, Sort.NAME)]
+
+    by_bytes = sorted(names, key=str.encode)
+    assert found == [f"p/{names.index(name)}" for name in by_bytes]
+
+
+async def paged(store: SqlStore, sort: Sort) -> list[tuple[Any, Any]]:
+    after, found = None, list[tuple[Any, Any]]()
+    while page := await store.listed(Wanted(sort=sort), after, 1):
+        after = page[-1][0]
+        found += page
+    return found
+
+
+async def test_a_search_takes_capitals_for_small_letters_in_ascii_alone(
+    engine: Engine,
+) -> None:
+    async with engine() as store:
+        for number, name in enumerate(("ÉCLAIR", "éclair", "_%\\ [a]")):
+            await remember(
+                store, a_change(key=f"p/{number}", snapshot=a_snapshot(2, name))
+            )
+        found = [await keys(store, text=text) for text in ("cLaIr", "éc", "_%\\")]
+
+    assert [len(each) for each in found] == [2, 1, 1]
+
+
+async def test_sources_that_differ_in_capitals_are_two(engine: Engine) -> None:
+    async with engine() as store:
+        await remember(store, a_change(key="prod/1"), a_change(key="Prod/1"))
+        await remember(store, a_change(key="prod0/1"), a_change(key="prod.x/1"))
+
+        assert [head.key for head in await store.heads("prod")] == ["prod/1"]
+        assert await keys(store, below="Prod") == ["Prod/1"]
+
+
+async def test_a_hostile_name_and_a_strange_status_are_listed(engine: Engine) -> None:
+    snapshot = a_snapshot(2**63 - 1, "a\0b' OR 1=1; --\\")
+    async with engine() as store:
+        await remember(store, a_change(snapshot=snapshot))
+        [(place, _)] = await store.listed(Wanted(sort=Sort.NAME), None, 9)
+        found = await keys(
+            store, text="a\0B' --", meanings=frozenset({Meaning.UNKNOWN})
+        )
+        after = await store.listed(Wanted(sort=Sort.NAME), place, 9)
+
+        assert (found, after) == (["prod/biz/2/20000153"], [])
+        assert (await store.load(found[0])).snapshot == snapshot
+        assert (await store.tally())[0].status == 2**63 - 1
+
+
 async def test_of_each_instance_is_said_how_many_hosts_failed(engine: Engine) -> None:
     async with engine() as store:
         await filled(store)
@@ -185,7 +243,7 @@ def _downgraded(file: Path) -> None:
         database.execute("DROP INDEX states_listed")
         for column in ("subject", "name", "status", "rank", "since", "failed", "hosts"):
             database.execute(f"ALTER TABLE states DROP COLUMN {column}")
-        for later in ("added", "pauses"):
+        for later in ("added", "pauses", "leases"):
             database.execute(f"DROP TABLE {later}")
         database.execute("UPDATE alembic_version SET version_num = '0004'")
 

@@ -28,17 +28,17 @@ from sqlalchemy.schema import CreateTable
 
 from monitor import errors
 from monitor.core.state import State
-from monitor.store import opening, schema
+from monitor.store import migrating, opening, schema
 from monitor.store.sql import SqlStore
 from tests.store.changes import ALERT, KEY, a_change, a_delivery, an_event, remember
 
-MIGRATIONS = Path(opening.__file__).parent / "migrations"
+MIGRATIONS = migrating.SCRIPTS
 SECRET = "canary-7f3a9d"
 
 
 async def refusal(url: str) -> str:
     with pytest.raises(errors.Misconfigured) as caught:
-        async with opening.opened(url):
+        async with opening.opened(url, patience=0.3):
             pass
     return str(caught.value)
 
@@ -143,7 +143,7 @@ async def test_a_migration_that_fails_halfway_leaves_the_old_schema(
         begin_ourselves(engine)
         before = shape(engine), contents(connection)
         with pytest.raises(ZeroDivisionError):
-            opening.migrate(connection, scripts)
+            migrating.migrate(connection, scripts)
 
         assert (shape(engine), contents(connection)) == before
 
@@ -508,7 +508,11 @@ async def test_a_directory_that_cannot_be_written_is_refused(
         "sqlite:///a\0b",
         "sqlite:////",
         "sqlite:////dev/null",
-        f"postgresql://u:{SECRET}@host/monitor",
+        f"postgresql://u:{SECRET}@nobody.invalid/monitor",
+        f"postgresql://u:x@{SECRET}@nobody.invalid/monitor",
+        f"postgresql://u:{SECRET}@host",
+        f"postgresql+asyncpg://u:{SECRET}@host/monitor",
+        f"mysql://u:{SECRET}@host/monitor",
         f"postgres//u:{SECRET}@host/monitor",
         f"no-such-engine://u:{SECRET}@host:x/monitor",
     ],

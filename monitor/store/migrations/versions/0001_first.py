@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from monitor.store.columns import Number, Words
+
 revision = "0001"
 down_revision = None
 
@@ -10,10 +12,10 @@ down_revision = None
 def upgrade() -> None:
     op.create_table(
         "states",
-        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("key", Words, primary_key=True),
         sa.Column("shard", sa.SmallInteger, nullable=False),
         sa.Column("version", sa.BigInteger, nullable=False),
-        sa.Column("phase", sa.Text, nullable=False),
+        sa.Column("phase", Words, nullable=False),
         sa.Column("alerting", sa.Integer, nullable=False),
         sa.Column("changed_at", sa.Float),
         sa.Column("finished_at", sa.Float),
@@ -24,9 +26,9 @@ def upgrade() -> None:
         "events",
         sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("shard", sa.SmallInteger, primary_key=True),
-        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("key", Words, nullable=False),
         sa.Column("sequence", sa.BigInteger, nullable=False),
-        sa.Column("type", sa.Text, nullable=False),
+        sa.Column("type", Words, nullable=False),
         sa.Column("time", sa.Float, nullable=False),
         sa.Column("message", sa.LargeBinary, nullable=False),
         sa.UniqueConstraint("key", "sequence"),
@@ -34,46 +36,46 @@ def upgrade() -> None:
     op.create_index("events_time", "events", ["time"])
     op.create_table(
         "cursors",
-        sa.Column("sink", sa.Text, primary_key=True),
+        sa.Column("sink", Words, primary_key=True),
         sa.Column("shard", sa.SmallInteger, primary_key=True),
         sa.Column("position", sa.BigInteger, nullable=False),
     )
     op.create_table(
         "deliveries",
-        sa.Column("number", sa.Integer, primary_key=True),
-        sa.Column("sink", sa.Text, nullable=False),
-        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("number", Number, sa.Identity(), primary_key=True),
+        sa.Column("sink", Words, nullable=False),
+        sa.Column("id", Words, nullable=False),
         sa.Column("shard", sa.SmallInteger, nullable=False),
-        sa.Column("line", sa.Text, nullable=False),
+        sa.Column("line", Words, nullable=False),
         sa.Column("due", sa.Float, nullable=False),
         sa.Column("tries", sa.Integer, nullable=False),
         sa.Column("since", sa.Float, nullable=False),
-        sa.Column("error", sa.Text, nullable=False),
+        sa.Column("error", Words, nullable=False),
         sa.Column("message", sa.LargeBinary, nullable=False),
         sa.UniqueConstraint("sink", "id"),
     )
     op.create_index("deliveries_line", "deliveries", ["sink", "line", "number"])
     op.create_table(
         "dead_letters",
-        sa.Column("sink", sa.Text, primary_key=True),
-        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("sink", Words, primary_key=True),
+        sa.Column("id", Words, primary_key=True),
         sa.Column("shard", sa.SmallInteger, nullable=False),
-        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("key", Words, nullable=False),
         sa.Column("died_at", sa.Float, nullable=False),
         sa.Column("tries", sa.Integer, nullable=False),
-        sa.Column("error", sa.Text, nullable=False),
+        sa.Column("error", Words, nullable=False),
         sa.Column("message", sa.LargeBinary, nullable=False),
     )
     op.create_table(
         "told",
-        sa.Column("sink", sa.Text, primary_key=True),
-        sa.Column("group", sa.Text, primary_key=True),
+        sa.Column("sink", Words, primary_key=True),
+        sa.Column("group", Words, primary_key=True),
         sa.Column("shard", sa.SmallInteger, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
     )
     op.create_table(
         "groups",
-        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("key", Words, primary_key=True),
         sa.Column("shard", sa.SmallInteger, nullable=False),
         sa.Column("notifications", sa.BigInteger, nullable=False),
     )

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from monitor.store.columns import Words
+
 revision = "0002"
 down_revision = "0001"
 
@@ -11,8 +13,8 @@ def upgrade() -> None:
     for table in ("watches", "hazards"):
         op.create_table(
             table,
-            sa.Column("key", sa.Text, primary_key=True),
+            sa.Column("key", Words, primary_key=True),
             sa.Column("shard", sa.SmallInteger, nullable=False),
-            sa.Column("source", sa.Text, nullable=False),
+            sa.Column("source", Words, nullable=False),
             sa.Column("body", sa.LargeBinary, nullable=False),
         )

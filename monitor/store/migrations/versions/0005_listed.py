@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from monitor.store import memory, rows
+from monitor.store.columns import Code, Words
 
 revision = "0005"
 down_revision = "0004"
@@ -11,9 +12,9 @@ down_revision = "0004"
 AT_ONCE = 500
 
 COLUMNS = (
-    sa.Column("subject", sa.Text, nullable=False, server_default=""),
-    sa.Column("name", sa.Text, nullable=False, server_default=""),
-    sa.Column("status", sa.Integer),
+    sa.Column("subject", Words, nullable=False, server_default=""),
+    sa.Column("name", Words, nullable=False, server_default=""),
+    sa.Column("status", Code),
     sa.Column("rank", sa.SmallInteger, nullable=False, server_default="0"),
     sa.Column("since", sa.Float),
     sa.Column("failed", sa.Integer, nullable=False, server_default="0"),

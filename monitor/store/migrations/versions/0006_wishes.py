@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from monitor.store.columns import Words
+
 revision = "0006"
 down_revision = "0005"
 
@@ -11,7 +13,7 @@ def upgrade() -> None:
     for name in ("added", "pauses"):
         op.create_table(
             name,
-            sa.Column("key", sa.Text, primary_key=True),
+            sa.Column("key", Words, primary_key=True),
             sa.Column("shard", sa.SmallInteger, nullable=False),
             sa.Column("body", sa.LargeBinary, nullable=False),
         )

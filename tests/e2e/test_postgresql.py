@@ -1,0 +1,106 @@
+"""A daemon on PostgreSQL keeps the laws that it keeps on SQLite."""
+
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import anyio.to_thread
+import pytest
+
+from monitor.simulator.scenarios import Parts
+from monitor.simulator.server import serving
+from tests.e2e import balance, contract, truth
+from tests.e2e.daemon import running
+from tests.e2e.receiver import receiving
+from tests.e2e.record import DatabaseRecord
+from tests.e2e.site import Site
+from tests.e2e.test_kills import SCENARIOS, Moody, retry_some, settled
+from tests.support import databases, postgresqls, worlds
+
+SEED: Final = 20261129
+INSTANCES: Final = 60
+
+
+@pytest.mark.timeout(240)
+async def test_neither_a_kill_nor_a_restart_of_the_server_loses_or_invents_anything(
+    tmp_path: Path,
+) -> None:
+    luck, world = Random(SEED), worlds.today(seed=SEED)
+    threads = anyio.to_thread.run_sync
+    with postgresqls.served() as server:
+        async with serving(world) as url, receiving() as receiver:
+            receiver.answer = Moody(Random(SEED)).answer
+            site = Site(tmp_path, url, sinks=[], store=server.url())
+            site.settings["alerts"]["storm"] = {"messages": 100_000}
+            site.tell(receiver)
+            site.watch(
+                *(
+                    world.play(
+                        SCENARIOS[number % len(SCENARIOS)],
+                        parts=Parts(beat=luck.choice((0.5, 1.0, 2.0))),
+                    )
+                    for number in range(INSTANCES)
+                )
+            )
+            with running(site.config) as daemon:
+                await daemon.says("service.started")
+                await daemon.reaches(lambda: len(receiver.taken) > INSTANCES, "events")
+                await threads(server.restart)
+                told = len(receiver.taken)
+                await daemon.reaches(lambda: len(receiver.taken) > told, "more events")
+                assert daemon.said("store.away")
+            retry_some(world, luck)
+
+            receiver.answer = lambda _: 204
+            record = DatabaseRecord(server.url())
+            with running(site.config) as daemon:
+                await daemon.says("service.started")
+                await threads(server.restart)
+                await settled(daemon, world, receiver, record)
+                assert await daemon.stop() == 0
+
+        assert [*truth.untrue(world, record)] == []
+        assert [*truth.mistold(receiver, record)] == []
+        assert balance.faults(receiver, record) == []
+        assert contract.breaches(receiver.taken) == []
+        assert postgresqls.PASSWORD not in daemon.text
+
+
+async def test_a_second_daemon_is_refused_and_the_first_one_works_on(
+    tmp_path: Path,
+) -> None:
+    world = worlds.today()
+    with databases.created(databases.found()) as made:
+        async with serving(world) as url:
+            first = site(tmp_path / "first", url, databases.written(made))
+            second = site(tmp_path / "second", url, databases.written(made))
+            first.watch(world.play("hang"))
+            with running(first.config) as daemon:
+                await daemon.says("service.started")
+                with running(second.config) as refused:
+                    assert await refused.ended() == 78
+                assert daemon.alive
+                assert await daemon.stop() == 0
+
+    assert "is in use by another Job Monitor on " in refused.text
+    assert daemon.loud() == []
+
+
+def site(directory: Path, url: str, store: str, **settings: Any) -> Site:
+    directory.mkdir()
+    return Site(directory, url, store=store, **settings)
+
+
+async def test_the_command_line_finds_the_daemon_beside_its_configuration(
+    tmp_path: Path,
+) -> None:
+    world = worlds.today()
+    with databases.created(databases.found()) as made:
+        async with serving(world) as url:
+            here = site(tmp_path / "here", url, databases.written(made))
+            with running(here.config) as daemon:
+                await daemon.says("service.started")
+                socket = daemon.said("control.listening")[0]["path"]
+                assert await daemon.stop() == 0
+
+    assert socket == str(tmp_path / "here" / f"{made.database}.sock")
