@@ -41,25 +41,28 @@ class Way:
         self._listener.close()
 
     def _serve(self, client: socket.socket) -> None:
-        with client, socket.create_connection(("127.0.0.1", self._server)) as server:
-            answering = threading.Event()
+        # A server that is not there, or hangs up, is what the client sees as well.
+        with client, suppress(OSError), _connected(self._server) as server:
+            answering, answered = threading.Event(), threading.Event()
             answering.set()
-            answered = threading.Event()
             _thread(_pump, server, client, answering, answered)
-            with suppress(OSError):
-                while asked := client.recv(1 << 16):
-                    if COMMIT in asked and self.cuts:
-                        answering.clear()
-                        answered.clear()
+            while asked := client.recv(1 << 16):
+                if COMMIT in asked and self.cuts:
+                    answering.clear()
+                    answered.clear()
 
-                        def through(asked: bytes = asked) -> None:
-                            server.sendall(asked)
-                            answered.wait()
+                    def through(asked: bytes = asked) -> None:
+                        server.sendall(asked)
+                        answered.wait()
 
-                        self.cuts.pop(0)(through)
-                        server.shutdown(socket.SHUT_RDWR)
-                        return
-                    server.sendall(asked)
+                    self.cuts.pop(0)(through)
+                    server.shutdown(socket.SHUT_RDWR)
+                    return
+                server.sendall(asked)
+
+
+def _connected(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port))
 
 
 def _pump(
