@@ -147,7 +147,7 @@ async def test_what_is_there_is_replaced_only_on_demand(
     async with opening.opened(url) as store:
         await remember(store, a_change())
 
-    with pytest.raises(errors.StoreError, match="something in addressed"):
+    with pytest.raises(errors.StoreError, match="something in added"):
         await copy(url, database)
     assert surveying.survey(database).rows["states"] == MANY
     await copy(url, database, replace=True)
