@@ -5,6 +5,7 @@ from random import Random
 from typing import Any, Final
 
 import anyio.to_thread
+import psycopg
 import pytest
 
 from monitor.simulator.scenarios import Parts
@@ -104,3 +105,24 @@ async def test_the_command_line_finds_the_daemon_beside_its_configuration(
                 assert await daemon.stop() == 0
 
     assert socket == str(tmp_path / "here" / f"{made.database}.sock")
+
+
+async def test_a_daemon_that_was_taken_over_ends_and_says_by_whom(
+    tmp_path: Path,
+) -> None:
+    world = worlds.today()
+    with databases.created(databases.found()) as made:
+        async with serving(world) as url:
+            here = site(tmp_path / "here", url, databases.written(made))
+            with running(here.config) as daemon:
+                await daemon.says("service.started")
+                with psycopg.connect(databases.written(made)) as connection:
+                    connection.execute(
+                        "UPDATE leases SET owner = 'elsewhere/7/x', epoch = epoch + 1"
+                    )
+                assert await daemon.ended() == 1
+
+    assert daemon.text.endswith(
+        "Error: the lease of this daemon is lost: elsewhere (process 7) owns the"
+        " database now; it may not write\n"
+    )
