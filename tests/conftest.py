@@ -4,6 +4,11 @@ import asyncio
 import os
 
 import pytest
+from hypothesis import settings
+
+# How long something takes is measured in benchmarks.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_configure() -> None:
