@@ -75,8 +75,14 @@ async def test_expired_credentials_pause_the_source_and_are_read_anew_from_their
     assert asked < 60 + HOUR / 20
 
 
-@pytest.mark.parametrize("quota", [Quota(limit=8), Quota(limit=480, window=60.0)])
-@pytest.mark.parametrize("api", ["esb-v2", "esb-v3", "gateway-v4"])
+@pytest.mark.parametrize(
+    ("api", "quota"),
+    [
+        ("esb-v2", Quota(limit=8)),
+        ("esb-v3", Quota(limit=480, window=60.0)),
+        ("gateway-v4", Quota(limit=480, window=60.0)),
+    ],
+)
 async def test_a_quota_shared_by_many_watches_is_kept_and_shared_evenly(
     api: Api, quota: Quota, tmp_path: Path
 ) -> None:
