@@ -133,14 +133,20 @@ class Notifier:
         types = {event.type for event in events}
         keys = {event.key for event in events if _about_alerts(event.type)}
         for known in await self._ledger.members(keys):
-            self._place(known)
+            if not self._owns(known.key):  # of ours something newer may be known
+                self._place(known)
         if reach.Kind.RESTORED in types:
             self._take_up_inhibited()
 
     async def gain(self, gained: frozenset[int]) -> None:
         """Tell of the groups of these shards too."""
-        known = self._grouping.groups() | {*await self._ledger.informed()}
-        mine = {group for group in known if shard(group) in gained}
+        # Whoever had them may have recorded something that was not heard of here.
+        holding = {*await self._ledger.alerting(), *self._grouping.placed()}
+        mine = [key for key in holding if shard(key) in gained]
+        for known in await self._ledger.members(mine):
+            self._place(known)
+        groups = self._grouping.groups() | {*await self._ledger.informed()}
+        mine = [group for group in groups if shard(group) in gained]
         for group in mine:
             self._gists.pop(group, None)
         self._plan_all(mine)
