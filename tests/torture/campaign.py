@@ -229,7 +229,7 @@ async def _prepared(plan: Plan, directory: Path, say: Say) -> AsyncIterator[Camp
         origin = await stack.enter_async_context(serving(world))
         receiver = await stack.enter_async_context(receiving())
         receiver.library = Undated(SECRET)
-        evidence = Evidence(plan, world, receiver)
+        evidence = Evidence(plan, world, receiver, anyio.current_time())
         evidence.sampler = Sampler(server.url())
         evidence.record = DatabaseRecord(server.url())
         evidence.skewed = plan.daemons > 1 and plan.skew > 0 and library() is not None

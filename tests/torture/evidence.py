@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Final
 
-import anyio
 from msgspec import Struct
 
 from monitor.simulator.world import World
@@ -41,12 +40,14 @@ class Struck(Struct):
 class Evidence:
     """All moments are of the event loop's clock."""
 
-    def __init__(self, plan: Plan, world: World, receiver: Receiver) -> None:
+    def __init__(
+        self, plan: Plan, world: World, receiver: Receiver, began: float
+    ) -> None:
         self.plan = plan
         self.world = world
         self.receiver = receiver
-        self.began = anyio.current_time()
-        self.zero = self.began - world.now()
+        self.began = began
+        self.zero = began - world.now()
         """When the world's second 0 was."""
 
         self.ended = self.began

@@ -55,11 +55,11 @@ class Sampler:
             rows = await (await connection.execute(_LEASES)).fetchall()
             now = anyio.current_time()
             for shard, owner, epoch, lives in rows:
-                self._saw(Tenure(shard, now, owner or "" if lives else "", epoch))
+                self.saw(Tenure(shard, now, owner or "" if lives else "", epoch))
             self.looks += 1
             await anyio.sleep(EVERY)
 
-    def _saw(self, seen: Tenure) -> None:
+    def saw(self, seen: Tenure) -> None:
         tenures = self.tenures[seen.shard]
         last = tenures[-1] if tenures else None
         if last and (last.owner, last.epoch) == (seen.owner, seen.epoch):
