@@ -67,14 +67,14 @@ def test_a_state_that_was_short_may_be_missed_and_the_last_one_may_not() -> None
 
 
 def test_what_happens_while_the_owner_is_stopped_may_be_missed() -> None:
-    stopped = run("one_ip_fails", 20.0, (1.0, 57.0))
+    stopped = run("one_ip_fails", 20.0, (1.0, 77.0))
 
     assert missed(sight(stopped, told(FAILED))) == []
 
 
 def test_what_happens_while_the_database_is_away_may_be_missed() -> None:
     away = run("one_ip_fails", 20.0)
-    away.struck.append(Struck(Kind.RESTART, 0, 1.0, 57.0, frozenset()))
+    away.struck.append(Struck(Kind.RESTART, 0, 1.0, 77.0, frozenset()))
 
     assert missed(sight(away, told(FAILED))) == []
 
