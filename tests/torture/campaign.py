@@ -31,7 +31,7 @@ from tests.torture.evidence import Evidence, Struck
 from tests.torture.figures import Figures
 from tests.torture.members import Member, environs, library
 from tests.torture.sampling import Sampler
-from tests.torture.schedule import Fault, Kind, Plan
+from tests.torture.schedule import PROMISE, Fault, Kind, Plan
 
 Say = Callable[[str], None]
 
@@ -169,6 +169,10 @@ class Campaign:
 
     async def _settle(self) -> None:
         """Wait until all is over at JOB, and known, and told."""
+        # The last fault has its takeovers as well.
+        await anyio.sleep(PROMISE)
+        for member in self.members:
+            await member.daemon.says("service.started")
         left: dict[str, Callable[[], Iterator[object]]] = {
             "stories are not over": lambda: unfinished(self.evidence.world),
             "instances are not as on record": self._untrue,

@@ -1,7 +1,8 @@
 """Who owns which shard, looked at ten times a second, around all proxies."""
 
 from collections import defaultdict
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import anyio
@@ -44,9 +45,7 @@ class Sampler:
         """Look until cancelled; a database that is away is looked for."""
         while True:
             with suppress(psycopg.OperationalError):
-                async with await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True, connect_timeout=5
-                ) as connection:
+                async with _connected(self._url) as connection:
                     await self._look(connection)
             await anyio.sleep(EVERY)
 
@@ -83,6 +82,19 @@ class Sampler:
     def after(self, shard: int, at: float) -> list[Tenure]:
         """List the tenures of *shard* that began after *at*."""
         return [tenure for tenure in self.of(shard) if tenure.at > at]
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[psycopg.AsyncConnection]:
+    connection = await psycopg.AsyncConnection.connect(
+        url, autocommit=True, connect_timeout=5
+    )
+    try:
+        yield connection
+    finally:
+        # psycopg's own block would be cancelled before it closes anything.
+        with anyio.CancelScope(shield=True):
+            await connection.close()
 
 
 def _rises(last: Tenure, seen: Tenure) -> bool:
