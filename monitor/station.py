@@ -13,6 +13,7 @@ from msgspec import structs
 
 from monitor import metering, tracing, wiring
 from monitor.core import model
+from monitor.core.cluster import SourceReport, View
 from monitor.core.model import InstanceKey
 from monitor.core.state import Change, Phase
 from monitor.core.watch import Watch
@@ -68,7 +69,10 @@ class Station:
             name, self.pace, luck=luck, worth=self._worth, late=self._begun
         )
         rules = wiring.rules(settings, configured)
-        self.experience = Experience(name, store, limits=rules.limits)
+        self._owns = store.holdings.owns
+        self.experience = Experience(
+            name, store, limits=rules.limits, ours=self._is_ours
+        )
         self.sight = Sight(
             name,
             self.scheduler,
@@ -91,6 +95,8 @@ class Station:
             learning=self.experience,
             detected=self.delay.observe,
             paused=wishes.paused,
+            watch_of=self.watch_of,
+            holdings=store.holdings,
             now=now,
             luck=luck,
         )
@@ -104,9 +110,16 @@ class Station:
             limits=wiring.sweep_limits(settings),
             now=now,
             luck=luck,
+            ours=self._is_ours,
         )
         self.discovery = Discovery(
-            source, self.pace, store, changed=self.join, now=now, luck=luck
+            source,
+            self.pace,
+            store,
+            changed=self.join,
+            now=now,
+            luck=luck,
+            ours=self._is_ours,
         )
         self.tails: Tails | None = None
         if settings.polling.logs:
@@ -118,8 +131,10 @@ class Station:
                 recorder=recorder,
                 luck=luck,
                 secrets=tuple(secret.known(settings)),
+                owns=store.holdings.owns,
             )
         self._listed: Mapping[InstanceKey, Watch] = {}
+        self._wanted: Mapping[InstanceKey, Watch] = {}
         self._joined = joined
         self._wishes = wishes
 
@@ -178,16 +193,47 @@ class Station:
 
     async def join(self) -> None:
         """Watch what is written down, else what was added, else what was found."""
-        wanted = {
+        self._wanted = {
             **self.discovery.watches(),
             **self._wishes.of(self.name),
             **self._listed,
         }
-        await self.poller.watch(wanted.values())
+        await self.poller.watch(self._wanted.values())
         # Who retired before a restart is known to the poller alone.
         self.discovery.ended(self.poller.retired)
         self._wishes.ended(self.poller.retired)
         self._joined()
+
+    def watch_of(self, key: InstanceKey) -> Watch | None:
+        """Say how *key* is watched, be it by another daemon."""
+        return self._wanted.get(key)
+
+    def _is_ours(self) -> bool:
+        """Tell whether lists of this source are read here."""
+        return self._owns(self.name)
+
+    def report(self) -> SourceReport:
+        """Say to the other daemons how this one sees the source."""
+        return SourceReport(watches=len(self.poller))
+
+    def met(self, view: View) -> None:
+        """Hear how the others see it."""
+
+    async def read_again(self) -> None:
+        """Somebody found something elsewhere."""
+        await self.discovery.read_again()
+        await self.join()
+
+    async def gain(self) -> None:
+        """Watch what became ours."""
+        self.discovery.wake()
+        await self.join()
+        if self.tails is not None:
+            await self.tails.take_up()
+
+    async def let_go(self, left: frozenset[int]) -> None:
+        """Leave what belongs to these shards to others."""
+        await self.poller.let_go(left)
 
     async def added(self, key: InstanceKey) -> None:
         """Watch *key*, though it may have ended long ago."""

@@ -6,10 +6,11 @@ from sqlalchemy import Connection, delete, insert, select
 
 from monitor.core.decisions import Verdict
 from monitor.core.member import Member
+from monitor.core.shards import shard
 from monitor.core.telling import Told
 from monitor.ports import Account, Notice, Telling
 from monitor.store import outbox, passing, rows
-from monitor.store.schema import deliveries, groups, shard, states, told, verdicts
+from monitor.store.schema import deliveries, groups, states, told, verdicts
 
 
 def alerting(connection: Connection) -> list[str]:
