@@ -10,6 +10,7 @@ test: .venv/dev.ready  ## set up, then run the whole test suite
 	@$(BIN)/pytest
 
 torture: .venv/dev.ready  ## a cluster under hundreds of faults, for most of an hour; see TORTURE='--help'
+	@$(BIN)/pytest -m long
 	@$(BIN)/python -m tests.torture $(TORTURE)
 
 check: .venv/dev.ready  ## style, types and the direction of imports, in seconds
