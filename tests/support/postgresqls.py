@@ -42,6 +42,9 @@ class Server:
             *("initdb", "-N", "-U", "owner", "-A", "scram-sha-256", "-E", "UTF8"),
             *("--locale=C", f"--pwfile={secret}"),
         )
+        # Whoever comes by a proxy comes from any address of the loopback network.
+        with (self._data / "pg_hba.conf").open("a") as admitted:
+            admitted.write("host all all 127.0.0.0/8 scram-sha-256\n")
         options = (
             f"-c listen_addresses=127.0.0.1 -c port={self.port} -c ssl=off -c fsync=off"
             f" -c unix_socket_directories={directory}"
