@@ -7,7 +7,7 @@ demo: .venv/run.ready  ## set up, then watch failures and a recovery against the
 	@$(BIN)/job-monitor demo
 
 test: .venv/dev.ready  ## set up, then run the whole test suite
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal
 
 check: .venv/dev.ready  ## style, types and the direction of imports, in seconds
 	@$(BIN)/ruff check .
