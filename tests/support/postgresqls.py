@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+
+from tests.support import ports
 
 PASSWORD: Final = "canary-7f3a9d"
 
@@ -30,9 +31,7 @@ class Server:
     def __init__(self, directory: Path) -> None:
         self._programs = programs()
         self._data = directory / "data"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = ports.free()
         secret = directory / "password"
         secret.write_text(PASSWORD)
         if os.getuid() == 0:
