@@ -9,7 +9,7 @@ import anyio
 import psycopg
 from msgspec import Struct
 
-from monitor.store.schema import SHARDS
+from monitor.core.shards import SHARDS
 
 EVERY: Final = 0.1
 

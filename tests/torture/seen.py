@@ -13,9 +13,9 @@ from itertools import groupby
 from msgspec import Struct
 
 from monitor.core.message import Message
+from monitor.core.shards import SHARDS, shard
 from monitor.simulator.instance import Instance
 from monitor.simulator.story import Story
-from monitor.store.schema import SHARDS, shard
 from tests.torture.evidence import Evidence
 from tests.torture.sampling import Tenure
 from tests.torture.schedule import RECOVERY
