@@ -15,10 +15,14 @@ import json, sys
 import helm_python as helm
 
 path, values = sys.argv[1], json.load(sys.stdin)
-found = {"lint": helm.lint(path, values=values)["errors"], "files": {}}
-if not found["lint"]:
+lint = helm.lint(path, values=values)["errors"]
+found = {"lint": lint, "files": {}, "refused": ""}
+if not lint:
     with helm.Chart.load(path) as chart:
-        found["files"] = chart.render(values, name="demo", namespace="prod")
+        try:
+            found["files"] = chart.render(values, name="demo", namespace="prod")
+        except helm.HelmRenderError as refused:
+            found["refused"] = str(refused)
 print(json.dumps(found))
 """
 
@@ -30,7 +34,11 @@ def needs(module: str, package: str) -> None:
 
 
 class Chart:
-    """*values* are laid over those of the chart."""
+    """*values* are laid over those of the chart.
+
+    *errors* are what lint found, *refused* what a template said to values that fit the
+    schema.
+    """
 
     def __init__(self, path: Path, values: dict[str, Any]) -> None:
         needs("helm_python", "helm-python-sdk")
@@ -44,6 +52,10 @@ class Chart:
         assert done.returncode == 0, done.stderr
         said = json.loads(done.stdout)
         self.errors: list[str] = said["lint"]
+        self.refused: str = said["refused"]
+        self.notes: str = next(
+            (text for name, text in said["files"].items() if name.endswith(".txt")), ""
+        )
         self.objects: list[dict[str, Any]] = [
             each
             for name, text in said["files"].items()
