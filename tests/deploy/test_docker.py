@@ -1,29 +1,39 @@
-"""The image and its composition, as far as they can be tried without an engine."""
+"""The image and its compositions, as far as they can be tried without an engine."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
+from aiohttp import ClientSession
+from msgspec import Struct
+from sqlalchemy import URL
 
-from tests.e2e.daemon import running
-from tests.support import ports
+from tests.e2e.daemon import Daemon, running
+from tests.e2e.record import DatabaseRecord
+from tests.e2e.waiting import until
+from tests.support import databases, ports
 
 ROOT: Final = Path(__file__).parents[2]
 DOCKER: Final = ROOT / "deploy" / "docker"
 DOCKERFILE: Final = DOCKER / "Dockerfile"
 COMPOSE: Final = DOCKER / "compose.yaml"
+CLUSTER: Final = DOCKER / "compose.cluster.yaml"
 IGNORE: Final = ROOT / ".dockerignore"
 
+MONITORS: Final = ["monitor", "monitor-2", "monitor-3"]
 SIMULATOR: Final = "http://simulator:8322"
+FAILED: Final = "simulated/biz/2/20000153"
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -47,9 +57,18 @@ def last_stage() -> dict[str, list[str]]:
     return found
 
 
-def services() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE.read_text())["services"]
+def services(of: Path = COMPOSE) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = yaml.safe_load(of.read_text())["services"]
     return found
+
+
+EVERY: Final = {
+    f"{of.stem}-{name}": service
+    for of in (COMPOSE, CLUSTER)
+    for name, service in services(of).items()
+}
+OURS: Final = {n: one for n, one in EVERY.items() if one["image"] == "job-monitor"}
+VOLUMES: Final = services()["monitor"]["volumes"]
 
 
 def test_hadolint_finds_nothing_to_complain_of() -> None:
@@ -97,32 +116,62 @@ def test_the_image_holds_what_it_is_made_of_and_nothing_else_of_the_tree() -> No
     assert any(fnmatch("monitor/__pycache__", rule) for rule in rules[1:])
 
 
-def test_the_composition_is_one() -> None:
+@pytest.mark.parametrize(
+    ("of", "names"),
+    [
+        (COMPOSE, ["monitor", "simulator"]),
+        (CLUSTER, ["database", *MONITORS, "simulator"]),
+    ],
+    ids=["one", "cluster"],
+)
+def test_the_composition_is_one(of: Path, names: list[str]) -> None:
     compose_spec = pytest.importorskip(
         "compose_spec", reason="there is no compose-spec: pip install compose-spec"
     )
 
-    merged = yaml.safe_dump(yaml.safe_load(COMPOSE.read_text()))  # it knows no <<
+    merged = yaml.safe_dump(yaml.safe_load(of.read_text()))  # it knows no <<
     read = compose_spec.PyCompose.from_yaml(merged)
 
-    assert sorted(read.service_names()) == ["monitor", "simulator"]
+    assert sorted(read.service_names()) == names
 
 
-@pytest.mark.parametrize("name", services())
-def test_each_service_is_confined(name: str) -> None:
-    service = services()[name]
-
+@pytest.mark.parametrize("service", EVERY.values(), ids=EVERY)
+def test_each_service_is_confined(service: dict[str, Any]) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not {"privileged", "cap_add", "network_mode"} & service.keys()
+
+
+@pytest.mark.parametrize("service", OURS.values(), ids=OURS)
+def test_what_is_ours_needs_no_other_user_and_no_other_directory(
+    service: dict[str, Any],
+) -> None:
     assert [each.partition(":")[0] for each in service["tmpfs"]] == ["/tmp"]  # noqa: S108
-    assert not {"privileged", "cap_add", "user", "network_mode"} & service.keys()
+    assert "user" not in service
 
 
-def test_nothing_is_published_beyond_this_machine() -> None:
-    published = [port for each in services().values() for port in each.get("ports", [])]
+@pytest.mark.parametrize("of", [COMPOSE, CLUSTER], ids=["one", "cluster"])
+def test_nothing_is_published_beyond_this_machine(of: Path) -> None:
+    published = [
+        port for each in services(of).values() for port in each.get("ports", [])
+    ]
 
-    assert published == ["127.0.0.1:8321:8321"]
+    assert published
+    for port in published:
+        host, outside, inside = port.split(":")
+        assert (host, inside) == ("127.0.0.1", "8321")
+        assert published.count(port) == 1, outside
+
+
+def test_three_daemons_differ_in_their_port_alone_and_wait_for_the_database() -> None:
+    first, *others = [
+        {key: value for key, value in services(CLUSTER)[name].items() if key != "ports"}
+        for name in MONITORS
+    ]
+
+    assert others == [first, first]
+    assert first["depends_on"]["database"]["condition"] == "service_healthy"
 
 
 async def test_the_composition_shows_an_incident_out_of_the_box(tmp_path: Path) -> None:
@@ -133,6 +182,46 @@ async def test_the_composition_shows_an_incident_out_of_the_box(tmp_path: Path) 
             assert await daemon.stop() == 0
 
     assert told["ips"]
+
+
+@pytest.mark.timeout(240)
+async def test_who_is_killed_is_replaced_and_incidents_are_told_once(
+    tmp_path: Path,
+) -> None:
+    composed = services(CLUSTER)
+    with ExitStack() as stack:
+        made = stack.enter_context(databases.created(databases.found()))
+        url = stack.enter_context(simulator(composed["simulator"]["command"]))
+        sites = [
+            demo(tmp_path / name, url, composed[name]["volumes"]) for name in MONITORS
+        ]
+        daemons = [
+            stack.enter_context(running(site, given(composed[name], site.parent, made)))
+            for name, site in zip(MONITORS, sites, strict=True)
+        ]
+        for daemon in daemons:
+            await daemon.says("service.started")
+        record = DatabaseRecord(databases.written(made))
+        told = await first_of(daemons, "bkjob.notification", key=FAILED)
+        await until(lambda: told.id not in record.on_their_way("log"), "it is noted")
+        told.by.kill()
+        retry = f"{url}/_simulator/instances/2/20000153/retry"
+        async with ClientSession() as session, session.post(retry) as done:
+            assert done.status == 200
+        left = [daemon for daemon in daemons if daemon.alive]
+        again = await first_of(
+            left, "bkjob.notification", key=FAILED, status="resolved"
+        )
+        for daemon in left:
+            assert await daemon.stop() == 0
+
+    said = [line for each in daemons for line in each.said("bkjob.notification")]
+    assert (len(left), again.by in left) == (2, True)
+    assert [*Counter(line["id"] for line in said).values()] == [1] * len(said)
+    assert [line["status"] for line in said if line["key"] == FAILED] == [
+        "firing",
+        "resolved",
+    ]
 
 
 async def test_the_image_is_healthy_while_the_daemon_lives(tmp_path: Path) -> None:
@@ -170,6 +259,38 @@ def healthy(command: list[str], port: str, ours: str) -> bool:
     return done.returncode == 0
 
 
+class Told(Struct, frozen=True):
+    """A line of *id* that a daemon said."""
+
+    by: Daemon
+    id: str
+
+
+async def first_of(daemons: Sequence[Daemon], event: str, **facts: Any) -> Told:
+    """Wait until one of *daemons* says such a line."""
+
+    def found() -> list[Told]:
+        return [
+            Told(daemon, line["id"])
+            for daemon in daemons
+            for line in daemon.said(event, **facts)
+        ]
+
+    await until(lambda: bool(found()), f"one says {event} {facts}", within=90.0)
+    return found()[0]
+
+
+def given(service: dict[str, Any], directory: Path, database: URL) -> dict[str, str]:
+    """Give the environment of a service, with a database and a directory from here."""
+    ours = dict(service["environment"])
+    assert ours["MONITOR_STORE"] == "postgresql://monitor@database/monitor"
+    ours |= {
+        "MONITOR_STORE": databases.written(database),
+        "RUNTIME_DIRECTORY": str(directory),
+    }
+    return {**os.environ, **ours}
+
+
 @contextmanager
 def simulator(arguments: list[str]) -> Iterator[str]:
     """Run it as the composition says, but on any port of loopback, and fast."""
@@ -185,14 +306,14 @@ def simulator(arguments: list[str]) -> Iterator[str]:
             process.kill()
 
 
-def demo(directory: Path, url: str) -> Path:
+def demo(directory: Path, url: str, volumes: Sequence[Any] = VOLUMES) -> Path:
     """Copy the configuration of the composition; on this machine."""
-    [bound, _] = services()["monitor"]["volumes"]
+    bound = volumes[0]
     shutil.copytree(DOCKER / bound["source"], directory / "demo")
     config = directory / "demo" / "monitor.yaml"
     settings = yaml.safe_load(config.read_text())
-    assert settings["sources"]["demo"]["url"] == SIMULATOR
-    settings["sources"]["demo"]["url"] = url
+    assert settings["sources"]["simulated"]["url"] == SIMULATOR
+    settings["sources"]["simulated"]["url"] = url
     settings["web"]["listen"] = f"127.0.0.1:{ports.free()}"
     config.write_text(yaml.safe_dump(settings))
     return config
