@@ -1,6 +1,9 @@
 """SIGTERM ends the daemon in time, and what could not be told is told afterwards."""
 
 from pathlib import Path
+from signal import SIGTERM
+
+from aiohttp import ClientSession
 
 from monitor.simulator.scenarios import Parts
 from monitor.simulator.server import serving
@@ -9,7 +12,7 @@ from tests.e2e.daemon import running
 from tests.e2e.receiver import receiving
 from tests.e2e.record import Record
 from tests.e2e.site import Site
-from tests.support import worlds
+from tests.support import ports, worlds
 
 
 async def test_told_to_stop_it_exits_0_once_everything_recorded_is_delivered(
@@ -52,3 +55,24 @@ async def test_a_webhook_that_hangs_holds_up_the_end_for_the_grace_alone(
 
     assert cut_off <= {delivery.id for delivery in receiver.taken}
     assert balance.faults(receiver, record) == []
+
+
+async def test_until_all_is_delivered_it_lives_and_is_not_ready(tmp_path: Path) -> None:
+    world, port = worlds.today(), ports.free()
+    here = f"http://127.0.0.1:{port}"
+    async with serving(world) as url, receiving() as receiver, ClientSession() as web:
+        receiver.hangs = True
+        site = Site(tmp_path, url, web={"listen": f"127.0.0.1:{port}"})
+        site.tell(receiver)
+        site.watch(world.play("mixed_failure"))
+        with running(site.config) as daemon:
+            await daemon.reaches(lambda: receiver.deliveries, "something hangs")
+            async with web.get(f"{here}/readyz") as before:
+                assert before.status == 200
+            daemon.signal(SIGTERM)
+            await daemon.says("service.stopping")
+            async with web.get(f"{here}/readyz") as ready:
+                assert ready.status == 503
+            async with web.get(f"{here}/livez") as living:
+                assert living.status == 200
+            assert daemon.alive
