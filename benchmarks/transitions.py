@@ -5,6 +5,8 @@
 Each instance goes from waiting over running to its end, one commit each, as many
 instances at once as there are; every commit is answered only once it is on disk.
 The time of one bare fdatasync is printed beside it, because everything rests on it.
+On PostgreSQL it is printed as well what an event takes of the disk and of the log
+(WAL), to which nobody else should write meanwhile.
 """
 
 import argparse
@@ -14,6 +16,8 @@ import time
 from pathlib import Path
 
 import anyio
+import psycopg
+from msgspec import Struct
 
 from benchmarks.polls import key
 from monitor import clock
@@ -70,6 +74,26 @@ def flush_time(directory: Path) -> float:
     return (time.perf_counter() - started) / 100
 
 
+class Room(Struct, frozen=True):
+    """Bytes of a database, and those that were ever written to its server's log."""
+
+    disk: int
+    log: int
+
+    def each(self, before: "Room", events: int) -> str:
+        disk, log = self.disk - before.disk, self.log - before.log
+        return f"an event takes {disk / events:,.0f} B of disk, {log / events:,.0f} B of WAL"
+
+
+def room(store_url: str) -> Room:
+    with psycopg.connect(store_url) as connection:
+        [(disk, log)] = connection.execute(
+            "SELECT pg_database_size(current_database()),"
+            " (pg_current_wal_insert_lsn() - '0/0')::bigint"
+        ).fetchall()
+    return Room(disk, log)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--instances", type=int, default=4000)
@@ -78,6 +102,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         flush = flush_time(directory)
+        before = room(arguments.store) if arguments.store else None
         events, seconds = anyio.run(
             burst,
             arguments.store or f"sqlite:///{directory}/monitor.db",
@@ -90,6 +115,8 @@ def main() -> None:
         f"events durable per second ({events:,} events, {seconds:.1f} s; "
         f"one fdatasync {flush * 1000:.2f} ms)"
     )
+    if before is not None:
+        print(room(arguments.store).each(before, events))
 
 
 if __name__ == "__main__":
