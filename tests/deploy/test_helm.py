@@ -57,13 +57,8 @@ def laid(over: dict[str, Any], under: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def workload(chart: Chart) -> dict[str, Any]:
-    [found] = [o for o in chart.objects if o["kind"] in ("StatefulSet", "Deployment")]
-    return found
-
-
 def pod_of(chart: Chart) -> dict[str, Any]:
-    found: dict[str, Any] = workload(chart)["spec"]["template"]
+    found: dict[str, Any] = chart.of("StatefulSet")["spec"]["template"]
     return found
 
 
@@ -126,12 +121,12 @@ def test_one_pod_keeps_one_store() -> None:
 
 def test_several_pods_share_one_database_and_have_no_volume() -> None:
     chart = Chart(CHART, MANY)
-    deployment = chart.of("Deployment")["spec"]
-    pod = deployment["template"]["spec"]
+    stateful = chart.of("StatefulSet")["spec"]
+    pod = stateful["template"]["spec"]
 
-    assert [o["kind"] for o in chart.objects if o["kind"] == "StatefulSet"] == []
-    assert deployment["replicas"] == 3
-    assert "persistentVolumeClaim" not in json.dumps(pod)
+    assert (stateful["replicas"], stateful["podManagementPolicy"]) == (3, "Parallel")
+    assert "volumeClaimTemplates" not in stateful
+    assert "store" not in {volume["name"] for volume in pod["volumes"]}
     assert {name: value for each in pod["containers"] for name, value in env(each)} == {
         "MONITOR_STORE": STORE,
         "PGPASSFILE": "/run/pgpass/pgpass",
@@ -143,7 +138,7 @@ def test_several_pods_share_one_database_and_have_no_volume() -> None:
 def test_who_does_not_say_how_many_has_enough(
     values: dict[str, Any], pods: int
 ) -> None:
-    assert workload(Chart(CHART, values))["spec"]["replicas"] == pods
+    assert Chart(CHART, values).of("StatefulSet")["spec"]["replicas"] == pods
 
 
 def test_a_file_of_sqlite_is_not_shared_and_the_refusal_says_what_to_do() -> None:
@@ -160,17 +155,14 @@ def test_what_the_image_says_of_the_store_does_not_win() -> None:
     assert dict(env(container))["MONITOR_STORE"] == STORE
 
 
-def test_pods_are_replaced_one_by_one_and_no_share_is_without_a_pod() -> None:
+def test_pods_are_replaced_one_by_one_each_once_the_last_one_has_its_share() -> None:
     chart = Chart(CHART, MANY)
-    deployment = chart.of("Deployment")["spec"]
+    stateful = chart.of("StatefulSet")["spec"]
     # The worst case: a second pod takes half of everything from the first.
     moved = shards.SETTLED + shards.SHARDS / 2 / shards.AT_ONCE * lease.RENEW
 
-    assert deployment["strategy"]["rollingUpdate"] == {
-        "maxSurge": 1,
-        "maxUnavailable": 0,
-    }
-    assert deployment["minReadySeconds"] > moved
+    assert stateful["minReadySeconds"] > moved
+    assert "updateStrategy" not in stateful  # RollingUpdate, one at a time
     assert chart.of("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
 
 
@@ -260,7 +252,7 @@ def test_the_notes_name_what_is_there() -> None:
     alone, shared = (Chart(CHART, values).notes for values in (LEAST, MANY))
 
     assert "statefulset/demo-job-monitor -- job-monitor alerts" in alone
-    assert "deploy/demo-job-monitor -- job-monitor store status" in shared
+    assert "statefulset/demo-job-monitor -- job-monitor store status" in shared
     assert "as 3 pods" in shared
     assert "pgpass" not in alone
 
@@ -314,7 +306,7 @@ def test_all_parts_find_the_pods(values: dict[str, Any]) -> None:
     pod = pod_of(chart)["metadata"]["labels"]
     service = chart.of("Service")
     selectors = [
-        workload(chart)["spec"]["selector"]["matchLabels"],
+        chart.of("StatefulSet")["spec"]["selector"]["matchLabels"],
         service["spec"]["selector"],
         chart.of("PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
         chart.of("NetworkPolicy")["spec"]["podSelector"]["matchLabels"],

@@ -1,4 +1,4 @@
-{{/* The one of a StatefulSet with a file of SQLite, or each of a Deployment that share a database. */}}
+{{/* One with a file of SQLite, or each of those that share a database. */}}
 {{- define "job-monitor.pod" -}}
 metadata:
   labels:
