@@ -126,16 +126,29 @@ async def serve(
             spans,
             now(),
         )
-        site = _Site(load, until, reloading, guests, now, luck)
+        ending = _Ending(until)
+        site = _Site(load, ending.wait, reloading, guests, now, luck)
         street = _Street(settings, _files(settings), door, site)
-        patience = opening.PATIENCE
-        while not await _lived(street, run, patience):
-            # Once it ran, a database that is away is waited for, however long.
-            patience = inf
+        await _live_on(street, ending, run)
 
 
-async def _lived(street: "_Street", run: Run, patience: float) -> bool:
-    """Live until told to stop; False: until another daemon took over what was ours."""
+async def _live_on(street: "_Street", ending: "_Ending", run: Run) -> None:
+    """Live, and begin anew when another daemon took over what was ours."""
+    patience = opening.PATIENCE
+    while (lost := await _lived(street, run, patience)) is not None:
+        remedy = "others deliver the rest" if ending.told else "this daemon begins anew"
+        log.warning("lease.lost", reason=str(lost), remedy=remedy)
+        if ending.told:
+            return
+        street.hear(Starting())
+        # Once it ran, a database that is away is waited for, however long.
+        patience = inf
+
+
+async def _lived(
+    street: "_Street", run: Run, patience: float
+) -> errors.LeaseLost | None:
+    """Live until told to stop, or until what was ours is lost."""
     lost: errors.LeaseLost | None = None
     try:
         store = opening.opened(street.settings.store, run=run, patience=patience)
@@ -143,15 +156,25 @@ async def _lived(street: "_Street", run: Run, patience: float) -> bool:
             await street.live(opened)
     except* errors.LeaseLost as group:
         lost = _first(group)
-    if lost is not None:
-        log.warning("lease.lost", reason=str(lost), remedy="this daemon begins anew")
-        street.hear(Starting())
-    return lost is None
+    return lost
 
 
 def _first(group: BaseExceptionGroup[errors.LeaseLost]) -> errors.LeaseLost:
     found = group.exceptions[0]
     return _first(found) if isinstance(found, BaseExceptionGroup) else found
+
+
+class _Ending:
+    """Remembers that we were told to stop, also where a lease is lost meanwhile."""
+
+    def __init__(self, until: Until) -> None:
+        self._until = until
+        self.told = False
+
+    async def wait(self) -> None:
+        if not self.told:
+            await self._until()
+            self.told = True
 
 
 class _Site(Struct, frozen=True):

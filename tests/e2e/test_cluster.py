@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
+from signal import SIGTERM
 from typing import Final
 
 import pytest
@@ -55,6 +56,32 @@ async def test_who_is_killed_is_replaced_and_nothing_is_lost_or_invented(
         assert [*truth.mistold(receiver, record)] == []
         assert balance.faults(receiver, record) == []
         assert contract.breaches(receiver.taken) == []
+
+
+async def test_who_loses_what_he_owns_while_he_ends_ends_all_the_same(
+    tmp_path: Path,
+) -> None:
+    world = worlds.today(seed=SEED)
+    with databases.created(databases.found()) as made:
+        store = databases.written(made)
+        async with serving(world) as url, receiving() as receiver:
+            receiver.hangs = True
+            site = _site(tmp_path / "a", url, store)
+            site.settings["shutdown_grace"] = "1m"
+            site.tell(receiver)
+            site.watch(world.play("mixed_failure"))
+            with running(site.config) as daemon:
+                await daemon.reaches(lambda: receiver.deliveries, "something hangs")
+                daemon.signal(SIGTERM)
+                await daemon.says("service.stopping")
+                with databases.administering(made) as connection:
+                    connection.execute(
+                        "UPDATE leases SET owner = 'b', epoch = epoch + 1"
+                    )
+                code = await daemon.ended()
+
+                assert (code, len(daemon.said("lease.lost"))) == (0, 1)
+                assert len(daemon.said("service.started")) == 1
 
 
 def _site(directory: Path, url: str, store: str) -> Site:
