@@ -1,8 +1,9 @@
 """What each sink was told about each group, against what holds, and why."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select
 
 from monitor.core.decisions import Verdict
 from monitor.core.member import Member
@@ -12,7 +13,7 @@ from monitor.store import outbox, passing, rows
 from monitor.store.schema import deliveries, groups, shard, states, told, verdicts
 
 # Written once: to build one takes longer than SQLite takes to answer it.
-_WANTED = bindparam("wanted", expanding=True)
+_WANTED: BindParameter[Any] = bindparam("wanted", expanding=True)
 _TOLD = select(told.c.group, told.c.sink, told.c.body).where(told.c.group.in_(_WANTED))
 _COUNTED = select(groups.c.key, groups.c.notifications).where(groups.c.key.in_(_WANTED))
 _FORGET_TOLD = delete(told).where(
