@@ -84,9 +84,13 @@ def _common(frames: Sequence[Frame]) -> dict[str, str]:
     }
 
 
-def summed_up(source: str, spoken: Collection[Spoken]) -> Spoken:
+def storm_of(source: str, number: int) -> str:
+    """Name a group of many, which is nobody else's: the first, second, … such name."""
+    return f"{source}/{{{STORM}{f' {number}' if number else ''}}}"
+
+
+def summed_up(group: str, spoken: Collection[Spoken]) -> Spoken:
     """Make one thing to say of many."""
-    group = f"{source}/{{{STORM}}}"
     cases = (
         structs.replace(case, id=telling.case_id(group, case.key, case.alert))
         for each in spoken

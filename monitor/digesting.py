@@ -1,6 +1,7 @@
 """Tells a sink in one message of many groups that were too much to be told one by one."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
 
 import structlog
 from msgspec import Struct, structs
@@ -14,6 +15,9 @@ from monitor.core.telling import Speak, Why
 from monitor.deciding import Deciding, Listener, Look, Outcome
 from monitor.gathering import Gathering
 from monitor.ports import Ledger, Notice, Now, Telling, delivery_of
+
+NAMES: Final = 10_000
+"""Of which one is a daemon's that owns any shard, but for very bad luck."""
 
 log = structlog.get_logger()
 
@@ -32,8 +36,10 @@ class Digesting:
         deciding: Deciding,
         composing: Composing,
         *,
+        owns: Callable[[str], bool],
         now: Now,
     ) -> None:
+        self._owns = owns
         self._ledger = ledger
         self._gathering = gathering
         self._deciding = deciding
@@ -51,6 +57,11 @@ class Digesting:
             await self._tell_together(source, said_there)
         return [said.look.group for some in by_source.values() for said in some]
 
+    def _group(self, source: str) -> str:
+        """Name what it is told under: another name on each of several daemons."""
+        names = (composing.storm_of(source, number) for number in range(NAMES))
+        return next(filter(self._owns, names), composing.storm_of(source, 0))
+
     def _to_say(self, listener: Listener, looks: Iterable[Look]) -> Iterator[_Said]:
         for look in looks:
             outcome = self._deciding.decide(listener, look)
@@ -63,7 +74,7 @@ class Digesting:
         It is on its way before the last of them is remembered as told: after a crash
         in between some may be told again, none is forgotten.
         """
-        one = composing.summed_up(source, [each.spoken for each in said])
+        one = composing.summed_up(self._group(source), [each.spoken for each in said])
         accounts, now = await self._ledger.accounts([one.group]), self._now()
         number = accounts[one.group].notifications + 1
         message = await self._composing.message(

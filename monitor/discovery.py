@@ -76,7 +76,8 @@ class _Asking:
 class Discovery:
     """*changed* is called when ``watches`` says something else, but by ``follow``.
 
-    *pages* and *rows* count what was read, *found* the instances.
+    *pages* and *rows* count what was read, *found* the instances. *ours*: of several
+    daemons one asks, and the others hear of what it finds.
     """
 
     def __init__(
@@ -88,7 +89,9 @@ class Discovery:
         changed: Changed,
         now: Now,
         luck: Luck,
+        ours: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._ours = ours
         self.pages = 0
         self.rows = 0
         self.found = 0
@@ -133,7 +136,19 @@ class Discovery:
             await self._remember()
             self._report_in_vain(mine)
             self._askings = {name: self._asked(name, mine[name]) for name in mine}
-            await self._pass_on()
+            if self._ours():
+                await self._pass_on()
+        self._woken.set()
+
+    async def read_again(self) -> None:
+        """Somebody found something elsewhere: take up what is known by now."""
+        async with self._turn:
+            found = await self._register.found(self._source.name)
+            self._watches = {watch.key: watch for watch in found}
+            self._rows = {k: row for k, row in self._rows.items() if k in self._watches}
+
+    def wake(self) -> None:
+        """It may be ours to ask from now on."""
         self._woken.set()
 
     async def run(
@@ -191,11 +206,11 @@ class Discovery:
         return None
 
     def _first_due(self) -> _Asking | None:
+        if not self._source.means.page or not self._ours():
+            return None
         now = self._now()
         standing = (one for one in self._askings.values() if not _over(one.rule, now))
-        return (
-            min(standing, key=_due, default=None) if self._source.means.page else None
-        )
+        return min(standing, key=_due, default=None)
 
     async def _ask(self, asking: _Asking) -> None:
         query = asking.query or self._begin(asking)

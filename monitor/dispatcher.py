@@ -7,7 +7,6 @@ has a dispatcher of its own, so that a dead one delays nobody else; while a sink
 down the log is not read for it, and one message at a time finds out when it is back.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
@@ -18,11 +17,26 @@ from msgspec import structs
 from monitor import errors
 from monitor.core import backoff
 from monitor.core.circuit import CLOSE
-from monitor.core.message import Kind, Message, holds_events
+from monitor.core.message import Kind, Message, holds_events, key_of_line
+from monitor.core.shards import shard
+from monitor.holdings import Holdings
 from monitor.outlet import AT_ONCE, Outlet
-from monitor.ports import Delivery, Luck, Now, Outbox, Sink, Standing, delivery_of
+from monitor.ports import (
+    Delivery,
+    Luck,
+    Now,
+    Outbox,
+    Shards,
+    Shed,
+    Sink,
+    Standing,
+    delivery_of,
+)
 
 BATCH: Final = 200
+
+UNSURE: Final = 1.0
+"""Seconds until it is looked again whether what was ours still is."""
 
 log = structlog.get_logger()
 
@@ -31,7 +45,7 @@ class Dispatcher:
     """*wants* says whether the sink wants an event; None: it reads no events.
 
     *fallback* names the sink that is told what this one was to be told and never
-    will be.
+    will be. *holdings*: of which shards messages are delivered here.
     """
 
     def __init__(
@@ -43,6 +57,7 @@ class Dispatcher:
         now: Now,
         luck: Luck,
         fallback: str = "",
+        holdings: Holdings | None = None,
     ) -> None:
         self.outlet: Final = Outlet(sink, now=now, luck=luck, back=self._is_back)
         self._name = sink.name
@@ -56,7 +71,13 @@ class Dispatcher:
         self._all_read = anyio.Event()
         self._none_due = anyio.Event()
         self._counted = anyio.Event()
-        self._waiting: Counter[str] = Counter()
+        self._holdings = holdings or Holdings()
+        self._shards = self._holdings.active
+        # The ids of what waits in each line.
+        self._waiting: dict[str, set[str]] = {}
+        self._reading = anyio.Lock(fast_acquire=True)
+        self._carrying = anyio.Lock(fast_acquire=True)
+        self._keeping = anyio.Lock(fast_acquire=True)
         self._back = False
 
     def wake(self) -> None:
@@ -66,13 +87,31 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Deliver until cancelled."""
-        waiting = await self._outbox.waiting(self._name)
-        self._waiting.update({x: n for x, n in waiting.items() if holds_events(x)})
+        await self._count(self._shards)
         self._counted.set()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._carry, name=f"sink {self._name}: waiting")
             if self._wants is not None:
                 tasks.start_soon(self._follow, name=f"sink {self._name}: events")
+
+    async def _count(self, shards: Shards) -> None:
+        waiting = await self._outbox.waiting(self._name, shards)
+        self._waiting |= {x: ids for x, ids in waiting.items() if holds_events(x)}
+
+    async def gain(self, gained: frozenset[int]) -> None:
+        """Deliver what belongs to these shards too."""
+        await self._counted.wait()
+        await self._count(gained)
+        self._shards |= gained
+        self.wake()
+
+    async def let_go(self, left: frozenset[int]) -> None:
+        """Return once nothing of these shards is being delivered."""
+        self._shards -= left
+        async with self._reading, self._carrying, self._keeping:
+            lines = [x for x in self._waiting if shard(key_of_line(x)) in left]
+            for line in lines:
+                del self._waiting[line]
 
     async def drain(self) -> None:
         """Return once all that can be delivered at once has been; needs ``run``."""
@@ -87,7 +126,7 @@ class Dispatcher:
     async def _follow(self) -> None:
         while True:
             self._news, all_read = anyio.Event(), self._all_read
-            rest = None if self.outlet.open else self.outlet.rest
+            rest = None if self.outlet.open else self._rest()
             if rest == 0:
                 if await self._read_on():
                     continue
@@ -96,16 +135,22 @@ class Dispatcher:
             with anyio.move_on_after(rest):
                 await self._news.wait()
 
+    def _rest(self) -> float:
+        """Tell the seconds for which nothing is to be tried."""
+        return self.outlet.rest if self._holdings.sure() else UNSURE
+
     async def _read_on(self) -> bool:
-        unread = await self._outbox.unread(self._name, BATCH)
-        if not unread:
-            return False
-        wanted = [message for _, message in unread if self.wanted(message)]
-        failed = await self._deliver(wanted)
-        await self._outbox.read(self._name, unread[-1][0], failed)
+        async with self._reading:
+            shards = self._shards
+            unread = await self._outbox.unread(self._name, BATCH, shards)
+            if unread.upto is None:
+                return False
+            wanted = [message for _, message in unread.events if self.wanted(message)]
+            failed = await self._deliver(wanted)
+            await self._outbox.read(self._name, unread.upto, failed, shards)
         if failed:
             self._mail.set()
-        return True
+        return bool(unread.events)
 
     def wanted(self, message: Message) -> bool:
         return self._wants is not None and self._wants(message)
@@ -132,10 +177,10 @@ class Dispatcher:
     ) -> None:
         for message in chain:
             outcome: Delivery | None = self._first_try(message)
-            if not self._waiting[message.line]:
+            if message.line not in self._waiting:
                 outcome = await self._try(self._first_try(message))
             if outcome is not None:
-                self._waiting[message.line] += 1
+                self._waits(message)
                 failed.append(outcome)
 
     def _first_try(self, message: Message) -> Delivery:
@@ -146,8 +191,10 @@ class Dispatcher:
             self._mail, none_due = anyio.Event(), self._none_due
             if self._back:
                 self._back = False
-                await self._outbox.hasten(self._name, self._now().timestamp())
-            wait = await self._try_due()
+                now = self._now().timestamp()
+                await self._outbox.hasten(self._name, now, self._shards)
+            async with self._carrying:
+                wait = await self._try_due()
             if wait != 0:
                 none_due.set()
             with anyio.move_on_after(wait):
@@ -155,8 +202,8 @@ class Dispatcher:
 
     async def _try_due(self) -> float | None:
         """Try what is due; give the seconds until something else will be."""
-        heads = await self._outbox.lines(self._name, BATCH)
-        if rest := self.outlet.rest:
+        heads = await self._outbox.lines(self._name, BATCH, self._shards)
+        if rest := self._rest():
             return rest
         if self.outlet.open:
             await self._probe(heads)
@@ -193,10 +240,12 @@ class Dispatcher:
             await self._outbox.postpone(outcome)
             return
         await self._outbox.delivered([delivery])
-        self._left([delivery.message.line])
+        self._left(delivery.message.line, [delivery.message.id])
 
     async def _try(self, delivery: Delivery, *, probe: bool = False) -> Delivery | None:
         """Try once; None when there is nothing more to do for this delivery."""
+        if not self._holdings.sure():
+            return delivery  # somebody else may be sending it by now
         try:
             tried = await self.outlet.take(delivery.message, probe=probe)
         except errors.Rejected as error:
@@ -237,9 +286,10 @@ class Dispatcher:
         Their ids stay the same. They come behind what waits for their lines.
         """
         await self._counted.wait()
-        self._waiting.update(each.line for each in messages if each.kind is Kind.EVENTS)
+        for each in messages:
+            if each.kind is Kind.EVENTS and shard(each.key) in self._shards:
+                self._waits(each)
         added = await self._outbox.put([self._first_try(each) for each in messages])
-        self._left(each.line for each in messages if each.id not in added)
         self._mail.set()
         return len(added)
 
@@ -247,10 +297,10 @@ class Dispatcher:
         """Give up the oldest of what waits beyond *most* messages."""
         await self._counted.wait()
         given_up = 0
-        while _worst(standing := await self._outbox.standing(self._name)) > most:
-            now = self._now().timestamp()
-            shed = await self._outbox.shed(self._name, most, now)
-            self._left(shed.lines)
+        while _worst(standing := await self._standing()) > most:
+            shed = await self._shed(most)
+            for line, ids in shed.lines.items():
+                self._left(line, ids)
             self.outlet.given_up(shed.lines)
             given_up += shed.messages
         if given_up:
@@ -262,12 +312,21 @@ class Dispatcher:
             )
         return standing
 
+    async def _standing(self) -> Standing:
+        return await self._outbox.standing(self._name, self._shards)
+
+    async def _shed(self, most: int) -> Shed:
+        async with self._keeping:
+            now = self._now().timestamp()
+            return await self._outbox.shed(self._name, most, now, self._shards)
+
     async def pass_on(self, after: float) -> int:
         """Let the fallback be told what this sink has not taken for *after* seconds."""
         now = self._now().timestamp()
-        passed = await self._outbox.pass_on(
-            self._name, self._fallback, now - after, now
-        )
+        async with self._keeping:
+            passed = await self._outbox.pass_on(
+                self._name, self._fallback, now - after, now, self._shards
+            )
         if passed:
             log.warning(
                 "delivery.passed_on",
@@ -277,13 +336,16 @@ class Dispatcher:
             )
         return passed
 
-    def _left(self, lines: Iterable[str]) -> None:
+    def _waits(self, message: Message) -> None:
+        self._waiting.setdefault(message.line, set()).add(message.id)
+
+    def _left(self, line: str, ids: Iterable[str]) -> None:
         """Take note of what waits no longer; notifications are not counted."""
-        for line in lines:
-            if line in self._waiting:
-                self._waiting[line] -= 1
-                if not self._waiting[line]:
-                    del self._waiting[line]
+        waiting = self._waiting.get(line)
+        if waiting is not None:
+            waiting.difference_update(ids)
+            if not waiting:
+                del self._waiting[line]
 
 
 def _worst(standing: Standing) -> int:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from monitor import metering
 from monitor.core.message import Message
 from monitor.dispatcher import Dispatcher
+from monitor.holdings import Holdings
 from monitor.metering import Sample
 from monitor.outlet import Health, Outlet
 from monitor.ports import Luck, Now, Outbox, Sink, Standing
@@ -31,8 +32,16 @@ class Care(Struct, frozen=True, kw_only=True):
 
 
 class Dispatching:
-    def __init__(self, outbox: Outbox, *, now: Now, luck: Luck) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        *,
+        now: Now,
+        luck: Luck,
+        holdings: Holdings | None = None,
+    ) -> None:
         self._outbox = outbox
+        self._holdings = holdings or Holdings()
         self._now = now
         self._luck = luck
         self._dispatchers: dict[str, Dispatcher] = {}
@@ -52,6 +61,7 @@ class Dispatching:
             now=self._now,
             luck=self._luck,
             fallback=care.fallback,
+            holdings=self._holdings,
         )
 
     def beat(
@@ -59,7 +69,12 @@ class Dispatching:
     ) -> None:
         """Let *sink* beat each so many seconds, once started, while *alive* returns."""
         self._pulses[sink.name] = Pulse(
-            sink, every, alive, now=self._now, luck=self._luck
+            sink,
+            every,
+            alive,
+            now=self._now,
+            luck=self._luck,
+            ours=lambda: self._holdings.sure() and self._holdings.owns(sink.name),
         )
 
     def start(self, tasks: TaskGroup) -> None:
@@ -72,6 +87,18 @@ class Dispatching:
     def wake(self) -> None:
         for dispatcher in self._dispatchers.values():
             dispatcher.wake()
+
+    async def gain(self, gained: frozenset[int]) -> None:
+        """Deliver what belongs to these shards too."""
+        async with anyio.create_task_group() as tasks:
+            for dispatcher in self._dispatchers.values():
+                tasks.start_soon(dispatcher.gain, gained)
+
+    async def let_go(self, left: frozenset[int]) -> None:
+        """Return once nothing of these shards is being delivered."""
+        async with anyio.create_task_group() as tasks:
+            for dispatcher in self._dispatchers.values():
+                tasks.start_soon(dispatcher.let_go, left)
 
     async def drain(self, grace: float) -> None:
         """Deliver what can be delivered within *grace* seconds."""

@@ -133,3 +133,11 @@ class TooMuch(DaemonError):
 
 class StoreError(MonitorError):
     """The store cannot remember: crash; nothing was acknowledged."""
+
+
+class Away(StoreError):
+    """No database answers, or it has no time just now: ask again."""
+
+
+class LeaseLost(StoreError):
+    """Another daemon owns what was ours: begin anew, for nothing in memory is sure."""

@@ -117,7 +117,8 @@ _BLANK: Final = hazard.curve(hazard.hazards([]))
 class Experience:
     """*limits* are those of most watches: the price counts with them.
 
-    At most *most* classes are remembered, those that were used last.
+    At most *most* classes are remembered, those that were used last. *ours*: of
+    several daemons one keeps what it learnt.
     """
 
     def __init__(
@@ -127,7 +128,9 @@ class Experience:
         *,
         limits: Limits | None = None,
         most: int = 2000,
+        ours: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._ours = ours
         self._source = source
         self._shelf = shelf
         self._limits = limits or Limits()
@@ -255,7 +258,7 @@ class Experience:
 
     async def save(self) -> None:
         """Put what has changed on the shelf."""
-        if not self._unsaved:
+        if not self._unsaved or not self._ours():
             return
         tables = {key: self._table(key) for key in self._unsaved}
         self._unsaved = set()

@@ -27,6 +27,7 @@ from monitor.core.decisions import Decision, Verdict
 from monitor.core.member import Member
 from monitor.core.message import Message
 from monitor.core.obstacle import Flapping
+from monitor.core.shards import shard
 from monitor.core.state import Change, Phase
 from monitor.core.telling import Silent, Speak, WhyNot
 from monitor.core.wording import Frame
@@ -64,7 +65,8 @@ class Habits(Struct, frozen=True, kw_only=True):
 class Notifier:
     """*logs* tells of a source whether anybody reads the logs of failed hosts there.
 
-    *quiet* knows what people said about when to be silent.
+    *quiet* knows what people said about when to be silent, *owns* of which groups is
+    told here: what holds is known of all, for any of them may explain another.
     """
 
     def __init__(
@@ -81,8 +83,10 @@ class Notifier:
         posted: Callable[[], None],
         now: Now,
         quiet: Quiet,
+        owns: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._ledger = ledger
+        self._owns = owns
         self._listeners = listeners
         self._grouping = grouping
         self._deciding = Deciding(grouping, mute=quiet.muting, flapping=habits.flapping)
@@ -98,7 +102,7 @@ class Notifier:
             ledger, memory, grouping, quiet, lost=lost, logs=logs, now=now
         )
         self._digesting = Digesting(
-            ledger, self._gathering, self._deciding, self._composing, now=now
+            ledger, self._gathering, self._deciding, self._composing, owns=owns, now=now
         )
         self._due: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
@@ -129,6 +133,26 @@ class Notifier:
         if reach.Kind.RESTORED in types:
             self._plan_all(self._inhibited)
             self._inhibited.clear()
+
+    async def changed_elsewhere(self, keys: Collection[str]) -> None:
+        """Another daemon recorded something about *keys*."""
+        for known in await self._ledger.members(keys):
+            self._place(known)
+
+    async def gain(self, gained: frozenset[int]) -> None:
+        """Tell of the groups of these shards too."""
+        known = self._grouping.groups() | {*await self._ledger.informed()}
+        mine = {group for group in known if shard(group) in gained}
+        for group in mine:
+            self._gists.pop(group, None)
+        self._plan_all(mine)
+        self._plan_all(self._quiet.cared_for())
+
+    async def let_go(self, left: frozenset[int]) -> None:
+        """Return once nothing is being told of the groups of these shards."""
+        async with self._telling:
+            for group in [group for group in self._due if shard(group) in left]:
+                del self._due[group]
 
     def reconsider(self) -> None:
         """Silences or acknowledgements are other than they were: look at everything."""
@@ -192,6 +216,8 @@ class Notifier:
             self._plan(group, 0.0)
 
     def _plan(self, group: str, delay: float) -> None:
+        if not self._owns(group):
+            return
         due = anyio.current_time() + delay
         if due < self._due.get(group, inf):
             self._due[group] = due
@@ -201,9 +227,10 @@ class Notifier:
     async def _tell_due(self) -> None:
         while groups := list(islice(self._pop_due(), AT_ONCE)):
             async with self._telling:
-                accounts = await self._ledger.accounts(groups)
+                mine = [*filter(self._owns, groups)]
+                accounts = await self._ledger.accounts(mine)
                 async with anyio.create_task_group() as tasks:
-                    for group in groups:
+                    for group in mine:
                         tasks.start_soon(self._tell, group, accounts[group])
 
     def _pop_due(self) -> Iterator[str]:
@@ -335,7 +362,8 @@ class Notifier:
         while True:
             groups = await storm.over()
             async with self._telling:
-                told_of = await self._digesting.tell(listener, groups)
+                mine = [*filter(self._owns, groups)]
+                told_of = await self._digesting.tell(listener, mine)
                 storm.told(groups)
             for group in told_of:
                 self._gists.pop(group, None)

@@ -21,9 +21,11 @@ from monitor.core import backoff, model, state, wording
 from monitor.core.asking import Depth
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.policy import Policy
+from monitor.core.shards import shard
 from monitor.core.state import Phase
 from monitor.core.watch import Watch
 from monitor.core.wording import Frame
+from monitor.holdings import Holdings
 from monitor.looking import Looking
 from monitor.pace import Pace
 from monitor.ports import Head, Luck, Memory, Now, Source
@@ -50,7 +52,8 @@ class Poller:
     """*detected* hears by how many seconds each end was seen after JOB's own time.
 
     *retired* are those that are still to be watched, and have ended for good.
-    *paused* tells whom people do not want to be looked at.
+    *paused* tells whom people do not want to be looked at, *watch_of* how others are
+    watched, *holdings* which instances are ours.
     """
 
     def __init__(
@@ -66,6 +69,8 @@ class Poller:
         learning: Learning | None = None,
         detected: Callable[[float], None] = lambda _: None,
         paused: Callable[[InstanceKey], bool] = lambda _: False,
+        watch_of: Callable[[InstanceKey], Watch | None] = lambda _: None,
+        holdings: Holdings | None = None,
         now: Now,
         luck: Luck,
     ) -> None:
@@ -80,11 +85,13 @@ class Poller:
         self._luck = luck
         self.tracks = Tracks(plan)
         self.retired: set[InstanceKey] = set()
-        self._remembered = False
+        self._holdings = holdings or Holdings()
+        self._remembered: frozenset[int] = frozenset()
         self._listing = anyio.Lock()
         self._unknown: set[tuple[str, int]] = set()
         self._detected = detected
         self._paused = paused
+        self._watch_of = watch_of
         # The clock of anyio.current_time, which takes ten times as long to ask.
         self._time = asyncio.get_running_loop().time
         self._learning = learning
@@ -95,11 +102,18 @@ class Poller:
         return len(self.tracks)
 
     async def watch(self, watches: Iterable[Watch]) -> None:
-        """Watch exactly *watches*; what was watched before keeps its schedule."""
-        now = self._now()
-        wanted = {watch.key: watch for watch in watches if not agenda.over(watch, now)}
+        """Watch exactly those of *watches* that are ours to watch.
+
+        What was watched before keeps its schedule.
+        """
+        now, owns = self._now(), self._holdings.owns
         async with self._listing:
-            heads = {} if self._remembered else await self._remember()
+            heads = await self._remember()
+            wanted = {
+                watch.key: watch
+                for watch in watches
+                if owns(str(watch.key)) and not agenda.over(watch, now)
+            }
             for key in wanted.keys() & self.tracks.keys():
                 _renew(self.tracks[key], wanted[key])
             added = wanted.keys() - self.tracks.keys() - self.retired
@@ -109,17 +123,33 @@ class Poller:
             await self._sight.keep(self.tracks)
 
     async def _remember(self) -> dict[InstanceKey, Head]:
-        """Take up which instances are watched or retired; once, for it may be long."""
-        found = await self._memory.heads(self._source.name)
+        """Take up which instances of shards that are new here are watched or retired.
+
+        Once, for they may be many.
+        """
+        new = self._holdings.active - self._remembered
+        if not new:
+            return {}
+        found = await self._memory.heads(self._source.name, new)
         keyed = ((model.read_key(head.key), head) for head in found)
         heads = {key: h for key, h in keyed if key and h.phase is not Phase.UNWATCHED}
-        self.retired = {
+        self.retired |= {
             key
             for key, head in heads.items()
             if head.phase is Phase.RETIRED and head.finished_at
         }
-        self._remembered = True
+        self._remembered |= new
         return heads
+
+    async def let_go(self, left: frozenset[int]) -> None:
+        """Leave the instances of these shards to others; what is known of them stays."""
+        async with self._listing:
+            self._remembered -= left
+            for key in [key for key in self.tracks if shard(str(key)) in left]:
+                del self.tracks[key]
+                self._plan.drop(key)
+            gone = {key for key in self.retired if shard(str(key)) in left}
+            self.retired -= gone
 
     def _follow(
         self, added: Iterable[Watch], heads: Mapping[InstanceKey, Head]
@@ -287,9 +317,7 @@ class Poller:
             over = known.phase is Phase.UNWATCHED
             return None if over else state.ended(known, phase, frame, now)
 
-        # Where a race is lost, no later visit would decide anew.
-        while await self._recorder.record(str(key), decide_if_open) is None:
-            pass
+        await self._recorder.insist(str(key), decide_if_open)
 
     async def _failed(self, track: Track, error: errors.SourceError) -> float | None:
         key = track.watch.key
@@ -357,7 +385,8 @@ class Poller:
         if instance is None:
             return wording.frame_of(key, self._rules.locale)
         track = self.tracks.get(instance)
-        return self._frame(track.watch if track else None, instance)
+        watch = track.watch if track else self._watch_of(instance)
+        return self._frame(watch, instance)
 
     def _frame(self, watch: Watch | None, key: InstanceKey) -> Frame:
         return Frame(

@@ -28,6 +28,9 @@ Now = Callable[[], datetime]
 Luck = Callable[[], float]
 """Gives a number in [0, 1)."""
 
+Shards = Collection[int]
+"""Those that are meant of what has shards."""
+
 
 class Look(Struct, frozen=True):
     """What one request brought: *snapshot* is None where nothing had changed."""
@@ -169,6 +172,16 @@ class Letter(Struct, frozen=True, kw_only=True):
     error: str
 
 
+class Unread(Struct, frozen=True):
+    """Events with their positions, in order; *upto*: how far the log was read for them.
+
+    None: so little was read in vain that it need not be remembered.
+    """
+
+    events: Sequence[tuple[int, Message]]
+    upto: int | None
+
+
 class Standing(Struct, frozen=True, kw_only=True):
     """What is behind at one sink: messages that wait, dead letters, events to be read.
 
@@ -187,11 +200,11 @@ class Standing(Struct, frozen=True, kw_only=True):
 class Shed(Struct, frozen=True, kw_only=True):
     """What was given up to keep a backlog in bounds: how many messages.
 
-    *lines*: one for each of them that waited.
+    *lines*: the ids of those that waited, by their lines.
     """
 
     messages: int
-    lines: Sequence[str] = ()
+    lines: Mapping[str, Collection[str]] = {}
 
 
 class Replayed(Struct, frozen=True, kw_only=True):
@@ -268,32 +281,37 @@ class Memory(Protocol):
         """Keep state and events; False if somebody else changed the state first."""
         ...
 
-    async def heads(self, source: str) -> list[Head]:
+    async def heads(self, source: str, shards: Shards) -> list[Head]:
         """List what is known of the instances and scopes of *source*, in no order."""
         ...
 
 
 class Outbox(Protocol):
-    """What the dispatcher reads, and how far each sink has come."""
+    """What the dispatcher reads, and how far each sink has come with each shard."""
 
     async def enrol(self, sink: str) -> None:
         """Let *sink* read what is recorded from now on, unless it reads already."""
         ...
 
-    async def unread(self, sink: str, most: int) -> list[tuple[int, Message]]:
-        """Give the oldest events that *sink* has not read, with their positions."""
+    async def unread(self, sink: str, most: int, shards: Shards) -> Unread:
+        """Give the oldest events of *shards* that *sink* has not read."""
         ...
 
-    async def read(self, sink: str, position: int, failed: Sequence[Delivery]) -> None:
-        """Move *sink*'s cursor to *position*; keep what *failed* for later tries."""
+    async def read(
+        self, sink: str, position: int, failed: Sequence[Delivery], shards: Shards
+    ) -> None:
+        """Move *sink*'s cursors to *position*; keep what *failed* for later tries.
+
+        *shards* are those that were asked for when it was read so far.
+        """
         ...
 
-    async def lines(self, sink: str, most: int) -> list[Delivery]:
+    async def lines(self, sink: str, most: int, shards: Shards) -> list[Delivery]:
         """Give the first waiting delivery of each line, the most urgent first."""
         ...
 
-    async def waiting(self, sink: str) -> dict[str, int]:
-        """Count the deliveries that wait in each line."""
+    async def waiting(self, sink: str, shards: Shards) -> dict[str, set[str]]:
+        """Give the ids of the messages that wait in each line."""
         ...
 
     async def delivered(self, done: Sequence[Delivery]) -> None: ...
@@ -306,7 +324,7 @@ class Outbox(Protocol):
         """Move *delivery* to the dead letters; let *fallback* be told instead."""
         ...
 
-    async def hasten(self, sink: str, now: float) -> None:
+    async def hasten(self, sink: str, now: float, shards: Shards) -> None:
         """Let all that waits for *sink* be due."""
         ...
 
@@ -314,16 +332,18 @@ class Outbox(Protocol):
         """Put messages on their way that are on it no more; give the ids of those."""
         ...
 
-    async def standing(self, sink: str) -> Standing: ...
+    async def standing(self, sink: str, shards: Shards) -> Standing: ...
 
-    async def shed(self, sink: str, most: int, now: float) -> Shed:
+    async def shed(self, sink: str, most: int, now: float, shards: Shards) -> Shed:
         """Give up the oldest of what waits, is unread or is dead beyond *most* of each.
 
         Which they were stays on record.
         """
         ...
 
-    async def pass_on(self, sink: str, fallback: str, before: float, now: float) -> int:
+    async def pass_on(
+        self, sink: str, fallback: str, before: float, now: float, shards: Shards
+    ) -> int:
         """Put what waits for *sink* since *before* on its way to *fallback* as well.
 
         From then on *fallback* is told of those incidents whatever *sink* is told.

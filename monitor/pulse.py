@@ -18,7 +18,10 @@ log = structlog.get_logger()
 
 
 class Pulse:
-    """*alive* returns if what the daemon lives by does its work."""
+    """*alive* returns if what the daemon lives by does its work.
+
+    *ours*: of several daemons one beats.
+    """
 
     def __init__(
         self,
@@ -28,7 +31,9 @@ class Pulse:
         *,
         now: Now,
         luck: Luck,
+        ours: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._ours = ours
         self.outlet: Final = Outlet(sink, now=now, luck=luck, back=lambda: None)
         self._every = every
         self._alive = alive
@@ -36,7 +41,8 @@ class Pulse:
 
     async def run(self) -> Never:
         while True:
-            await self._beat()
+            if self._ours():
+                await self._beat()
             await anyio.sleep(self._every)
 
     async def _beat(self) -> None:

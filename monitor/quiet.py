@@ -54,6 +54,16 @@ class Quiet:
             self._take(entry)
         self._rule()
 
+    async def read_again(self) -> None:
+        """Somebody said something elsewhere: take up what holds by now."""
+        said = await self._calendar.said()
+        for known in (self._silences, self._maintenance, self._acks):
+            known.clear()
+        for entry in (*said, *self._configured):
+            self._take(entry)
+        self._rule()
+        self._changed()
+
     def _take(self, entry: Entry) -> None:
         match entry:
             case Silence():

@@ -8,11 +8,20 @@ import os
 import random
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from importlib import metadata
+from math import inf
 from pathlib import Path
 from typing import Never
 
@@ -35,6 +44,7 @@ from monitor import (
     wiring,
 )
 from monitor.core import state, wording
+from monitor.core.cluster import Report, View
 from monitor.core.inhibition import Inhibitions
 from monitor.core.message import Message
 from monitor.core.model import InstanceKey
@@ -43,6 +53,7 @@ from monitor.core.telling import Obstacle
 from monitor.core.wording import Frame
 from monitor.deciding import Listener
 from monitor.dispatching import Care, Dispatching
+from monitor.elsewhere import Elsewhere
 from monitor.grouping import Grouping
 from monitor.metering import Meter, Sample
 from monitor.milestones import Hear, Hitch, Ready, Starting, Stopping, Summary
@@ -57,7 +68,7 @@ from monitor.sinks import catalogue
 from monitor.stations import Stations
 from monitor.store import opening
 from monitor.store.group import Run
-from monitor.store.sql import SqlStore
+from monitor.store.sql import HOUSEKEEPING, SqlStore
 from monitor.tracing import Tracing
 from monitor.watchlist.files import Files
 from monitor.watchlist.listing import Listing, difference
@@ -71,7 +82,7 @@ from monitor.wishes import Hearers, Wishes
 Until = Callable[[], Awaitable[None]]
 Load = Callable[[], Settings]
 
-HOUSEKEEPING = timedelta(hours=1)
+KEPT_HOUSE = timedelta(hours=1)
 
 PATIENCE = 2.0
 """Seconds for the store to answer whoever asks whether we are ready."""
@@ -107,10 +118,7 @@ async def serve(
     settings = load()
     logs.protect(_secrets(settings))
     hear(Starting())
-    async with (
-        opening.opened(settings.store, run=run) as store,
-        AsyncExitStack() as lifetime,
-    ):
+    async with AsyncExitStack() as lifetime:
         door = _Door(
             _listener(settings, lifetime),
             Reloading(now),
@@ -119,28 +127,88 @@ async def serve(
             spans,
             now(),
         )
-        files, proven = _files(settings), None
-        while True:
-            try:
-                async with AsyncExitStack() as stack:
-                    house = _House(
-                        settings, store, files, door, guests, now=now, luck=luck
-                    )
-                    again = await house.live(stack, load, until, reloading)
-            except errors.Misconfigured as refused:
-                if proven is None:
-                    raise
-                log.warning("configuration.refused", faults=refused.faults)
-                door.reloading.not_replaced(refused.faults)
-                again, proven = proven, None
-            else:
-                proven = settings
-            if again is None:
-                return
-            files = files.reconfigured(
+        site = _Site(load, until, reloading, guests, now, luck)
+        street = _Street(settings, _files(settings), door, site)
+        patience = opening.PATIENCE
+        while not await _lived(street, run, patience):
+            # Once it ran, a database that is away is waited for, however long.
+            patience = inf
+
+
+async def _lived(street: "_Street", run: Run, patience: float) -> bool:
+    """Live until told to stop; False: until another daemon took over what was ours."""
+    lost: errors.LeaseLost | None = None
+    try:
+        store = opening.opened(street.settings.store, run=run, patience=patience)
+        async with store as opened:
+            await street.live(opened)
+    except* errors.LeaseLost as group:
+        lost = _first(group)
+    if lost is not None:
+        log.warning("lease.lost", reason=str(lost), remedy="this daemon begins anew")
+        street.hear(Starting())
+    return lost is None
+
+
+def _first(group: BaseExceptionGroup[errors.LeaseLost]) -> errors.LeaseLost:
+    found = group.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found
+
+
+class _Site(Struct, frozen=True):
+    """What the world gives to every configuration."""
+
+    load: Load
+    until: Until
+    reloading: Until
+    guests: Sequence[Sink]
+    now: Now
+    luck: Luck
+
+
+class _Street:
+    """One house after the other: each lives as long as its configuration."""
+
+    def __init__(
+        self, settings: Settings, files: Files, door: "_Door", site: _Site
+    ) -> None:
+        self.settings = settings
+        self._files = files
+        self.hear = door.hear
+        self._door = door
+        self._site = site
+        self._proven: Settings | None = None
+
+    async def live(self, store: SqlStore) -> None:
+        while (again := await self._lived(store)) is not None:
+            self._files = self._files.reconfigured(
                 again.watch_lists, directory=Path(), sources=tuple(again.sources)
             )
-            settings = again
+            self.settings = again
+
+    async def _lived(self, store: SqlStore) -> Settings | None:
+        site = self._site
+        try:
+            async with AsyncExitStack() as stack:
+                house = _House(
+                    self.settings,
+                    store,
+                    self._files,
+                    self._door,
+                    site.guests,
+                    now=site.now,
+                    luck=site.luck,
+                )
+                again = await house.live(stack, site.load, site.until, site.reloading)
+        except errors.Misconfigured as refused:
+            if self._proven is None:
+                raise
+            log.warning("configuration.refused", faults=refused.faults)
+            self._door.reloading.not_replaced(refused.faults)
+            again, self._proven = self._proven, None
+        else:
+            self._proven = self.settings
+        return again
 
 
 def _files(settings: Settings) -> Files:
@@ -197,7 +265,8 @@ class _House:
         self._now = now
         self._luck = luck
         self._listing = Listing()
-        self._recorder = Recorder(store, self._committed)
+        self._holdings = store.holdings
+        self._recorder = Recorder(store, self._committed, self._holdings.owns)
         self._wishes = Wishes(
             store,
             Hearers(
@@ -211,7 +280,9 @@ class _House:
         self._stations = Stations(self._wishes.pause_of, now)
         self._feed = Feed(store)
         self._recorded: Counter[str] = Counter()
-        self._dispatching = Dispatching(store, now=now, luck=luck)
+        self._dispatching = Dispatching(
+            store, now=now, luck=luck, holdings=store.holdings
+        )
         self._quiet = Quiet(
             store,
             [*wiring.silences(settings), *wiring.maintenance(settings)],
@@ -240,17 +311,73 @@ class _House:
                 delivery.start_soon(self._notifier.run, name="notifier")
                 self._ready = True
                 self._say_ready()
-                again = await self._wait(load, until, reloading)
+                async with self._attending(intake):
+                    again = await self._wait(load, until, reloading)
                 self._ready = False
                 grace = self._settings.shutdown_grace.total_seconds()
                 if again is None:
                     self._door.hear(Stopping(grace))
+                    if self._store.membership is not None:
+                        self._store.membership.drain()
                 intake.cancel_scope.cancel()
             log.info("service.stopping")
             await self._dispatching.drain(grace)
             delivery.cancel_scope.cancel()
         self._feed.close()
         return again
+
+    @asynccontextmanager
+    async def _attending(self, tasks: TaskGroup) -> AsyncIterator[None]:
+        """Take part in the cluster, if there is one."""
+        membership = self._store.membership
+        if membership is None:
+            yield
+            return
+        elsewhere = Elsewhere(self._store, self._holdings, self._heard_elsewhere)
+        tasks.start_soon(elsewhere.run, name="elsewhere")
+        async with membership.attended(self):
+            yield
+
+    def report(self) -> Report:
+        """Satisfies ``membership.Member``, with what follows."""
+        return Report(
+            version=metadata.version("job-monitor"),
+            watches=self._stations.count(),
+            waiting=self._dispatching.waiting,
+            sources={name: one.report() for name, one in self._stations.items()},
+        )
+
+    def met(self, view: View) -> None:
+        for one in self._stations.values():
+            one.met(view)
+
+    async def gain(self, gained: frozenset[int]) -> None:
+        await self._dispatching.gain(gained)
+        for one in self._stations.values():
+            await one.gain()
+        await self._notifier.gain(gained)
+
+    async def let_go(self, left: frozenset[int]) -> None:
+        for one in self._stations.values():
+            await one.let_go(left)
+        await self._recorder.settled()
+        await self._notifier.let_go(left)
+        await self._dispatching.let_go(left)
+
+    async def hear(self, topics: frozenset[str]) -> None:
+        if "quiet" in topics:
+            await self._quiet.read_again()
+        if "wishes" in topics:
+            await self._wishes.read_again()
+        if "watches" in topics:
+            for one in self._stations.values():
+                await one.read_again()
+        if "deliveries" in topics:
+            self._dispatching.wake()
+
+    async def _heard_elsewhere(self, keys: Collection[str]) -> None:
+        await self._notifier.changed_elsewhere(keys)
+        self._feed.wake()
 
     async def _build(self, stack: AsyncExitStack) -> None:
         for config in wiring.sinks(self._settings):
@@ -308,6 +435,7 @@ class _House:
             logs=self._reads_logs,
             quiet=self._quiet,
             posted=self._dispatching.wake,
+            owns=self._holdings.owns,
             now=self._now,
         )
 
@@ -385,9 +513,11 @@ class _House:
         return found
 
     def _say_ready(self) -> None:
-        self._door.hear(Ready(self._store.answers, self._hitches, self._summary))
+        self._door.hear(Ready(self._store.gets_on, self._hitches, self._summary))
 
     def _hitches(self) -> dict[str, Hitch]:
+        if not self._holdings.sure():
+            return {}  # who may not be sure that it is his does not look at anything
         found = {name: one.hitch() for name, one in self._stations.items()}
         return {name: hitch for name, hitch in found.items() if hitch is not None}
 
@@ -590,9 +720,11 @@ class _House:
         readers = [sink.name for sink in wiring.sinks(self._settings)]
         while True:
             before = self._now() - self._settings.retention
-            while await self._store.forget(before, readers):
+            while self._holdings.owns(HOUSEKEEPING) and await self._store.forget(
+                before, readers
+            ):
                 await anyio.lowlevel.checkpoint()
-            await anyio.sleep(HOUSEKEEPING.total_seconds())
+            await anyio.sleep(KEPT_HOUSE.total_seconds())
 
 
 def _secrets(settings: Settings) -> tuple[str, ...]:

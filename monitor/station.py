@@ -7,12 +7,15 @@ long as one configuration.
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from math import inf
+from typing import Final
 
+import anyio
 from anyio.abc import TaskGroup
 from msgspec import structs
 
 from monitor import metering, tracing, wiring
 from monitor.core import model
+from monitor.core.cluster import SourceReport, View
 from monitor.core.model import InstanceKey
 from monitor.core.state import Change, Phase
 from monitor.core.watch import Watch
@@ -38,6 +41,9 @@ from monitor.vouching import Vouching
 from monitor.watchlist.listing import Listing
 from monitor.web.shapes.sources import SourceData
 from monitor.wishes import Wishes
+
+UNSURE: Final = 0.5
+"""Seconds until it is looked again whether what was ours still is."""
 
 
 class Station:
@@ -68,7 +74,10 @@ class Station:
             name, self.pace, luck=luck, worth=self._worth, late=self._begun
         )
         rules = wiring.rules(settings, configured)
-        self.experience = Experience(name, store, limits=rules.limits)
+        self._holdings = store.holdings
+        self.experience = Experience(
+            name, store, limits=rules.limits, ours=self._is_ours
+        )
         self.sight = Sight(
             name,
             self.scheduler,
@@ -91,6 +100,8 @@ class Station:
             learning=self.experience,
             detected=self.delay.observe,
             paused=wishes.paused,
+            watch_of=self.watch_of,
+            holdings=store.holdings,
             now=now,
             luck=luck,
         )
@@ -104,9 +115,16 @@ class Station:
             limits=wiring.sweep_limits(settings),
             now=now,
             luck=luck,
+            ours=self._is_ours,
         )
         self.discovery = Discovery(
-            source, self.pace, store, changed=self.join, now=now, luck=luck
+            source,
+            self.pace,
+            store,
+            changed=self.join,
+            now=now,
+            luck=luck,
+            ours=self._is_ours,
         )
         self.tails: Tails | None = None
         if settings.polling.logs:
@@ -118,8 +136,10 @@ class Station:
                 recorder=recorder,
                 luck=luck,
                 secrets=tuple(secret.known(settings)),
+                owns=store.holdings.owns,
             )
         self._listed: Mapping[InstanceKey, Watch] = {}
+        self._wanted: Mapping[InstanceKey, Watch] = {}
         self._joined = joined
         self._wishes = wishes
 
@@ -178,16 +198,47 @@ class Station:
 
     async def join(self) -> None:
         """Watch what is written down, else what was added, else what was found."""
-        wanted = {
+        self._wanted = {
             **self.discovery.watches(),
             **self._wishes.of(self.name),
             **self._listed,
         }
-        await self.poller.watch(wanted.values())
+        await self.poller.watch(self._wanted.values())
         # Who retired before a restart is known to the poller alone.
         self.discovery.ended(self.poller.retired)
         self._wishes.ended(self.poller.retired)
         self._joined()
+
+    def watch_of(self, key: InstanceKey) -> Watch | None:
+        """Say how *key* is watched, be it by another daemon."""
+        return self._wanted.get(key)
+
+    def _is_ours(self) -> bool:
+        """Tell whether lists of this source are read here."""
+        return self._holdings.owns(self.name)
+
+    def report(self) -> SourceReport:
+        """Say to the other daemons how this one sees the source."""
+        return SourceReport(watches=len(self.poller))
+
+    def met(self, view: View) -> None:
+        """Hear how the others see it."""
+
+    async def read_again(self) -> None:
+        """Somebody found something elsewhere."""
+        await self.discovery.read_again()
+        await self.join()
+
+    async def gain(self) -> None:
+        """Watch what became ours."""
+        self.discovery.wake()
+        await self.join()
+        if self.tails is not None:
+            await self.tails.take_up()
+
+    async def let_go(self, left: frozenset[int]) -> None:
+        """Leave what belongs to these shards to others."""
+        await self.poller.let_go(left)
 
     async def added(self, key: InstanceKey) -> None:
         """Watch *key*, though it may have ended long ago."""
@@ -223,8 +274,14 @@ class Station:
         self._begins, self._late = 0, 0.0
         return lag
 
+    async def _visit(self, key: InstanceKey) -> float | None:
+        # Somebody else may be looking at it by now.
+        while not self._holdings.sure():  # noqa: ASYNC110 - the database tells, or not
+            await anyio.sleep(UNSURE)
+        return await self.poller.visit(key)
+
     def start(self, tasks: TaskGroup, spans: Tracing = tracing.OFF) -> None:
-        visit = spans.visits(self.poller.visit)
+        visit = spans.visits(self._visit)
         tasks.start_soon(self.scheduler.run, visit, name=f"scheduler {self.name}")
         tasks.start_soon(self.sweep.run, name=f"sweep {self.name}")
         tasks.start_soon(self.discovery.run, name=f"discovery {self.name}")

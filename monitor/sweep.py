@@ -6,7 +6,7 @@ asking for: they are left to their visits for a while. Knows nothing of states, 
 no list ever decides what has happened.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from math import inf
 from typing import Final, Literal, Protocol
@@ -139,6 +139,7 @@ class Sweep:
     """*pages* and *rows* were read, *hints* given, *saved* visits vouched away.
 
     *saved* counts at most one visit of an instance a sweep, without the pages.
+    *ours*: of several daemons one sweeps.
     """
 
     def __init__(
@@ -151,7 +152,9 @@ class Sweep:
         limits: Limits,
         now: Now,
         luck: Luck,
+        ours: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._ours = ours
         self.pages = 0
         self.rows = 0
         self.hints = 0
@@ -189,6 +192,11 @@ class Sweep:
                 await anyio.sleep_until(min(look, scope.due if scope else inf))
 
     def _look(self) -> None:
+        if not self._ours():
+            for scope in self._scopes.values():
+                self._forsake(scope)
+            self._scopes = {}
+            return
         known = self._scopes
         self._scopes = {
             name: known.get(name) or _Scope(name) for name in self._swept.scopes()

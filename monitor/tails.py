@@ -6,7 +6,7 @@ there is none to be had, an empty one is remembered, so that nobody waits for it
 any longer. One per source.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Never
 
 import anyio
@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 
 class Tails:
-    """*secrets* are our own, should a log repeat them."""
+    """*secrets* are our own, should a log repeat them; *owns* tells whose logs are read here."""
 
     def __init__(
         self,
@@ -49,6 +49,7 @@ class Tails:
         recorder: Recorder,
         luck: Luck,
         secrets: Sequence[str] = (),
+        owns: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._source = source
         self._budget = budget
@@ -57,6 +58,7 @@ class Tails:
         self._recorder = recorder
         self._luck = luck
         self._secrets = secrets
+        self._owns = owns
         self._waiting: dict[str, None] = {}
         self._reading: set[str] = set()
         self._changed = anyio.Event()
@@ -72,14 +74,18 @@ class Tails:
 
     async def run(self) -> None:
         """Read until cancelled, first what an earlier run did not come to."""
-        for key in filter(self._is_mine, await self._ledger.alerting()):
-            self._add(key)
+        await self.take_up()
         async with anyio.create_task_group() as tasks:
             for n in range(AT_ONCE):
                 tasks.start_soon(self._read_on, name=f"logs {self._source.name}/{n}")
 
+    async def take_up(self) -> None:
+        """Read what somebody else did not come to."""
+        for key in filter(self._is_mine, await self._ledger.alerting()):
+            self._add(key)
+
     def _is_mine(self, key: str) -> bool:
-        return key.startswith(f"{self._source.name}/")
+        return key.startswith(f"{self._source.name}/") and self._owns(key)
 
     def _add(self, key: str) -> None:
         self._waiting.setdefault(key)
@@ -115,12 +121,7 @@ class Tails:
                 await self._remember(key, {wanted.step_instance_id: tails})
 
     async def _remember(self, key: str, tails: clusters.Tails) -> None:
-        # Where a race is lost, nobody else would bring them.
-        while (
-            await self._recorder.record(key, lambda known: state.heard(known, tails))
-            is None
-        ):
-            pass
+        await self._recorder.insist(key, lambda known: state.heard(known, tails))
 
     async def _tails(self, key: InstanceKey, wanted: Wanted) -> Mapping[HostId, Tail]:
         texts: dict[HostId, str] = {}

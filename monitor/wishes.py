@@ -56,6 +56,29 @@ class Wishes:
         self._pauses = {pause.key: pause for pause in await self._memory.paused()}
         self.ended(key for key, each in self._added.items() if agenda.over(each, now))
 
+    async def read_again(self) -> None:
+        """Somebody said something elsewhere: take up what holds by now."""
+        async with self._turn:
+            added, pauses = await self._memory.added(), await self._memory.paused()
+            await self._read_watches({watch.key: watch for watch in added})
+            self._read_pauses({pause.key: pause for pause in pauses})
+
+    async def _read_watches(self, added: dict[InstanceKey, Watch]) -> None:
+        before, self._added = self._added, added
+        for key in added.keys() - before.keys():
+            await self._hearers.added(key)
+        changed = {key for key in before if before[key] != added.get(key)}
+        for source in sorted({key.source for key in changed}):
+            await self._hearers.removed(source)
+
+    def _read_pauses(self, pauses: dict[InstanceKey, Pause]) -> None:
+        before, self._pauses = self._pauses, pauses
+        for key in pauses.keys() - before.keys():
+            self._hearers.paused(key)
+        for key in before.keys() - pauses.keys():
+            self._hearers.resumed(key)
+        self._news.set()
+
     def of(self, source: str) -> dict[InstanceKey, Watch]:
         """Give the watches that were added to *source*."""
         return {key: each for key, each in self._added.items() if key.source == source}

@@ -8,6 +8,7 @@ import typer
 
 from monitor.cli import options, printing
 from monitor.cli.printing import Output
+from monitor.core.shards import SHARDS
 from monitor.settings import loading
 from monitor.store import copying, opening, surveying
 from monitor.store.surveying import Survey
@@ -122,13 +123,13 @@ def _words(found: Survey) -> str:
     schema = found.schema or "none yet"
     if not found.current:
         schema += f" (this version has {found.newest}: job-monitor store migrate)"
-    lasts = "" if found.lasts is None else f", for {found.lasts:.1f} s unless renewed"
+    owners = [f"{name}: {many} of {SHARDS}" for name, many in found.owners.items()]
     lines = [
         f"store:  {found.store}",
         f"engine: {found.engine}",
         f"schema: {schema}",
         f"size:   {found.bytes / 1024:,.0f} KiB",
-        f"owner:  {found.owner + lasts if found.owner else 'none'}",
+        f"owners: {', '.join(owners) or 'none'} shards",
         *(f"{rows:>12,} {table}" for table, rows in found.rows.items()),
     ]
     return "\n".join(lines)

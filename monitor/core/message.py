@@ -78,3 +78,7 @@ class _Envelope(Struct, kw_only=True, omit_defaults=True):
     sequence: str | None = None
     partitionkey: str
     data: msgspec.Raw
+
+
+def key_of_line(line: str) -> str:
+    return line.removesuffix("!")

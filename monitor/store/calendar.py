@@ -3,9 +3,10 @@
 from sqlalchemy import Connection, delete, insert, select, tuple_
 
 from monitor.core.quiet import Entry, kind
+from monitor.core.shards import shard
 from monitor.store import rows
 from monitor.store.rows import Row
-from monitor.store.schema import quiet, shard
+from monitor.store.schema import quiet
 
 
 def said(connection: Connection) -> list[Entry]:

@@ -1,9 +1,9 @@
-"""Types of columns that mean the same on SQLite and on PostgreSQL."""
+"""What is written differently on SQLite and on PostgreSQL, and means the same."""
 
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Dialect, Integer, Text
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import BigInteger, Connection, Dialect, Insert, Integer, Table, Text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 NUL: Final = "\N{SYMBOL FOR NULL}"
@@ -31,3 +31,10 @@ class Words(TypeDecorator[str]):
 Number: Final = BigInteger().with_variant(Integer(), "sqlite")
 Code: Final = Integer().with_variant(BigInteger(), "postgresql")
 """A status code, however strange."""
+
+
+def new(connection: Connection, table: Table) -> Insert:
+    """Insert rows into *table* but for those that are there already."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()

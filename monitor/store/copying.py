@@ -14,9 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeEngine
 
 from monitor import errors
+from monitor.core.shards import ALL
 from monitor.store import columns, opening
 from monitor.store.group import Transact, Work, short
-from monitor.store.schema import leases, metadata
+from monitor.store.schema import leases, log, metadata, news, nodes
 from monitor.store.surveying import survey
 
 BATCH: Final = 500
@@ -29,10 +30,13 @@ Page = list[Values]
 
 TABLES: Final = tuple(
     sorted(
-        (table for table in metadata.tables.values() if table is not leases),
+        (table for table in metadata.tables.values() if table not in (leases, nodes)),
         key=lambda table: table.name,
     )
 )
+
+
+_NEVER_EMPTY: Final = (log, news)
 
 
 class Copied(Struct, frozen=True):
@@ -82,7 +86,7 @@ def _filled(target: Transact, source: Transact, report: Report) -> list[Copied]:
 
 def _safely(transact: Transact, work: Work) -> None:
     try:
-        transact(work)
+        transact(work, ALL)
     except SQLAlchemyError as error:
         raise errors.StoreError(f"the store failed: {short(error)}") from error
 
@@ -99,7 +103,7 @@ def _check(source: str, target: str) -> None:
 
 
 def _check_empty(connection: Connection) -> None:
-    for table in TABLES:
+    for table in (table for table in TABLES if table not in _NEVER_EMPTY):
         if connection.execute(select(table).limit(1)).first() is not None:
             raise errors.StoreError(
                 f"there is something in {table.name} of the other store;"
@@ -129,7 +133,7 @@ def _count(transact: Transact, table: Table) -> int:
         count = select(func.count()).select_from(table)
         found = connection.execute(count).scalar() or 0
 
-    transact(work)
+    transact(work, ALL)
     return found
 
 
@@ -143,7 +147,7 @@ def _read(transact: Transact, table: Table) -> Iterator[Page]:
             nonlocal page
             page = _page(connection, table, after)
 
-        transact(work)
+        transact(work, ALL)
         if not page:
             return
         yield page

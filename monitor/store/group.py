@@ -6,7 +6,7 @@ store's thread, and answers only once that is durable. A job that only reads doe
 not wait for others.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import nullcontext
 from typing import Any, Final, Never, TypeVar
 
@@ -16,6 +16,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from monitor import errors
+from monitor.holdings import Holdings
+from monitor.store.journal import Journal
+from monitor.store.membership import Membership
 
 T = TypeVar("T")
 Job = Callable[[Connection], T]
@@ -23,19 +26,26 @@ Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Runs a function on the store's thread, or in place under virtual time."""
 
 Work = Callable[[Connection], None]
-Transact = Callable[[Work], None]
-"""Runs work in one transaction. Work may run again where nothing of it was kept."""
+Transact = Callable[[Work, Collection[int]], None]
+"""Runs work in one transaction, which counts only while these shards are ours.
+
+Work may run again where nothing of it was kept.
+"""
 
 
 class Owned(Struct, frozen=True):
-    """A store that is ours: how to write, and the last position in its log.
+    """A store that is ours, or a part of it: how to write, and what.
 
-    *closing* is called when what is still to be written should wait for nothing.
+    *closing* is called when what is still to be written should wait for nothing;
+    *away* tells whether everything waits for a database just now.
     """
 
     transact: Transact
-    position: int
+    journal: Journal
+    holdings: Holdings
     closing: Callable[[], None] = lambda: None
+    membership: Membership | None = None
+    away: Callable[[], bool] = lambda: False
 
 
 WINDOW: Final = 0.005
@@ -49,10 +59,13 @@ _UNFIT: Final = (OverflowError, UnicodeError)
 class _Ticket:
     """One job waiting for its transaction; one that is *alone* writes nothing."""
 
-    __slots__ = ("alone", "done", "failure", "job", "result")
+    __slots__ = ("alone", "done", "failure", "job", "result", "shards")
 
-    def __init__(self, job: Job[Any], *, alone: bool = False) -> None:
+    def __init__(
+        self, job: Job[Any], shards: Collection[int] = (), *, alone: bool = False
+    ) -> None:
         self.job = job
+        self.shards = shards
         self.alone = alone
         self.done = anyio.Event()
         self.result: Any = None
@@ -62,8 +75,9 @@ class _Ticket:
 class Group:
     """The one writer of a store."""
 
-    def __init__(self, transact: Transact, run: Run) -> None:
+    def __init__(self, transact: Transact, journal: Journal, run: Run) -> None:
         self._transact = transact
+        self._journal = journal
         self._run = run
         self._tickets: list[_Ticket] = []
         # It need not yield where there is room: every job waits for its transaction.
@@ -71,13 +85,16 @@ class Group:
         self._arrived = anyio.Event()
         self._full = anyio.Event()
 
-    async def do(self, job: Job[T], *, hurry: bool = False) -> T:
+    async def do(
+        self, job: Job[T], shards: Collection[int] = (), *, hurry: bool = False
+    ) -> T:
         """Run *job* in a transaction and give its result once that is durable.
 
+        *shards*: whose owner alone may do it; none, where people ask for it.
         Once accepted, the job runs even if the caller is cancelled meanwhile.
         Raises errors.StoreError when the transaction failed.
         """
-        done: T = await self._done(_Ticket(job), hurry=hurry)
+        done: T = await self._done(_Ticket(job, shards), hurry=hurry)
         return done
 
     async def look(self, job: Job[T]) -> T:
@@ -122,11 +139,15 @@ class Group:
 
     def _serve(self, tickets: list[_Ticket]) -> None:
         def work(connection: Connection) -> None:
+            self._journal.begin()
             for ticket in tickets:
                 _run_one(connection, ticket)
+            self._journal.write(connection)
 
+        shards = {shard for ticket in tickets for shard in ticket.shards}
         try:
-            self._transact(work)
+            self._transact(work, shards)
+            self._journal.committed()
         except (SQLAlchemyError, errors.StoreError) as error:
             for ticket in tickets:
                 ticket.failure = _failure(error)
@@ -150,6 +171,8 @@ def _run_one(connection: Connection, ticket: _Ticket) -> None:
 
 
 def _failure(error: Exception) -> errors.StoreError:
+    if isinstance(error, errors.LeaseLost):
+        return error
     return errors.StoreError(f"the store failed: {short(error)}")
 
 

@@ -1,19 +1,21 @@
-"""Who owns a database that several daemons can reach.
+"""Who owns each shard of a database that several daemons can reach.
 
 A row says who, until when by the database's clock, and in which epoch, which only
 rises. No session state and no session locks, so that a pooler may stand between.
-A write counts only if the row is still ours when its transaction ends: whoever
-would take it over waits for that end.
+A write counts only if the rows of its shards are still ours when its transaction
+ends: whoever would take one over waits for that end.
 """
 
 import os
 import platform
 import uuid
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
     Double,
     Text,
@@ -21,6 +23,7 @@ from sqlalchemy import (
     cast,
     func,
     select,
+    tuple_,
     update,
 )
 
@@ -30,18 +33,18 @@ from monitor.store.schema import leases
 TTL: Final = 10.0
 RENEW: Final = 2.0
 
-ALL: Final = 0
-"""The row that stands for all shards, while one daemon owns them all."""
+NOW: Final = cast(func.extract("epoch", func.clock_timestamp()), Double)
+_MILLISECONDS: Final = cast(NOW * 1000, BigInteger)
+_LIVES: Final = leases.c.expires_at > NOW
 
-_NOW: Final = cast(func.extract("epoch", func.clock_timestamp()), Double)
-_MILLISECONDS: Final = cast(_NOW * 1000, BigInteger)
-_ROW: Final = leases.c.shard == ALL
-_LIVES: Final = leases.c.expires_at > _NOW
+Epochs = Mapping[int, int]
+"""Shard → epoch of whoever owns it."""
 
 
 class Held(Struct, frozen=True):
     """Somebody's lease, and how many seconds it lasts."""
 
+    shard: int
     owner: str
     epoch: int
     seconds: float
@@ -57,9 +60,9 @@ class Held(Struct, frozen=True):
 
 
 class Mark(Struct, frozen=True):
-    """A transaction that wrote: its id, and the server that counts them."""
+    """A transaction: its id, if it wrote, and the server that counts them."""
 
-    xid: str
+    xid: str | None
     server: str
 
 
@@ -74,61 +77,85 @@ def told(owner: str) -> str:
     return f"{node} (process {rest.partition('/')[0]})" if rest else owner
 
 
-def held(connection: Connection) -> Held:
-    row = connection.execute(
-        select(leases.c.owner, leases.c.epoch, leases.c.expires_at - _NOW).where(_ROW)
-    ).first()
-    return Held(*row) if row else Held("", 0, 0.0)
+def holders(connection: Connection) -> list[Held]:
+    columns = (leases.c.shard, leases.c.owner, leases.c.epoch)
+    found = select(*columns, leases.c.expires_at - NOW).order_by(leases.c.shard)
+    return [Held(*row) for row in connection.execute(found)]
 
 
-def claim(connection: Connection, owner: str) -> None:
-    """Take the lease over, if it is free."""
+def owners(found: Collection[Held]) -> list[str]:
+    """Name those who live, as people read it."""
+    return sorted({told(each.owner) for each in found if each.alive})
+
+
+def claim(connection: Connection, owner: str, shards: Collection[int]) -> None:
+    """Take those of *shards* over that are free."""
+    free = _locked(connection, leases.c.shard.in_(shards), ~_LIVES)
     # It rises even over a failover that lost the newest epochs.
     after = leases.c.epoch + 1
     epoch = case((after > _MILLISECONDS, after), else_=_MILLISECONDS)
-    taken = {"owner": owner, "epoch": epoch, "expires_at": _NOW + TTL}
-    connection.execute(update(leases).where(_ROW, ~_LIVES).values(taken))
+    taken = {"owner": owner, "epoch": epoch, "expires_at": NOW + TTL}
+    connection.execute(update(leases).where(leases.c.shard.in_(free)).values(taken))
 
 
-class Lease:
-    """What this daemon holds from its claim on."""
-
-    def __init__(self, owner: str, epoch: int) -> None:
-        self._mine = (_ROW, leases.c.owner == owner, leases.c.epoch == epoch)
-
-    def renew(self, connection: Connection) -> None:
-        """Keep it, also where it ran out and nobody took it; StoreError if it is lost."""
-        later = update(leases).where(*self._mine).values(expires_at=_NOW + TTL)
-        if not connection.execute(later).rowcount:
-            raise _lost(connection)
-
-    def release(self, connection: Connection) -> None:
-        free: dict[str, Any] = {"owner": "", "expires_at": 0.0}
-        connection.execute(update(leases).where(*self._mine).values(free))
-
-    def fence(self, connection: Connection) -> Mark | None:
-        """Hold the lease until this transaction ends; None where it wrote nothing.
-
-        Raises StoreError where somebody else has it.
-        """
-        if connection.execute(_WROTE).scalar() is None:
-            return None
-        row = connection.execute(_MARK.where(*self._mine)).first()
-        if row is None:
-            raise _lost(connection)
-        return Mark(*row)
+def renew(connection: Connection, owner: str, shards: Collection[int]) -> Epochs:
+    """Keep those of *shards* that are *owner*'s, also what ran out and nobody took."""
+    kept = _locked(connection, leases.c.owner == owner, leases.c.shard.in_(shards))
+    later = update(leases).where(leases.c.shard.in_(kept))
+    connection.execute(later.values(expires_at=NOW + TTL))
+    return kept
 
 
-_WROTE: Final = select(cast(func.pg_current_xact_id_if_assigned(), Text))
+def release(connection: Connection, owner: str, shards: Collection[int]) -> None:
+    mine = _locked(connection, leases.c.owner == owner, leases.c.shard.in_(shards))
+    free: dict[str, Any] = {"owner": "", "expires_at": 0.0}
+    connection.execute(update(leases).where(leases.c.shard.in_(mine)).values(free))
+
+
+def _locked(connection: Connection, *where: ColumnElement[bool]) -> Epochs:
+    """Lock rows in the order in which everybody does, so that none waits in a ring."""
+    rows = select(leases.c.shard, leases.c.epoch).where(*where).order_by(leases.c.shard)
+    found = connection.execute(rows.with_for_update(key_share=True))
+    return {shard: epoch for shard, epoch in found}  # noqa: C416 - rows are no pairs
+
+
+def fence(
+    connection: Connection, owner: str, held: Epochs, shards: Collection[int]
+) -> Mark:
+    """Hold the leases of *shards* until this transaction ends, if it wrote anything.
+
+    Raises errors.LeaseLost where one of them is not *owner*'s, in the epoch *held*.
+    """
+    mark = Mark(*connection.execute(_MARK).one())
+    if mark.xid is not None and shards:
+        pairs = [(shard, held.get(shard, -1)) for shard in shards]
+        mine = tuple_(leases.c.shard, leases.c.epoch).in_(pairs)
+        kept = connection.execute(_HELD.where(leases.c.owner == owner, mine)).scalars()
+        if gone := {*shards} - {*kept}:
+            raise lost(connection, gone)
+    return mark
+
+
+_HELD: Final = (
+    select(leases.c.shard)
+    .order_by(leases.c.shard)
+    .with_for_update(read=True, of=leases)
+)
 _MARK: Final = select(
-    cast(func.pg_current_xact_id(), Text),
+    cast(func.pg_current_xact_id_if_assigned(), Text),
     cast(func.extract("epoch", func.pg_postmaster_start_time()), Text),
-).with_for_update(read=True, of=leases)
+)
 
 
-def _lost(connection: Connection) -> errors.StoreError:
-    now = held(connection)
-    by = f"{told(now.owner)} owns the database now" if now.owner else "nobody has it"
-    return errors.StoreError(
-        f"the lease of this daemon is lost: {by}; it may not write"
+def lost(connection: Connection, shards: Collection[int]) -> errors.LeaseLost:
+    """Say to whom *shards* went."""
+    now = [each for each in holders(connection) if each.shard in shards]
+    by = " and ".join(_takers(now)) or "nobody"
+    return errors.LeaseLost(
+        f"{len(shards)} shards are not this daemon's any more, {by} owns them now;"
+        " it may not write there"
     )
+
+
+def _takers(found: Collection[Held]) -> Iterator[str]:
+    yield from sorted({told(each.owner) for each in found if each.owner})

@@ -7,10 +7,11 @@ from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, sel
 
 from monitor.core.decisions import Verdict
 from monitor.core.member import Member
+from monitor.core.shards import shard
 from monitor.core.telling import Told
 from monitor.ports import Account, Notice, Telling
 from monitor.store import outbox, passing, rows
-from monitor.store.schema import deliveries, groups, shard, states, told, verdicts
+from monitor.store.schema import deliveries, groups, states, told, verdicts
 
 # Written once: to build one takes longer than SQLite takes to answer it.
 _WANTED: BindParameter[Any] = bindparam("wanted", expanding=True)

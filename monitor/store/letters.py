@@ -5,9 +5,10 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, tuple_
 
 from monitor.core.message import Kind
+from monitor.core.shards import shard
 from monitor.ports import Delivery, Letter
 from monitor.store import outbox, passing, rows
-from monitor.store.schema import dead_letters, dropped, shard
+from monitor.store.schema import dead_letters, dropped
 
 Place = tuple[float, str, str]
 """When it died, of which sink, and its id: the order in which letters are listed."""

@@ -1,13 +1,16 @@
 """What is known of each instance, scope and source, each row guarded by its version."""
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection, bindparam, exists, insert, select, update
 
 from monitor.core import gist
+from monitor.core.shards import shard
 from monitor.core.state import Phase, State
 from monitor.ports import Head
 from monitor.store import rows
 from monitor.store.rows import Row
-from monitor.store.schema import shard, states, under
+from monitor.store.schema import among, states, under
 
 _CHANGING = (
     "version",
@@ -77,10 +80,10 @@ def save(connection: Connection, row: Row) -> bool:
     return connection.execute(_INSERT, {**row, "k": row["key"]}).rowcount == 1
 
 
-def heads(connection: Connection, source: str) -> list[Head]:
+def heads(connection: Connection, source: str, shards: Collection[int]) -> list[Head]:
     columns = (states.c.key, states.c.phase, states.c.changed_at, states.c.finished_at)
     mine = under(states.c.key, source)
-    found = connection.execute(select(*columns).where(mine))
+    found = connection.execute(select(*columns).where(mine, *among(states, shards)))
     with rows.intact():
         return [
             Head(key, Phase(phase), rows.moment(changed), rows.moment(finished))

@@ -7,9 +7,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, text
 
-from monitor.store import schema
+from monitor.store import journal
 
 SCRIPTS: Final = Path(__file__).parent / "migrations"
 
@@ -50,6 +50,4 @@ def _config(scripts: Path) -> Config:
 
 def last_position(connection: Connection) -> int:
     with connection.begin():
-        newest = connection.execute(select(func.max(schema.events.c.position))).scalar()
-        read = connection.execute(select(func.max(schema.cursors.c.position))).scalar()
-    return max(newest or 0, read or 0)
+        return journal.end(connection)

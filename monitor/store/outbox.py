@@ -1,42 +1,51 @@
 """The log of events that sinks read by cursor, and what waits for them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from monitor.core.message import Message
-from monitor.ports import Delivery
-from monitor.store import rows, schema
+from monitor.core.shards import ALL, SHARDS, shard
+from monitor.ports import Delivery, Unread
+from monitor.store import journal, rows
+from monitor.store.columns import new
 from monitor.store.rows import Row
-from monitor.store.schema import cursors, deliveries, events, shard
+from monitor.store.schema import among, cursors, deliveries, events
 
 MANY: Final = 1000
 """Rows that one transaction gives up or passes on."""
 
-_RECORD = insert(events)
-_UNREAD = (
-    select(events.c.position, events.c.message)
-    .where(events.c.position > bindparam("after"))
+IDLE: Final = 1000
+"""Events of others that are passed before a cursor moves for their sake alone."""
+
+# The shards of one sink may have come differently far: each had its own reader.
+_BEHIND = (
+    select(events.c.position)
+    .join(
+        cursors,
+        and_(cursors.c.sink == bindparam("s"), cursors.c.shard == events.c.shard),
+    )
+    .where(
+        events.c.position > bindparam("after"), events.c.position > cursors.c.position
+    )
     .order_by(events.c.position)
-    .limit(bindparam("most"))
 )
 _CURSOR = select(func.min(cursors.c.position)).where(cursors.c.sink == bindparam("s"))
 _ADVANCE = (
     update(cursors)
     .where(cursors.c.sink == bindparam("s"), cursors.c.position < bindparam("upto"))
     .values(position=bindparam("upto"))
-)
-_HEAD_OF_LINE = (
-    select(func.min(deliveries.c.number))
-    .where(deliveries.c.sink == bindparam("s"))
-    .group_by(deliveries.c.line)
-)
-_DUE = (
-    select(deliveries)
-    .where(deliveries.c.number.in_(_HEAD_OF_LINE))
-    .order_by(deliveries.c.due, deliveries.c.number)
-    .limit(bindparam("most"))
 )
 
 
@@ -51,34 +60,51 @@ def event_row(message: Message) -> Row:
     }
 
 
-def append(connection: Connection, recorded: Sequence[Row]) -> None:
-    connection.execute(_RECORD, recorded)
+def cursor(
+    connection: Connection, sink: str, shards: Collection[int] = ALL
+) -> int | None:
+    """Tell how far *sink* has read of *shards*; None: it reads no events."""
+    mine = _CURSOR.where(*among(cursors, shards))
+    return connection.execute(mine, {"s": sink}).scalar()
 
 
-def cursor(connection: Connection, sink: str) -> int | None:
-    """Tell how far *sink* has read; None: it reads no events."""
-    return connection.execute(_CURSOR, {"s": sink}).scalar()
-
-
-def enrol(connection: Connection, sink: str, position: int) -> None:
-    """Let *sink* read on from *position*, unless it reads already."""
+def enrol(connection: Connection, sink: str) -> None:
+    """Let *sink* read what is recorded from now on, unless it reads already."""
     if cursor(connection, sink) is None:
-        row = {"sink": sink, "position": position}
-        shards = [{**row, "shard": number} for number in range(schema.SHARDS)]
-        connection.execute(insert(cursors), shards)
+        row = {"sink": sink, "position": journal.end(connection)}
+        shards = [{**row, "shard": number} for number in range(SHARDS)]
+        connection.execute(new(connection, cursors), shards)
 
 
-def unread(connection: Connection, sink: str, most: int) -> list[tuple[int, Message]]:
-    after = cursor(connection, sink)
-    found = connection.execute(_UNREAD, {"after": after, "most": most})
-    return [(position, rows.message(body)) for position, body in found]
+def behind(connection: Connection, sink: str, shards: Collection[int]) -> Select[int]:
+    """Select the positions of the events that *sink* has not read, the oldest first."""
+    after = cursor(connection, sink, shards)
+    return _BEHIND.where(*among(events, shards)).params(s=sink, after=after)
+
+
+def unread(
+    connection: Connection, sink: str, most: int, shards: Collection[int]
+) -> Unread:
+    # First: whatever is committed later has a position behind this one.
+    end, after = journal.end(connection), cursor(connection, sink, shards)
+    wanted = behind(connection, sink, shards).add_columns(events.c.message).limit(most)
+    found = [(at, rows.message(body)) for at, body in connection.execute(wanted)]
+    if len(found) == most:
+        return Unread(found, found[-1][0])
+    idle = not found and (after is None or end - after < IDLE)
+    return Unread(found, None if idle else max(end, *(at for at, _ in found[-1:]), 0))
 
 
 def read(
-    connection: Connection, sink: str, position: int, failed: Sequence[Delivery]
+    connection: Connection,
+    sink: str,
+    position: int,
+    failed: Sequence[Delivery],
+    shards: Collection[int],
 ) -> None:
-    """Advance the cursor, never back; what *failed* waits from now on."""
-    connection.execute(_ADVANCE, {"s": sink, "upto": position})
+    """Advance the cursors, never back; what *failed* waits from now on."""
+    mine = _ADVANCE.where(*among(cursors, shards))
+    connection.execute(mine, {"s": sink, "upto": position})
     put(connection, failed)
 
 
@@ -117,9 +143,18 @@ def waiting_row(delivery: Delivery) -> Row:
     }
 
 
-def lines(connection: Connection, sink: str, most: int) -> list[Delivery]:
-    found = connection.execute(_DUE, {"s": sink, "most": most})
-    return [delivery(row) for row in found]
+def lines(
+    connection: Connection, sink: str, most: int, shards: Collection[int]
+) -> list[Delivery]:
+    mine = (deliveries.c.sink == sink, *among(deliveries, shards))
+    heads = select(func.min(deliveries.c.number)).where(*mine)
+    due = (
+        select(deliveries)
+        .where(deliveries.c.number.in_(heads.group_by(deliveries.c.line)))
+        .order_by(deliveries.c.due, deliveries.c.number)
+        .limit(most)
+    )
+    return [delivery(row) for row in connection.execute(due)]
 
 
 def delivery(row: Any) -> Delivery:
@@ -134,10 +169,16 @@ def delivery(row: Any) -> Delivery:
     )
 
 
-def waiting(connection: Connection, sink: str) -> dict[str, int]:
-    counts = select(deliveries.c.line, func.count()).group_by(deliveries.c.line)
-    found = connection.execute(counts.where(deliveries.c.sink == sink))
-    return {line: count for line, count in found}  # noqa: C416
+def waiting(
+    connection: Connection, sink: str, shards: Collection[int]
+) -> dict[str, set[str]]:
+    mine = (deliveries.c.sink == sink, *among(deliveries, shards))
+    lines: dict[str, set[str]] = {}
+    for line, id_ in connection.execute(
+        select(deliveries.c.line, deliveries.c.id).where(*mine)
+    ):
+        lines.setdefault(line, set()).add(id_)
+    return lines
 
 
 def remove(connection: Connection, done: Sequence[Delivery]) -> None:
@@ -152,6 +193,9 @@ def postpone(connection: Connection, delivery: Delivery) -> None:
     connection.execute(update(deliveries).where(mine).values(later))
 
 
-def hasten(connection: Connection, sink: str, now: float) -> None:
-    late = (deliveries.c.sink == sink, deliveries.c.due > now)
+def hasten(
+    connection: Connection, sink: str, now: float, shards: Collection[int]
+) -> None:
+    mine = (deliveries.c.sink == sink, *among(deliveries, shards))
+    late = (*mine, deliveries.c.due > now)
     connection.execute(update(deliveries).where(*late).values(due=now))

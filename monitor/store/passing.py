@@ -4,21 +4,16 @@ Once a fallback was told of an incident, it is told whatever the sink is told of
 until that is over: who heard of a failure hears of its end.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from msgspec import structs
 from sqlalchemy import Connection, bindparam, delete, exists, insert, select
 
 from monitor.core.message import Message
+from monitor.core.shards import shard
 from monitor.ports import Delivery, Telling
 from monitor.store import outbox, rows
-from monitor.store.schema import (
-    addressed,
-    deliveries,
-    notifications,
-    shard,
-    stand_ins,
-)
+from monitor.store.schema import addressed, among, deliveries, notifications, stand_ins
 
 _STAND_IN = select(stand_ins.c.fallback).where(
     stand_ins.c.sink == bindparam("s"), stand_ins.c.line == bindparam("l")
@@ -64,9 +59,15 @@ def _forget_stand_in(connection: Connection, sink: str, line: str) -> None:
 
 
 def pass_on(
-    connection: Connection, sink: str, fallback: str, before: float, now: float
+    connection: Connection,
+    sink: str,
+    fallback: str,
+    shards: Collection[int],
+    *,
+    before: float,
+    now: float,
 ) -> int:
-    waits = [*_waiting(connection, sink, fallback, before)]
+    waits = [*_waiting(connection, sink, fallback, before, shards)]
     for delivery in waits:
         hand_over(connection, delivery, fallback, now)
     return len(waits)
@@ -84,7 +85,11 @@ def hand_over(
 
 
 def _waiting(
-    connection: Connection, sink: str, fallback: str, before: float
+    connection: Connection,
+    sink: str,
+    fallback: str,
+    before: float,
+    shards: Collection[int],
 ) -> Iterator[Delivery]:
     known = exists().where(
         addressed.c.id == deliveries.c.id, addressed.c.sink == fallback
@@ -96,6 +101,7 @@ def _waiting(
             deliveries.c.line.like("%!"),
             deliveries.c.since <= before,
             ~known,
+            *among(deliveries, shards),
         )
         .order_by(deliveries.c.number)
         .limit(outbox.MANY)

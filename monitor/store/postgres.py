@@ -1,8 +1,9 @@
 """A store on PostgreSQL: connections that may be lost, and transactions that may not."""
 
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from math import inf
 from typing import Final, TypeVar
 
 import anyio
@@ -18,9 +19,15 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from monitor import errors
-from monitor.store import lease, migrating, refusals
+from monitor.core.cluster import Report
+from monitor.core.shards import SHARDS
+from monitor.holdings import Holdings
+from monitor.store import deadline, lease, migrating, refusals, roll
 from monitor.store.group import Owned, Run, Work, short
-from monitor.store.lease import Held, Lease, Mark
+from monitor.store.journal import Journal
+from monitor.store.lease import Epochs, Held, Mark
+from monitor.store.membership import Membership
+from monitor.store.roll import Seen
 
 log = structlog.get_logger()
 
@@ -42,23 +49,24 @@ _NETWORK: Final = {
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
-    "tcp_user_timeout": "30000",
+    "tcp_user_timeout": "10000",
     "application_name": "job-monitor",
 }
 """How long libpq waits for a peer that is silent; a URL may say otherwise."""
 
 # For this transaction alone: behind a pooler, the next one is on another session.
+# Who was stopped in the middle of one holds up the others for 5 s, less than a lease.
 # A database that answers before it is durable would lose what was acknowledged.
 _BOUND: Final = text("""SELECT
-    set_config('statement_timeout', '30s', true),
-    set_config('lock_timeout', '10s', true),
-    set_config('idle_in_transaction_session_timeout', '30s', true),
+    set_config('statement_timeout', '10s', true),
+    set_config('lock_timeout', '8s', true),
+    set_config('idle_in_transaction_session_timeout', '5s', true),
     set_config('synchronous_commit',
         replace(current_setting('synchronous_commit'), 'off', 'on'), true)""")
 
 _UNKNOWN: Final = (
     "the connection was lost while a transaction was being committed, and the server"
-    " does not know any more what came of it; start again: what is there is what counts"
+    " does not know any more what came of it: what is there is what counts"
 )
 
 _OUTCOME: Final = text("""SELECT pg_xact_status(CAST(:xid AS xid8)),
@@ -70,28 +78,75 @@ def speaks(url: URL) -> bool:
 
 
 @asynccontextmanager
-async def owned(
+async def joined(
     url: URL, run: Run, *, patience: float = PATIENCE
 ) -> AsyncIterator[Owned]:
-    """Own the database at *url* until the end.
+    """Share the database at *url* until the end, with whoever else does.
 
-    Ends with errors.StoreError when another daemon takes it over.
+    Ends with errors.LeaseLost when another daemon took over what was ours.
     """
     with connected(url) as engine:
         await _patiently(lambda: _usable(engine, url), run, patience)
-        owner = await _claimed(engine, url, run, patience)
-        try:
-            position = await _patiently(lambda: _prepared(engine, url), run, patience)
-            database = Database(engine, owner, patience=patience)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_renewing, database, run, name="lease")
-                try:
-                    yield Owned(database.transact, position, database.end)
-                finally:
-                    tasks.cancel_scope.cancel()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await run(lambda: _release(engine, owner))
+        if await _patiently(lambda: _outdated(engine, url), run, patience):
+            async with _alone(engine, url, run, patience):
+                pass
+        holdings, me = Holdings(()), lease.name()
+        position = await _patiently(lambda: _prepared(engine, url), run, patience)
+        journal, outage = Journal(position), Outage()
+        roll = Meeting(engine, me, outage)
+        membership = Membership(roll, me, holdings, run, reached=journal.reached)
+        await membership.join()
+        database = Database(engine, me, holdings, outage, patience=inf)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(membership.run, name="membership")
+            try:
+                yield Owned(
+                    database.transact,
+                    journal,
+                    holdings,
+                    database.end,
+                    membership,
+                    lambda: outage.lasts,
+                )
+            finally:
+                tasks.cancel_scope.cancel()
+                with anyio.CancelScope(shield=True):
+                    await membership.leave()
+
+
+@asynccontextmanager
+async def owned(
+    url: URL, run: Run, *, patience: float = PATIENCE
+) -> AsyncIterator[Owned]:
+    """Own all of the database at *url* until the end; nobody else may share it."""
+    with connected(url) as engine:
+        await _patiently(lambda: _usable(engine, url), run, patience)
+        async with _alone(engine, url, run, patience) as ours:
+            yield ours
+
+
+@asynccontextmanager
+async def _alone(
+    engine: Engine, url: URL, run: Run, patience: float
+) -> AsyncIterator[Owned]:
+    me = lease.name()
+    epochs = await _claimed(engine, url, me, run, patience)
+    holdings, outage = Holdings(()), Outage()
+    holdings.take(epochs)
+    try:
+        position = await _patiently(lambda: _prepared(engine, url), run, patience)
+        database = Database(engine, me, holdings, outage, patience=patience)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_renewing, Meeting(engine, me, outage), holdings, run)
+            try:
+                yield Owned(
+                    database.transact, Journal(position), holdings, database.end
+                )
+            finally:
+                tasks.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await run(lambda: Meeting(engine, me, outage).quit(epochs))
 
 
 @contextmanager
@@ -106,11 +161,12 @@ def connected(url: URL) -> Iterator[Engine]:
         },
         isolation_level="READ COMMITTED",
         use_native_hstore=False,
-        pool_size=2,
+        pool_size=3,
         max_overflow=0,
     )
     try:
-        yield engine
+        with deadline.kept(engine):
+            yield engine
     finally:
         engine.dispose()
 
@@ -125,11 +181,11 @@ def begun(engine: Engine) -> Iterator[Connection]:
 
 async def _patiently(job: Callable[[], T], run: Run, patience: float) -> T:
     """Wait for a server that is not there yet, as when both start with the machine."""
-    pauses, outage = _lengths(patience), _Outage()
+    pauses, outage = _lengths(patience), Outage()
     while True:
         try:
             result: T = await run(job)
-        except refusals.Away as away:
+        except errors.Away as away:
             pause = next(pauses, None)
             if pause is None:
                 raise
@@ -140,27 +196,31 @@ async def _patiently(job: Callable[[], T], run: Run, patience: float) -> T:
             return result
 
 
-async def _claimed(engine: Engine, url: URL, run: Run, patience: float) -> Lease:
-    """Take the lease. Whoever holds it and lives renews it meanwhile: refuse then."""
-    name = lease.name()
-    seen: Held | None = None
+async def _claimed(
+    engine: Engine, url: URL, me: str, run: Run, patience: float
+) -> Epochs:
+    """Take every lease. Whoever holds one and lives renews it meanwhile: refuse then."""
+    seen: dict[int, Held] = {}
     for _ in range(LOOKS):
-        now = await _patiently(lambda: _claim(engine, url, name), run, patience)
-        if now.owner == name:
-            return Lease(name, now.epoch)
-        if seen is not None and now.outlives(seen):
+        now = await _patiently(lambda: _claim(engine, url, me), run, patience)
+        others = [each for each in now if each.owner != me]
+        if not others:
+            return {each.shard: each.epoch for each in now}
+        alive = [o for o in others if o.shard in seen and o.outlives(seen[o.shard])]
+        if alive:
             break
-        if seen is None:
-            log.info("lease.held", owner=lease.told(now.owner), seconds=now.seconds)
-        seen = now
+        if not seen:
+            log.info("lease.held", owners=lease.owners(others))
+            seen = {each.shard: each for each in others}
         await anyio.sleep(LOOK)
-    raise refusals.in_use(url, lease.told(now.owner))
+    await run(lambda: Meeting(engine, me, Outage()).quit(range(SHARDS)))
+    raise refusals.in_use(url, lease.owners(others))
 
 
-def _claim(engine: Engine, url: URL, name: str) -> Held:
+def _claim(engine: Engine, url: URL, me: str) -> list[Held]:
     with refusals.clear(url), begun(engine) as connection:
-        lease.claim(connection, name)
-        return lease.held(connection)
+        lease.claim(connection, me, range(SHARDS))
+        return lease.holders(connection)
 
 
 def _usable(engine: Engine, url: URL) -> None:
@@ -173,44 +233,96 @@ def _usable(engine: Engine, url: URL) -> None:
             migrating.migrate(connection)
 
 
+def _outdated(engine: Engine, url: URL) -> bool:
+    """Tell whether the tables are of another version: nobody may work with them then."""
+    with refusals.clear(url), engine.connect() as connection:
+        return migrating.revision(connection) != migrating.newest()
+
+
 def _prepared(engine: Engine, url: URL) -> int:
     with refusals.clear(url), engine.connect() as connection:
         migrating.migrate(connection)
         return migrating.last_position(connection)
 
 
-async def _renewing(database: "Database", run: Run) -> None:
+async def _renewing(meeting: "Meeting", holdings: Holdings, run: Run) -> None:
     while True:
         await anyio.sleep(lease.RENEW)
-        await run(database.renew)
+        with suppress(errors.Away):
+            await run(lambda: meeting.keep(holdings.epochs))
 
 
-def _release(engine: Engine, owner: Lease) -> None:
-    try:
-        with begun(engine) as connection:
-            owner.release(connection)
-    except DBAPIError:
-        return  # it runs out by itself
+class Meeting:
+    """Satisfies ``membership.Roll``: one daemon, where it meets the others."""
+
+    def __init__(self, engine: Engine, me: str, outage: "Outage") -> None:
+        self._engine = engine
+        self._me = me
+        self._outage = outage
+
+    def renew(self, held: Epochs, report: Report, *, draining: bool) -> Seen:
+        with self._begun() as connection:
+            return roll.renew(connection, self._me, held, report, draining=draining)
+
+    def keep(self, held: Epochs) -> None:
+        """Renew without a word; raises errors.LeaseLost where something is not kept."""
+        with self._begun() as connection:
+            if gone := held.keys() - lease.renew(connection, self._me, held).keys():
+                raise lease.lost(connection, gone)
+
+    def claim(self, wanted: Collection[int]) -> Epochs:
+        with self._begun() as connection:
+            return roll.claim(connection, self._me, wanted)
+
+    def release(self, left: Collection[int]) -> None:
+        with self._begun() as connection:
+            lease.release(connection, self._me, left)
+
+    def leave(self, left: Collection[int]) -> None:
+        with self._begun() as connection:
+            roll.leave(connection, self._me, left)
+
+    def quit(self, left: Collection[int]) -> None:
+        """Release, if that is possible; else the leases run out by themselves."""
+        with suppress(errors.Away):
+            self.release(left)
+
+    @contextmanager
+    def _begun(self) -> Iterator[Connection]:
+        try:
+            with begun(self._engine) as connection:
+                yield connection
+        except DBAPIError as error:
+            self._outage.holds(short(error))
+            raise errors.Away(f"the database is away: {short(error)}") from error
+        self._outage.over()
 
 
 class Database:
-    """Transactions of the daemon that holds the lease."""
+    """Transactions of a daemon that holds leases."""
 
     def __init__(
-        self, engine: Engine, owner: Lease, *, patience: float = PATIENCE
+        self,
+        engine: Engine,
+        me: str,
+        holdings: Holdings,
+        outage: "Outage",
+        *,
+        patience: float = PATIENCE,
     ) -> None:
         self._engine = engine
-        self._owner = owner
+        self._me = me
+        self._holdings = holdings
         self._patience = patience
         self._ended = threading.Event()
-        self._outage = _Outage()
+        self._outage = outage
 
     def end(self) -> None:
         """Wait no more for a connection that was lost."""
         self._ended.set()
 
-    def transact(self, work: Work) -> None:
-        """Run *work* in a transaction that counts only while the lease is ours.
+    def transact(self, work: Work, shards: Collection[int]) -> None:
+        """Run *work* in a transaction that counts only while *shards* are ours.
 
         Where the connection was lost before COMMIT was sent, *work* runs again on
         another one; where it was lost after that, the server tells what came of it.
@@ -222,11 +334,12 @@ class Database:
             try:
                 with begun(self._engine) as connection:
                     work(connection)
-                    mark = self._owner.fence(connection)
+                    held = self._holdings.epochs
+                    mark = lease.fence(connection, self._me, held, shards)
             except DBAPIError as error:
-                if not lost(error):
+                if not passing(error):
                     raise
-                if mark is not None and self._committed(mark, pauses):
+                if mark and mark.xid and self._committed(mark, pauses):
                     return
                 self._wait(pauses, error)
             else:
@@ -252,17 +365,7 @@ class Database:
                 case ("in progress", mark.server) if next(pauses, False):
                     continue
                 case _:
-                    raise errors.StoreError(_UNKNOWN)
-
-    def renew(self) -> None:
-        """Keep the lease; a database that is away just now is asked again later."""
-        try:
-            with begun(self._engine) as connection:
-                self._owner.renew(connection)
-        except DBAPIError as error:
-            self._outage.holds(short(error))
-        else:
-            self._outage.over()
+                    raise errors.LeaseLost(_UNKNOWN)
 
     def _wait(self, pauses: Iterator[bool], error: DBAPIError) -> None:
         self._outage.holds(short(error))
@@ -276,6 +379,17 @@ def lost(error: DBAPIError) -> bool:
         return True
     of_network = isinstance(error, OperationalError | InterfaceError)
     return of_network and getattr(error.orig, "sqlstate", None) is None
+
+
+_AGAIN: Final = frozenset(
+    {"25006", "40001", "40P01", "53100", "53200", "53300", "55P03"}
+)
+"""Read-only, in one another's way, no room, no lock: nothing was kept, try again."""
+
+
+def passing(error: DBAPIError) -> bool:
+    """Tell whether the same transaction may do better in a while."""
+    return lost(error) or getattr(error.orig, "sqlstate", None) in _AGAIN
 
 
 def _pauses(ended: threading.Event, patience: float) -> Iterator[bool]:
@@ -293,18 +407,18 @@ def _lengths(patience: float) -> Iterator[float]:
         waited, pause = waited + pause, min(2 * pause, _LONGEST)
 
 
-class _Outage:
+class Outage:
     """A line when the database goes away, and one when it is back."""
 
     def __init__(self) -> None:
-        self._lasts = False
+        self.lasts = False
 
     def holds(self, reason: str) -> None:
-        if not self._lasts:
-            self._lasts = True
-            log.warning("store.away", reason=reason)
+        if not self.lasts:
+            self.lasts = True
+            log.error("store.away", reason=reason)
 
     def over(self) -> None:
-        if self._lasts:
-            self._lasts = False
+        if self.lasts:
+            self.lasts = False
             log.info("store.back")

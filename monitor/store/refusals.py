@@ -1,7 +1,7 @@
 """Why a database on PostgreSQL cannot be the store, and what to do about it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -15,10 +15,6 @@ from monitor.store.group import short
 OLDEST: Final = 14
 
 _DRIVERS: Final = ("postgresql", "postgresql+psycopg")
-
-
-class Away(errors.Misconfigured):
-    """No server answers, or it has no time just now: ask again."""
 
 
 # A server that lets nobody in gives no code, just words.
@@ -71,7 +67,7 @@ def shown(url: URL) -> str:
 
 @contextmanager
 def clear(url: URL) -> Iterator[None]:
-    """Turn whatever goes wrong while the store is opened into Misconfigured."""
+    """Turn what goes wrong while the store is opened into Misconfigured, or Away."""
     try:
         yield
     except CommandError as error:
@@ -79,6 +75,8 @@ def clear(url: URL) -> Iterator[None]:
             f"store: {shown(url)} was written by a newer Job Monitor; upgrade this"
             " one, or give it another store"
         ) from error
+    except errors.Away:
+        raise
     except errors.StoreError as error:
         raise errors.Misconfigured(f"store: {shown(url)}: {error}") from error
     except ArgumentError as error:
@@ -88,17 +86,17 @@ def clear(url: URL) -> Iterator[None]:
         raise kind(f"store: {shown(url)}: {short(error)}; {remedy}") from error
 
 
-def _remedy(error: DBAPIError) -> tuple[type[errors.Misconfigured], str]:
+def _remedy(error: DBAPIError) -> tuple[type[errors.MonitorError], str]:
     code = getattr(error.orig, "sqlstate", None)
     if code in _BUSY:
-        return Away, _BUSY[code]
+        return errors.Away, _BUSY[code]
     if code is not None:
         return errors.Misconfigured, _CODES.get(code, "see the log of the server")
     said = str(error.orig)
     for words, remedy in _SAID:
         if re.search(words, said):
             return errors.Misconfigured, remedy
-    return Away, _ELSE
+    return errors.Away, _ELSE
 
 
 def unfit(connection: Connection, url: URL) -> None:
@@ -118,8 +116,8 @@ def unfit(connection: Connection, url: URL) -> None:
         raise errors.Misconfigured(f"store: {shown(url)} {why}")
 
 
-def in_use(url: URL, owner: str) -> errors.Misconfigured:
+def in_use(url: URL, owners: Sequence[str]) -> errors.Misconfigured:
     return errors.Misconfigured(
-        f"store: {shown(url)} is in use by another Job Monitor on {owner};"
-        " stop it, or give this one another store"
+        f"store: {shown(url)} is in use by Job Monitor on {' and '.join(owners)};"
+        " stop it for this, or name another store"
     )

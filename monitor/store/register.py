@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, delete, insert, select
 
 from monitor.core.model import InstanceKey
+from monitor.core.shards import shard
 from monitor.core.watch import Watch
 from monitor.store import rows
 from monitor.store.rows import Row
-from monitor.store.schema import shard, watches
+from monitor.store.schema import watches
 
 
 def found(connection: Connection, source: str) -> list[Watch]:

@@ -3,8 +3,8 @@
 from sqlalchemy import Connection, select, tuple_
 
 from monitor.core.message import Message
-from monitor.store import outbox, rows
-from monitor.store.schema import addressed, events, notifications
+from monitor.store import rows
+from monitor.store.schema import addressed, cursors, events, notifications
 
 Within = tuple[float, float]
 """Seconds since 1970: from the first on, before the second."""
@@ -16,14 +16,13 @@ def events_within(
     connection: Connection, sink: str, within: Within, after: int, most: int
 ) -> list[tuple[int, Message]]:
     """Give the events that *sink* has read, in the order of the log."""
-    read = outbox.cursor(connection, sink)
-    if read is None:
-        return []
     wanted = (
+        cursors.c.sink == sink,
+        cursors.c.shard == events.c.shard,
         events.c.time >= within[0],
         events.c.time < within[1],
         events.c.position > after,
-        events.c.position <= read,
+        events.c.position <= cursors.c.position,
     )
     found = select(events.c.position, events.c.message).where(*wanted)
     ordered = found.order_by(events.c.position).limit(most)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from monitor import errors
+from monitor.core.cluster import Report
 from monitor.core.decisions import Verdict
 from monitor.core.hazard import Table
 from monitor.core.member import Member
@@ -58,6 +59,7 @@ verdict = _decoder(Verdict)
 subscription = _decoder(Subscription)
 watch = _decoder(Watch)
 pause = _decoder(Pause)
+report = _decoder(Report)
 hazards = _decoder(Table)
 quiet: Callable[[bytes], Entry] = _decoder(Entry)  # type: ignore[arg-type]
 

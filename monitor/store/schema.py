@@ -1,14 +1,13 @@
 """The tables; ``migrations/`` creates them.
 
 Each row that belongs to somebody carries the shard of its key, so that several
-daemons can share one database later. Structured values are MessagePack of the
+daemons can share one database. Structured values are MessagePack of the
 types in ``core`` (``rows`` says how those may change); columns exist where a
 statement selects by them.
 """
 
-from typing import Final
+from collections.abc import Collection
 
-import xxhash
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -25,9 +24,8 @@ from sqlalchemy import (
     and_,
 )
 
+from monitor.core.shards import SHARDS
 from monitor.store.columns import Code, Number, Words
-
-SHARDS: Final = 64
 
 metadata = MetaData()
 
@@ -281,7 +279,59 @@ leases = Table(
     Column("expires_at", Float, nullable=False),
     postgresql_with={"fillfactor": 50},
 )
-"""Which daemon may write, until when by the database's clock, and which epoch it is."""
+"""Which daemon owns each shard, until when by the database's clock, in which epoch."""
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("name", Words, primary_key=True),
+    Column("started_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("draining", SmallInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+"""The daemons that share this store, and what each of them says of itself."""
+
+log = Table(
+    "log",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, nullable=False),
+    postgresql_with={"fillfactor": 50},
+)
+"""One row: the last position in the log of events.
+
+Whoever appends locks it until the end of his transaction, so that positions rise in
+the order of commits, and a reader passes nobody over.
+"""
+
+news = Table(
+    "news",
+    metadata,
+    Column("topic", Words, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+"""How often what all daemons keep in memory has changed, by topic."""
+
+hints = Table(
+    "hints",
+    metadata,
+    Column("number", Number, Identity(), primary_key=True),
+    Column("job_instance_id", BigInteger, nullable=False),
+    Column("at", Float, nullable=False),
+)
+"""Instances that called back; whoever owns one looks at it."""
+
+lists = Table(
+    "lists",
+    metadata,
+    Column("name", Words, primary_key=True),
+    Column("node", Words, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("digest", Words, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+"""The files of the watch list as each machine has them, as they were read there."""
 
 
 def under(column: ColumnElement[str], above: str) -> ColumnElement[bool]:
@@ -292,6 +342,6 @@ def under(column: ColumnElement[str], above: str) -> ColumnElement[bool]:
     return and_(column > f"{above}/", column < f"{above}0")
 
 
-def shard(key: str) -> int:
-    """Map a key to its shard: fixed for ever, whatever machine computes it."""
-    return xxhash.xxh64_intdigest(key.encode()) % SHARDS
+def among(table: Table, shards: Collection[int]) -> list[ColumnElement[bool]]:
+    """Find the rows of these shards; of all, where all are meant."""
+    return [] if len(shards) == SHARDS else [table.c.shard.in_(sorted(shards))]

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, delete, insert, select
 
 from monitor.core.hazard import Table
+from monitor.core.shards import shard
 from monitor.store import rows
 from monitor.store.rows import Row
-from monitor.store.schema import hazards, shard
+from monitor.store.schema import hazards
 
 
 def learnt(connection: Connection, source: str) -> dict[str, Table]:

@@ -17,6 +17,7 @@ from monitor.core.member import Member
 from monitor.core.message import Message
 from monitor.core.model import InstanceKey
 from monitor.core.quiet import Entry
+from monitor.core.shards import ALL, shard
 from monitor.core.state import Change, State
 from monitor.core.subscription import Subscription
 from monitor.core.watch import Pause, Watch
@@ -28,15 +29,18 @@ from monitor.ports import (
     Listed,
     Notice,
     Reading,
+    Shards,
     Shed,
     Standing,
     Tally,
+    Unread,
     Wanted,
 )
 from monitor.store import (
     bounds,
     calendar,
     housekeeping,
+    journal,
     ledger,
     letters,
     listing,
@@ -50,8 +54,11 @@ from monitor.store import (
     tracing,
     wishes,
 )
-from monitor.store.group import Group
+from monitor.store.group import Group, Job, Owned
 from monitor.store.rows import Row
+
+HOUSEKEEPING: Final = "housekeeping"
+"""Whoever owns the shard of this forgets what is old."""
 
 MEMBERS: Final = 500
 """Members of a group that are read together."""
@@ -60,13 +67,21 @@ MEMBERS: Final = 500
 class SqlStore:
     """Satisfies the ports of the store: ``Memory``, ``Outbox``, ``Ledger`` and the rest."""
 
-    def __init__(self, group: Group, *, position: int) -> None:
+    def __init__(self, group: Group, ours: Owned) -> None:
+        self.holdings = ours.holdings
+        self.membership = ours.membership
+        self.away = ours.away
         self._group = group
-        self._position = position
+        self._journal = ours.journal
 
     async def answers(self) -> None:
         """Return once the store has answered."""
         await self._group.look(lambda c: c.execute(select(1)))
+
+    async def gets_on(self) -> None:
+        """Return once the store has answered, or waits for a database that is away."""
+        if not self.away():
+            await self.answers()
 
     async def load(self, key: str) -> State:
         return await self._group.look(lambda c: memory.load(c, key))
@@ -75,67 +90,89 @@ class SqlStore:
         # Encoded here: what is no MessagePack fails this visit, not the whole commit.
         state = memory.state_row(change.state)
         recorded = [outbox.event_row(message) for message in change.events]
-        return await self._group.do(lambda c: self._commit(c, state, recorded))
+        shards = [state["shard"]]
+        return await self._group.do(lambda c: self._commit(c, state, recorded), shards)
 
     def _commit(
         self, connection: Connection, state: Row, recorded: Sequence[Row]
     ) -> bool:
         if not memory.save(connection, state):
             return False
-        if recorded:
-            outbox.append(connection, [self._placed(row) for row in recorded])
+        self._journal.append(recorded)
         return True
 
-    def _placed(self, row: Row) -> Row:
-        self._position += 1
-        return {**row, "position": self._position}
-
-    async def heads(self, source: str) -> list[Head]:
-        return await self._group.look(lambda c: memory.heads(c, source))
+    async def heads(self, source: str, shards: Shards = ALL) -> list[Head]:
+        return await self._group.look(lambda c: memory.heads(c, source, shards))
 
     async def enrol(self, sink: str) -> None:
+        await self._group.do(lambda c: outbox.enrol(c, sink), hurry=True)
+
+    async def unread(self, sink: str, most: int, shards: Shards = ALL) -> Unread:
+        return await self._group.look(lambda c: outbox.unread(c, sink, most, shards))
+
+    async def read(
+        self,
+        sink: str,
+        position: int,
+        failed: Sequence[Delivery],
+        shards: Shards = ALL,
+    ) -> None:
         await self._group.do(
-            lambda c: outbox.enrol(c, sink, self._position), hurry=True
+            lambda c: outbox.read(c, sink, position, failed, shards), shards
         )
 
-    async def unread(self, sink: str, most: int) -> list[tuple[int, Message]]:
-        return await self._group.look(lambda c: outbox.unread(c, sink, most))
+    async def lines(self, sink: str, most: int, shards: Shards = ALL) -> list[Delivery]:
+        return await self._group.look(lambda c: outbox.lines(c, sink, most, shards))
 
-    async def read(self, sink: str, position: int, failed: Sequence[Delivery]) -> None:
-        await self._group.do(lambda c: outbox.read(c, sink, position, failed))
-
-    async def lines(self, sink: str, most: int) -> list[Delivery]:
-        return await self._group.look(lambda c: outbox.lines(c, sink, most))
-
-    async def waiting(self, sink: str) -> dict[str, int]:
-        return await self._group.look(lambda c: outbox.waiting(c, sink))
+    async def waiting(self, sink: str, shards: Shards = ALL) -> dict[str, set[str]]:
+        return await self._group.look(lambda c: outbox.waiting(c, sink, shards))
 
     async def delivered(self, done: Sequence[Delivery]) -> None:
-        await self._group.do(lambda c: outbox.remove(c, done))
+        await self._group.do(lambda c: outbox.remove(c, done), _of(*done))
 
     async def postpone(self, delivery: Delivery) -> None:
-        await self._group.do(lambda c: outbox.postpone(c, delivery))
+        await self._group.do(lambda c: outbox.postpone(c, delivery), _of(delivery))
 
     async def bury(
         self, delivery: Delivery, died_at: float, *, fallback: str = ""
     ) -> None:
-        await self._group.do(lambda c: letters.bury(c, delivery, died_at, fallback))
+        await self._group.do(
+            lambda c: letters.bury(c, delivery, died_at, fallback), _of(delivery)
+        )
 
-    async def hasten(self, sink: str, now: float) -> None:
-        await self._group.do(lambda c: outbox.hasten(c, sink, now))
+    async def hasten(self, sink: str, now: float, shards: Shards = ALL) -> None:
+        await self._group.do(lambda c: outbox.hasten(c, sink, now, shards), shards)
 
     async def put(self, deliveries: Sequence[Delivery]) -> Collection[str]:
-        return await self._group.do(lambda c: {*letters.put(c, deliveries)})
+        def job(connection: Connection) -> Collection[str]:
+            self._journal.mention("deliveries")
+            return {*letters.put(connection, deliveries)}
 
-    async def standing(self, sink: str) -> Standing:
-        return await self._group.look(lambda c: bounds.standing(c, sink))
+        return await self._group.do(job)
 
-    async def shed(self, sink: str, most: int, now: float) -> Shed:
-        return await self._group.do(lambda c: bounds.shed(c, sink, most, now))
+    async def standing(self, sink: str, shards: Shards = ALL) -> Standing:
+        return await self._group.look(lambda c: bounds.standing(c, sink, shards))
 
-    async def pass_on(self, sink: str, fallback: str, before: float, now: float) -> int:
+    async def shed(
+        self, sink: str, most: int, now: float, shards: Shards = ALL
+    ) -> Shed:
         return await self._group.do(
-            lambda c: passing.pass_on(c, sink, fallback, before, now)
+            lambda c: bounds.shed(c, sink, most, now, shards), shards
+        )
+
+    async def pass_on(
+        self,
+        sink: str,
+        fallback: str,
+        before: float,
+        now: float,
+        shards: Shards = ALL,
+    ) -> int:
+        return await self._group.do(
+            lambda c: passing.pass_on(
+                c, sink, fallback, shards, before=before, now=now
+            ),
+            shards,
         )
 
     async def settle(self, fallbacks: Mapping[str, str]) -> None:
@@ -200,7 +237,8 @@ class SqlStore:
         return await self._group.look(lambda c: ledger.accounts(c, groups))
 
     async def tell(self, notices: Sequence[Notice]) -> None:
-        await self._group.do(lambda c: ledger.tell(c, notices))
+        shards = {shard(notice.group) for notice in notices}
+        await self._group.do(lambda c: ledger.tell(c, notices), shards)
 
     async def verdicts(self, group: str, most: int) -> list[Verdict]:
         return await self._group.look(lambda c: ledger.said(c, group, most))
@@ -208,7 +246,7 @@ class SqlStore:
     async def adopt(self, subscriptions: Sequence[Subscription]) -> None:
         """Take note of what the sinks there are ask for from now on."""
         await self._group.do(
-            lambda c: tracing.adopt(c, subscriptions, self._position), hurry=True
+            lambda c: tracing.adopt(c, subscriptions, journal.end(c)), hurry=True
         )
 
     async def subscriptions(self) -> list[Subscription]:
@@ -254,10 +292,17 @@ class SqlStore:
 
     async def add(self, watches: Sequence[Watch]) -> None:
         added = [register.row(watch) for watch in watches]
-        await self._group.do(lambda c: register.add(c, added))
+        await self._do_and_mention("watches", lambda c: register.add(c, added))
 
     async def drop(self, keys: Sequence[InstanceKey]) -> None:
-        await self._group.do(lambda c: register.drop(c, keys))
+        await self._do_and_mention("watches", lambda c: register.drop(c, keys))
+
+    async def _do_and_mention(self, topic: str, job: Job[None]) -> None:
+        def mentioned(connection: Connection) -> None:
+            job(connection)
+            self._journal.mention(topic)
+
+        await self._group.do(mentioned)
 
     async def learnt(self, source: str) -> dict[str, Table]:
         return await self._group.look(lambda c: shelf.learnt(c, source))
@@ -265,7 +310,7 @@ class SqlStore:
     async def keep(self, source: str, tables: Mapping[str, Table]) -> None:
         written = shelf.written(source, tables)
         if written:
-            await self._group.do(lambda c: shelf.keep(c, written))
+            await self._group.do(lambda c: shelf.keep(c, written), [shard(source)])
 
     async def listed(
         self, wanted: Wanted, after: listing.Place | None, most: int
@@ -285,36 +330,42 @@ class SqlStore:
     @property
     def position(self) -> int:
         """The end of the log."""
-        return self._position
+        return self._journal.position
+
+    async def end(self) -> int:
+        """Say where the log ends, whoever wrote it."""
+        end = await self._group.look(journal.end)
+        self._journal.reached(end)
+        return end
 
     async def added(self) -> list[Watch]:
         return await self._group.do(wishes.watches, hurry=True)
 
     async def keep_watch(self, watch: Watch) -> None:
         row = wishes.row(watch)
-        await self._group.do(lambda c: wishes.keep_watch(c, row))
+        await self._do_and_mention("wishes", lambda c: wishes.keep_watch(c, row))
 
     async def drop_watches(self, keys: Sequence[InstanceKey]) -> None:
-        await self._group.do(lambda c: wishes.drop_watches(c, keys))
+        await self._do_and_mention("wishes", lambda c: wishes.drop_watches(c, keys))
 
     async def paused(self) -> list[Pause]:
         return await self._group.do(wishes.paused, hurry=True)
 
     async def keep_pause(self, pause: Pause) -> None:
         row = wishes.row(pause)
-        await self._group.do(lambda c: wishes.keep_pause(c, row))
+        await self._do_and_mention("wishes", lambda c: wishes.keep_pause(c, row))
 
     async def drop_pauses(self, keys: Sequence[InstanceKey]) -> None:
-        await self._group.do(lambda c: wishes.drop_pauses(c, keys))
+        await self._do_and_mention("wishes", lambda c: wishes.drop_pauses(c, keys))
 
     async def said(self) -> list[Entry]:
         return await self._group.look(calendar.said)
 
     async def say(self, entry: Entry) -> None:
-        await self._group.do(lambda c: calendar.say(c, entry))
+        await self._do_and_mention("quiet", lambda c: calendar.say(c, entry))
 
     async def unsay(self, entry: Entry) -> None:
-        await self._group.do(lambda c: calendar.unsay(c, entry))
+        await self._do_and_mention("quiet", lambda c: calendar.unsay(c, entry))
 
     async def forget(self, before: datetime, readers: Sequence[str]) -> int:
         """Delete a slice of what is older than *before*; tell how many rows went.
@@ -324,4 +375,11 @@ class SqlStore:
         sequence is kept for ever, so that no event id is ever used for two things.
         """
         moment = before.timestamp()
-        return await self._group.do(lambda c: housekeeping.forget(c, moment, readers))
+        shards = [shard(HOUSEKEEPING)]
+        return await self._group.do(
+            lambda c: housekeeping.forget(c, moment, readers), shards
+        )
+
+
+def _of(*deliveries: Delivery) -> set[int]:
+    return {shard(delivery.message.key) for delivery in deliveries}

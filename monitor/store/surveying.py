@@ -2,6 +2,7 @@
 
 import fcntl
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +15,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from monitor import errors
+from monitor.core.shards import SHARDS
 from monitor.store import lease, migrating, opening, postgres, refusals, sqlite
 from monitor.store.schema import leases, metadata
 
 
 class Survey(Struct, frozen=True, kw_only=True):
-    """What is known of a store; *lasts* is how long its owner's lease does, in seconds.
+    """What is known of a store, and of who owns how many of its shards.
 
     A file is owned as long as its owner's process lives.
     """
@@ -30,8 +32,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     newest: str | None
     bytes: int
     rows: dict[str, int]
-    owner: str = ""
-    lasts: float | None = None
+    owners: dict[str, int] = {}
 
     @property
     def current(self) -> bool:
@@ -63,14 +64,12 @@ def _of_database(url: URL) -> Survey:
             "SELECT pg_database_size(current_database())"
         ).scalar()
         there = inspect(connection).has_table(leases.name)
-        held = lease.held(connection) if there else None
-        living = held if held and held.alive else None
+        held = lease.holders(connection) if there else []
         return Survey(
             store=refusals.shown(url),
             engine=f"PostgreSQL {version}",
             bytes=size or 0,
-            owner=lease.told(living.owner) if living else "",
-            lasts=living.seconds if living else None,
+            owners=Counter(lease.told(each.owner) for each in held if each.alive),
             **_contents(connection),
         )
 
@@ -88,7 +87,7 @@ def _of_file(url: URL) -> Survey:
         store=f"sqlite:///{path}",
         engine=f"SQLite {sqlite3.sqlite_version}",
         bytes=path.stat().st_size,
-        owner=_holder(path.with_name(f"{path.name}.lock")),
+        owners=dict.fromkeys(_holder(path.with_name(f"{path.name}.lock")), SHARDS),
         **found,
     )
 
@@ -105,16 +104,16 @@ def _reading(path: Path) -> Iterator[Connection]:
         yield connection
 
 
-def _holder(lock: Path) -> str:
-    """Tell which process holds the lock, if one does."""
+def _holder(lock: Path) -> list[str]:
+    """Name the process that holds the lock, if one does."""
     try:
         with lock.open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
-        return ""
+        return []
     except BlockingIOError:
-        return f"process {lock.read_text(errors='replace').strip()}"
-    return ""
+        return [f"process {lock.read_text(errors='replace').strip()}"]
+    return []
 
 
 def _contents(connection: Connection) -> dict[str, Any]:

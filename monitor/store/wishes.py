@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Table, delete, insert, select
 
 from monitor.core.model import InstanceKey
+from monitor.core.shards import shard
 from monitor.core.watch import Pause, Watch
 from monitor.store import rows
 from monitor.store.rows import Row
-from monitor.store.schema import added, pauses, shard
+from monitor.store.schema import added, pauses
 
 
 def watches(connection: Connection) -> list[Watch]:

@@ -30,8 +30,9 @@ class Record:
     def on_their_way(self, sink: str) -> list[str]:
         """List what *sink* has yet to take."""
         unread = (
-            "SELECT key || '#' || sequence FROM events WHERE position >"
-            " (SELECT min(position) FROM cursors WHERE sink = :sink)"
+            "SELECT key || '#' || sequence FROM events JOIN cursors"
+            " ON cursors.shard = events.shard AND cursors.sink = :sink"
+            " WHERE events.position > cursors.position"
         )
         waiting = "SELECT id FROM deliveries WHERE sink = :sink"
         found = self._rows(f"{unread} UNION {waiting}", sink=sink)

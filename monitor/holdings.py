@@ -1,0 +1,45 @@
+"""Which shards are this daemon's, and for how long it may be sure of that."""
+
+from collections.abc import Collection, Mapping
+from math import inf
+
+import anyio
+
+from monitor.core import shards
+from monitor.core.shards import ALL
+
+
+class Holdings:
+    """Without a word from anybody this daemon owns everything, for ever.
+
+    *epochs* are of the shards that may be written; with those that are *active*
+    something new is begun; until *deadline*, on the clock of the event loop, nobody
+    takes them over.
+    """
+
+    def __init__(self, owned: Collection[int] = ALL) -> None:
+        self.epochs: Mapping[int, int] = dict.fromkeys(owned, 0)
+        self.active = frozenset(owned)
+        self.deadline = inf
+
+    def owns(self, key: str) -> bool:
+        return self.active is ALL or shards.shard(key) in self.active
+
+    def sure(self) -> bool:
+        """Tell whether nobody else can have taken over by now."""
+        return anyio.current_time() < self.deadline
+
+    def take(self, epochs: Mapping[int, int]) -> None:
+        self.epochs = {**self.epochs, **epochs}
+        self._activate(self.active | epochs.keys())
+
+    def leave(self, leaving: Collection[int]) -> None:
+        """Begin nothing more for these; what is under way may still be written."""
+        self._activate(self.active - frozenset(leaving))
+
+    def drop(self, left: Collection[int]) -> None:
+        self.epochs = {s: e for s, e in self.epochs.items() if s not in left}
+
+    def _activate(self, active: frozenset[int]) -> None:
+        # The same object, so that asking costs nothing where all is ours.
+        self.active = ALL if active == ALL else active

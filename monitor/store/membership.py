@@ -1,0 +1,222 @@
+"""Taking part: which shards are ours, from the first renewal to the last release.
+
+Each round says that this daemon lives and hears what the others say, claims what is
+free, and gives up what is more than its share: first nothing new is begun there, then
+what is under way is waited for, then others may have it. A daemon that lost a shard
+without giving it up begins anew, for nothing in its memory is sure any more.
+"""
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final, Protocol
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from monitor import errors
+from monitor.core import shards
+from monitor.core.cluster import Report, View
+from monitor.holdings import Holdings
+from monitor.ports import Luck
+from monitor.store.lease import RENEW, TTL, Epochs, told
+from monitor.store.roll import Seen
+
+SURE: Final = 0.8 * TTL
+"""Seconds from when a renewal was asked for until others are believed to take over."""
+
+Run = Callable[[Callable[[], Any]], Awaitable[Any]]
+
+log = structlog.get_logger()
+
+
+class Roll(Protocol):
+    """The database, as far as daemons meet there.
+
+    Each call is a transaction of its own, and raises errors.Away where none can be had.
+    """
+
+    def renew(self, held: Epochs, report: Report, *, draining: bool) -> Seen: ...
+    def claim(self, wanted: Collection[int]) -> Epochs: ...
+    def release(self, left: Collection[int]) -> None: ...
+    def leave(self, left: Collection[int]) -> None: ...
+
+
+class Member(Protocol):
+    """Whoever works with what is owned here."""
+
+    def report(self) -> Report: ...
+
+    def met(self, view: View) -> None:
+        """Hear who else there is; at each renewal."""
+        ...
+
+    async def gain(self, gained: frozenset[int]) -> None:
+        """Take up what is known of these shards, which are ours by now."""
+        ...
+
+    async def let_go(self, left: frozenset[int]) -> None:
+        """Return once nothing is under way for these shards; nothing new begins there."""
+        ...
+
+    async def hear(self, topics: frozenset[str]) -> None:
+        """Read anew what somebody has changed."""
+        ...
+
+
+class Membership:
+    def __init__(
+        self,
+        roll: Roll,
+        me: str,
+        holdings: Holdings,
+        run: Run,
+        *,
+        reached: Callable[[int], None],
+        luck: Luck = random.random,  # noqa: TID251
+    ) -> None:
+        self.view = View(me=me)
+        self._roll = roll
+        self._holdings = holdings
+        self._run = run
+        self._reached = reached
+        self._luck = luck
+        self._member: Member | None = None
+        self._taken_at: dict[int, float] = {}
+        self._draining = False
+        self._news: Mapping[str, int] = {}
+        self._moving = anyio.Lock()
+        self._hearing = anyio.Lock()
+        self._woken = anyio.Event()
+
+    @asynccontextmanager
+    async def attended(self, member: Member) -> AsyncIterator[None]:
+        """Let *member*, who knows what is owned by now, hear of what changes.
+
+        Nothing is claimed or given up while nobody does.
+        """
+        self._member = member
+        try:
+            yield
+        finally:
+            self._member = None
+            async with self._moving:
+                pass
+
+    def drain(self) -> None:
+        """Claim nothing more, and let the others know."""
+        self._draining = True
+        self._woken.set()
+
+    async def join(self) -> None:
+        """Take part, and take what is free of one's share."""
+        seen = await self._renewed()
+        await self._claim(seen)
+
+    async def leave(self) -> None:
+        mine = [*self._holdings.epochs]
+        try:
+            await self._run(lambda: self._roll.leave(mine))
+        except errors.Away:
+            return  # the leases run out by themselves
+
+    async def run(self) -> None:
+        """Keep what is owned until cancelled; errors.LeaseLost where that fails."""
+        async with anyio.create_task_group() as tasks:
+            while True:
+                with anyio.move_on_after(RENEW * (0.9 + 0.2 * self._luck())):
+                    await self._woken.wait()
+                self._woken = anyio.Event()
+                try:
+                    await self._round(tasks)
+                except errors.Away:
+                    continue
+
+    async def _round(self, tasks: TaskGroup) -> None:
+        seen = await self._renewed()
+        if self._member is None:
+            return  # nobody could take up what is gained, or let go of anything
+        self._member.met(seen.view)
+        tasks.start_soon(self._hear, seen.news, name="news")
+        if gained := await self._claim(seen):
+            tasks.start_soon(self._gain, gained, name="shards gained")
+        if left := self._surplus():
+            tasks.start_soon(self._let_go, left, name="shards given up")
+
+    async def _renewed(self) -> Seen:
+        began = anyio.current_time()
+        report = self._member.report() if self._member else Report()
+        held, draining = self._holdings.epochs, self._draining
+        seen: Seen = await self._run(
+            lambda: self._roll.renew(held, report, draining=draining)
+        )
+        self._check(seen.kept)
+        self._holdings.deadline = began + SURE
+        self.view = seen.view
+        self._reached(seen.position)
+        return seen
+
+    def _check(self, kept: Epochs) -> None:
+        ours = self._holdings.epochs
+        lost = [each for each in ours if kept.get(each) != ours[each]]
+        if lost:
+            raise errors.LeaseLost(
+                f"{len(lost)} shards were taken over; this daemon slept for too long,"
+                " or could not reach the database"
+            )
+
+    async def _claim(self, seen: Seen) -> frozenset[int]:
+        if self._draining:
+            return frozenset()
+        most = shards.quota(seen.view.living)
+        free = sorted(seen.free(), key=lambda _: self._luck())
+        wanted = shards.claims(free, len(self._holdings.epochs), most)
+        if not wanted:
+            return frozenset()
+        taken: Epochs = await self._run(lambda: self._roll.claim(wanted))
+        now = anyio.current_time()
+        self._taken_at |= dict.fromkeys(taken, now)
+        self._holdings.take(taken)
+        log.info("shards.gained", shards=len(taken), owned=len(self._holdings.epochs))
+        return frozenset(taken)
+
+    async def _gain(self, gained: frozenset[int]) -> None:
+        async with self._moving:
+            if self._member is not None:
+                await self._member.gain(gained)
+
+    def _surplus(self) -> frozenset[int]:
+        active = self._holdings.active
+        taken = {s: at for s, at in self._taken_at.items() if s in active}
+        most = shards.quota(self.view.living)
+        left = frozenset(shards.surplus(taken, most, anyio.current_time()))
+        self._holdings.leave(left)
+        return left
+
+    async def _let_go(self, left: frozenset[int]) -> None:
+        async with self._moving:
+            if self._member is not None:
+                await self._member.let_go(left)
+            self._holdings.drop(left)
+            for each in left:
+                self._taken_at.pop(each, None)
+            try:
+                await self._run(lambda: self._roll.release(left))
+            except errors.Away:
+                return  # not written any more, they run out by themselves
+            log.info(
+                "shards.given_up", shards=len(left), owned=len(self._holdings.epochs)
+            )
+
+    async def _hear(self, news: Mapping[str, int]) -> None:
+        async with self._hearing:
+            topics = {t for t, n in news.items() if n != self._news.get(t, n)}
+            self._news = news
+            if topics and self._member is not None:
+                await self._member.hear(frozenset(topics))
+
+
+def names(view: View) -> list[str]:
+    """Name the daemons that live, as people read it."""
+    return [told(node.name) for node in view.nodes if node.living]
