@@ -12,7 +12,6 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Collection,
     Iterator,
     Mapping,
     Sequence,
@@ -352,6 +351,7 @@ class _House:
             one.met(view)
 
     async def gain(self, gained: frozenset[int]) -> None:
+        await self._abandon_unknown_sources()
         await self._dispatching.gain(gained)
         for one in self._stations.values():
             await one.gain()
@@ -375,8 +375,8 @@ class _House:
         if "deliveries" in topics:
             self._dispatching.wake()
 
-    async def _heard_elsewhere(self, keys: Collection[str]) -> None:
-        await self._notifier.changed_elsewhere(keys)
+    async def _heard_elsewhere(self, events: Sequence[Message]) -> None:
+        await self._notifier.changed_elsewhere(events)
         self._feed.wake()
 
     async def _build(self, stack: AsyncExitStack) -> None:
