@@ -18,6 +18,9 @@
 #ifndef EVENTS
 #define EVENTS 2    /* of each shard; up to 3 */
 #endif
+#ifndef INSTANCES
+#define INSTANCES 1 /* of each shard, to which events belong in turn; up to 2 */
+#endif
 #ifndef FAULTS
 #define FAULTS 2    /* of whatever kinds, beside what follows from them */
 #endif
@@ -71,29 +74,34 @@ byte claimed[PAIRS];       /* the epoch in the answer that is under way */
 byte known[PAIRS];         /* the epoch in which it owns the shard; 0: it does not */
 bool loaded[PAIRS];
 byte version_seen[PAIRS], cursor_seen[PAIRS];
-byte stage[PAIRS];
-byte sending[PAIRS];       /* which event */
+byte batch[PAIRS];         /* a bit for each event that was read, until the cursor moves */
+byte begun[PAIRS];         /* of these: the deadline was looked at, it will be sent */
+byte taken[PAIRS];         /* of these: by the receiver, who said so */
 bool late[PAIRS];          /* the local deadline has passed */
 byte renewal[PAIRS];
 bool vouched[PAIRS];       /* what is under way was sent 0.8 TTL ago at most */
 
 #define IDLE 0
-#define CHECKED 1          /* the deadline was looked at: it will send */
-#define TAKEN 2            /* by the receiver */
-
 #define SENT 1
 #define RENEWED 2
 #define REFUSED 3
+
+byte under_way[PAIRS];     /* messages for which nobody waits any more; they may arrive */
 
 /* What only the properties look at. */
 
 byte got[SHARDS];          /* a bit for each event that the receiver has */
 byte repeatable[SHARDS];   /* a bit for each that was in flight when something happened */
-byte stray[PAIRS];         /* what was sent by who had lost the shard */
+bool strayed[PAIRS];       /* it sent something, and had lost the shard */
 
 #define BIT(n) (1 << ((n) - 1))
 #define BEFORE(n) (BIT(n) - 1)
 #define EVERY BEFORE(EVENTS + 1)
+#if INSTANCES == 1
+#define PRIOR(n) BEFORE(n)
+#else
+#define PRIOR(n) ((n) == 3 -> BIT(1) : 0)
+#endif
 
 byte faults = FAULTS;
 
@@ -161,7 +169,7 @@ byte faults = FAULTS;
 #ifdef HASTY
 #define QUIET(p) true
 #else
-#define QUIET(p) (stage[p] == IDLE && change[p].at == FREE && move[p].at == FREE)
+#define QUIET(p) (!batch[p] && change[p].at == FREE && move[p].at == FREE)
 #endif
 
 #ifdef EARLY
@@ -174,6 +182,18 @@ byte faults = FAULTS;
 #define IN_TIME(p) (!late[p])
 #else
 #define IN_TIME(p) true
+#endif
+
+#ifdef MOVED_FIRST
+#define ALL_TAKEN(p) true
+#else
+#define ALL_TAKEN(p) (taken[p] == batch[p])
+#endif
+
+#ifdef UNORDERED
+#define NEXT(p, n) true
+#else
+#define NEXT(p, n) ((PRIOR(n) & batch[p] & ~taken[p]) == 0)
 #endif
 
 #define LATER(p, s, n) (place[EVENT(s, n)] > cursor_seen[p])
@@ -192,13 +212,7 @@ byte faults = FAULTS;
 #define ALONE(d) (change[PAIR(d, 0)].at == FREE && change[PAIR(d, 1)].at == FREE)
 #endif
 
-inline in_flight(p, s)
-{
-    if
-    :: stage[p] != IDLE -> repeatable[s] = repeatable[s] | BIT(sending[p])
-    :: else
-    fi
-}
+#define IN_FLIGHT(p) (begun[p] | taken[p])
 
 inline roll_back(t)
 {
@@ -225,8 +239,8 @@ inline leave(t)
 
 inline drop(p)
 {
-    known[p] = 0; late[p] = false; stray[p] = 0;
-    stage[p] = IDLE; sending[p] = 0;
+    known[p] = 0; late[p] = false; strayed[p] = false;
+    batch[p] = 0; begun[p] = 0; taken[p] = 0;
 #ifndef REMEMBERING
     loaded[p] = false; version_seen[p] = 0; cursor_seen[p] = 0
 #endif
@@ -238,7 +252,8 @@ inline begin_anew(d)
     k = 0;
     do
     :: k < SHARDS ->
-        in_flight(PAIR(d, k), k);
+        repeatable[k] = repeatable[k] | IN_FLIGHT(PAIR(d, k));
+        under_way[PAIR(d, k)] = under_way[PAIR(d, k)] | begun[PAIR(d, k)];
         leave(change[PAIR(d, k)]);
         leave(move[PAIR(d, k)]);
         if
@@ -256,41 +271,13 @@ inline begin_anew(d)
 }
 
 /* The receiver takes an event, or takes it again. */
-inline receive(d, s, p)
+inline receive(s, n)
 {
     if
-    :: got[s] & BIT(sending[p]) ->
-        assert(repeatable[s] & BIT(sending[p]))            /* 5: only what was in flight */
-    :: else ->
-        assert((got[s] & BEFORE(sending[p])) == BEFORE(sending[p]))     /* 5: in order */
+    :: got[s] & BIT(n) -> assert(repeatable[s] & BIT(n))   /* 5: only what was in flight */
+    :: else -> assert((got[s] & PRIOR(n)) == PRIOR(n))     /* 5: in order */
     fi;
-    if
-    :: !OWNS(d, s, known[p]) ->
-        assert(stray[p] == 0 || stray[p] == sending[p]);   /* 5: one, without ownership */
-        stray[p] = sending[p]
-    :: else
-    fi;
-    got[s] = got[s] | BIT(sending[p])
-}
-
-inline next_event(p, s)
-{
-    k = 1; sending[p] = 0;
-    do
-    :: k <= EVENTS ->
-        if
-        :: !LATER(p, s, k)
-        :: LATER(p, s, k) && sending[p] == 0 -> sending[p] = k
-        :: LATER(p, s, k) && sending[p] != 0 ->
-            if
-            :: place[EVENT(s, k)] < place[EVENT(s, sending[p])] -> sending[p] = k
-            :: else
-            fi
-        fi;
-        k++
-    :: else -> break
-    od;
-    k = 0
+    got[s] = got[s] | BIT(n)
 }
 
 /* What daemon d does for shard s. */
@@ -304,7 +291,8 @@ end:
     :: d_step { !dead[d] && !known[p] && !claimed[p] && ran_out[s] &&
             !SHARED(s) && PREPARED(p) ->
         if
-        :: owner[s] == NAME(OTHER(d)) -> in_flight(PAIR(OTHER(d), s), s)
+        :: owner[s] == NAME(OTHER(d)) ->
+            repeatable[s] = repeatable[s] | IN_FLIGHT(PAIR(OTHER(d), s))
         :: else
         fi;
         owner[s] = NAME(d);
@@ -407,40 +395,36 @@ end:
         faults--; change[p].orphaned = true }
 #endif
 
-    /* It delivers what waits, and moves the cursor. */
-    :: d_step { known[p] && loaded[p] && stage[p] == IDLE && WAITS(p, s) && IN_TIME(p) ->
-        next_event(p, s);
-#ifdef CLOCKS
-        assert(OWNS(d, s, known[p]));    /* 5: in flight is what was begun by the owner */
-#else
-        if
-        :: !OWNS(d, s, known[p]) -> repeatable[s] = repeatable[s] | BIT(sending[p])
-        :: else
-        fi;
-#endif
-#ifdef MOVED_FIRST
-        stage[p] = TAKEN
-#else
-        stage[p] = CHECKED
-#endif
-        }
+    /* It reads what waits; when all of that is delivered, it moves the cursor. */
+    :: d_step { known[p] && loaded[p] && !batch[p] && WAITS(p, s) ->
+        assert(!strayed[p]);                    /* 5: one batch, without ownership */
+        k = 1;
+        do
+        :: k <= EVENTS ->
+            if
+            :: LATER(p, s, k) -> batch[p] = batch[p] | BIT(k)
+            :: else
+            fi;
+            k++
+        :: else -> break
+        od;
+        k = 0 }
 
-    :: d_step { stage[p] == CHECKED ->
-        receive(d, s, p);
-#ifdef MOVED_FIRST
-        stage[p] = IDLE; sending[p] = 0
-#else
-        stage[p] = TAKEN
-#endif
-        }
-
-    :: d_step { stage[p] == CHECKED && faults ->
-        faults--; receive(d, s, p); in_flight(p, s); stage[p] = IDLE; sending[p] = 0 }
-
-    :: d_step { stage[p] == TAKEN && move[p].at == FREE &&
+    :: d_step { batch[p] && ALL_TAKEN(p) && move[p].at == FREE &&
             !INSIDE(move[PAIR(OTHER(d), s)]) ->
         move[p].at = OPEN; move[p].epoch = known[p];
-        move[p].value = place[EVENT(s, sending[p])] }
+        k = 1;
+        do
+        :: k <= EVENTS ->
+            if
+            :: (batch[p] & BIT(k)) && place[EVENT(s, k)] > move[p].value ->
+                move[p].value = place[EVENT(s, k)]
+            :: else
+            fi;
+            k++
+        :: else -> break
+        od;
+        k = 0 }
 
     :: d_step { move[p].at == OPEN && !move[p].orphaned ->
         if
@@ -450,12 +434,7 @@ end:
 
     :: d_step { move[p].at == COMMITTED ->
         cursor_seen[p] = move[p].value; forget(move[p]);
-#ifdef MOVED_FIRST
-        stage[p] = CHECKED
-#else
-        stage[p] = IDLE; sending[p] = 0
-#endif
-        }
+        batch[p] = 0; begun[p] = 0; taken[p] = 0 }
 
     :: d_step { move[p].at == ABORTED -> forget(move[p]) }
 
@@ -470,6 +449,43 @@ end:
         drop(p)
 #endif
         }
+    od
+}
+
+/* How daemon d delivers event n of shard s. */
+proctype delivery(byte d; byte s; byte p; byte n)
+{
+end:
+    do
+    :: d_step { (batch[p] & BIT(n)) && !(IN_FLIGHT(p) & BIT(n)) && NEXT(p, n) &&
+            IN_TIME(p) ->
+#ifdef CLOCKS
+        assert(OWNS(d, s, known[p]));    /* 5: in flight is what was begun by the owner */
+#else
+        if
+        :: !OWNS(d, s, known[p]) -> repeatable[s] = repeatable[s] | BIT(n)
+        :: else
+        fi;
+#endif
+        begun[p] = begun[p] | BIT(n) }
+
+    :: d_step { begun[p] & BIT(n) ->
+        receive(s, n);
+        strayed[p] = strayed[p] || !OWNS(d, s, known[p]);
+        begun[p] = begun[p] & ~BIT(n);
+        taken[p] = taken[p] | BIT(n) }
+
+    /* No answer: it will be tried again, and may arrive as well. */
+    :: d_step { (begun[p] & BIT(n)) && faults ->
+        faults--;
+        repeatable[s] = repeatable[s] | BIT(n);
+        begun[p] = begun[p] & ~BIT(n);
+        under_way[p] = under_way[p] | BIT(n) }
+
+    :: d_step { under_way[p] & BIT(n) ->
+        receive(s, n); under_way[p] = under_way[p] & ~BIT(n) }
+
+    :: d_step { under_way[p] & BIT(n) -> under_way[p] = under_way[p] & ~BIT(n) }
     od
 }
 
@@ -642,6 +658,13 @@ init
         :: k < PAIRS ->
             run daemon(k / SHARDS, k % SHARDS, k);
             run backend(k / SHARDS, k % SHARDS, k);
+            run delivery(k / SHARDS, k % SHARDS, k, 1);
+#if EVENTS > 1
+            run delivery(k / SHARDS, k % SHARDS, k, 2);
+#endif
+#if EVENTS > 2
+            run delivery(k / SHARDS, k % SHARDS, k, 3);
+#endif
             k++
         :: else -> break
         od;
