@@ -71,6 +71,7 @@ bool counting;      /* the row `log` is locked */
 
 bool dead[DAEMONS];
 byte claimed[PAIRS];       /* the epoch in the answer that is under way */
+byte releasing[PAIRS];     /* the epoch in a release that is under way */
 byte known[PAIRS];         /* the epoch in which it owns the shard; 0: it does not */
 bool loaded[PAIRS];
 byte version_seen[PAIRS], cursor_seen[PAIRS];
@@ -184,6 +185,12 @@ byte faults = FAULTS;
 #define IN_TIME(p) true
 #endif
 
+#ifdef RELEASED_BY_NAME
+#define FREES(d, s, e) NAMED(d, s)
+#else
+#define FREES(d, s, e) OWNS(d, s, e)
+#endif
+
 #ifdef MOVED_FIRST
 #define ALL_TAKEN(p) true
 #else
@@ -262,6 +269,7 @@ inline begin_anew(d)
         fi;
         drop(PAIR(d, k));
         claimed[PAIR(d, k)] = 0;
+        releasing[PAIR(d, k)] = 0;
         renewal[PAIR(d, k)] = IDLE;
         vouched[PAIR(d, k)] = false;
         k++
@@ -438,17 +446,23 @@ end:
 
     :: d_step { move[p].at == ABORTED -> forget(move[p]) }
 
-    /* It gives the shard back, which reaches the database or does not. */
-    :: d_step { known[p] && faults && QUIET(p) && renewal[p] == IDLE ->
+    /* It gives the shard back, which reaches the database soon, late or never. */
+    :: d_step { known[p] && faults && QUIET(p) && renewal[p] == IDLE && !releasing[p] ->
         faults--;
-        if
-        :: OWNS(d, s, known[p]) && !SHARED(s) -> owner[s] = NOBODY; ran_out[s] = true
-        :: else
-        fi;
+        releasing[p] = known[p];
 #ifndef HASTY
         drop(p)
 #endif
         }
+
+    :: d_step { releasing[p] && !SHARED(s) ->
+        if
+        :: FREES(d, s, releasing[p]) -> owner[s] = NOBODY; ran_out[s] = true
+        :: else
+        fi;
+        releasing[p] = 0 }
+
+    :: d_step { releasing[p] -> releasing[p] = 0 }
     od
 }
 
