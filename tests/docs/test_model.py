@@ -124,10 +124,11 @@ def test_a_search_that_was_cut_short_proves_nothing() -> None:
 
 
 def test_shellcheck_has_nothing_to_say() -> None:
-    if shutil.which("shellcheck") is None:
+    program = shutil.which("shellcheck")
+    if program is None:
         pytest.skip("no shellcheck here; it is a package of Debian")
     checked = subprocess.run(
-        ["shellcheck", MODEL / "check.sh"], capture_output=True, text=True, check=False
+        [program, MODEL / "check.sh"], capture_output=True, text=True, check=False
     )
 
     assert (checked.stdout, checked.returncode) == ("", 0)
