@@ -332,10 +332,11 @@ lists = Table(
     Column("digest", Words, nullable=False),
     Column("rank", Integer, nullable=False),
     Column("faults", Integer, nullable=False),
+    Column("past", LargeBinary, nullable=False),
 )
 """The files of the watch list as each machine has them: which content, since when.
 
-``seen_at`` is when that machine was last there.
+``seen_at`` is when that machine was last there, ``past`` what it had shortly before.
 """
 
 list_parts = Table(

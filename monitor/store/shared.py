@@ -20,9 +20,9 @@ from sqlalchemy import (
     update,
 )
 
-from monitor.core.lists import Claim, Said, since
+from monitor.core.lists import Claim, Said, past, since
 from monitor.ports import Part
-from monitor.store import columns
+from monitor.store import columns, rows
 from monitor.store.schema import list_parts, lists
 
 _SECONDS: Final = {
@@ -50,6 +50,7 @@ def publish(
         "digest": said.digest,
         "rank": said.rank,
         "faults": said.faults,
+        "past": rows.encode(past(said, mine, now)),
     }
     which = {"name": name, "node": node}
     connection.execute(columns.new(connection, lists).values(which | row))
@@ -125,4 +126,5 @@ def _now(connection: Connection) -> float:
 
 def _claim(row: Row[Any]) -> Claim:
     said = Said(digest=row.digest, rank=row.rank, faults=row.faults)
-    return Claim(name=row.name, node=row.node, at=row.at, said=said)
+    former = rows.former(row.past)
+    return Claim(name=row.name, node=row.node, at=row.at, said=said, past=former)

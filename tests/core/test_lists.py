@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from monitor.core import lists
-from monitor.core.lists import EMPTY, NEVER, Claim, Said
+from monitor.core.lists import EMPTY, NEVER, Claim, Former, Said
 
 NAMES = ("a.txt", "b.txt")
 NODES = ("one", "two", "three")
@@ -43,8 +43,9 @@ class Table:
     def says(self, node: str, digest: str) -> None:
         others = [each for each in self.claims.values() if each.node != node]
         said, now = Said(digest=digest), float(next(self._clock))
-        at = lists.since(said, self.claims.get(node), others, now)
-        self.claims[node] = a_claim(digest, node, at)
+        mine = self.claims.get(node)
+        claim = a_claim(digest, node, lists.since(said, mine, others, now))
+        self.claims[node] = structs.replace(claim, past=lists.past(said, mine, now))
 
     @property
     def counts(self) -> str:
@@ -116,12 +117,53 @@ def test_restarts_in_any_order_change_nothing(
     assert table.counts == before
 
 
-@given(some_sayings(), st.sampled_from(("new", EMPTY)))
-def test_what_a_machine_changes_counts_at_once(said: Sayings, digest: str) -> None:
+@given(some_sayings())
+def test_what_a_machine_changes_counts_at_once(said: Sayings) -> None:
     table = a_table([*said, ("one", "before")])
-    table.says("one", digest)
+    table.says("one", "new")
 
-    assert table.counts == digest
+    assert table.counts == "new"
+
+
+@given(st.lists(st.tuples(st.sampled_from(NODES), st.integers(0, 3)), max_size=20))
+def test_who_follows_late_takes_nothing_back(steps: Sequence[tuple[str, int]]) -> None:
+    """One machine has each version at once, others leave some out and come later."""
+    table, newest, had = a_table([("one", "0")]), 0, dict.fromkeys(NODES, 0)
+    for node, more in steps:
+        ahead = newest + 1 if node == "one" else min(newest, had[node] + more)
+        had[node], newest = ahead, max(newest, ahead)
+        table.says(node, str(ahead))
+
+        assert table.counts == str(newest)
+
+
+def test_who_goes_back_to_what_he_had_is_followed() -> None:
+    table = a_table([("one", "x"), ("two", "x"), ("one", "y"), ("two", "y")])
+
+    for node in ("one", "two"):
+        table.says(node, "x")
+        assert table.counts == "x"
+
+
+def test_what_another_had_long_ago_is_new_again() -> None:
+    then, long_after = [a_claim("x", "two", NOW)], NOW + 2 * lists.RECENT
+    mine = a_claim("y", "one", NOW + 1)
+
+    at = lists.since(Said(digest="x"), mine, then, long_after)
+
+    assert at == long_after
+
+
+def test_of_what_a_machine_had_the_last_is_remembered_for_a_while() -> None:
+    claim = a_claim("0")
+    for second in range(1, 200):
+        said, now = Said(digest=str(second)), NOW + second
+        former = lists.past(said, claim, now)
+        claim = structs.replace(claim, at=now, said=said, past=former)
+
+    assert len(claim.past) == lists.MOST_FORMER
+    assert claim.past[-1] == Former("198", NOW + 198, NOW + 199)
+    assert lists.past(claim.said, claim, NOW + 1000) == ()
 
 
 @given(some_sayings(), st.data())

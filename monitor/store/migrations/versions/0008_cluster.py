@@ -44,6 +44,7 @@ def _lists() -> None:
         sa.Column("digest", Words, nullable=False),
         sa.Column("rank", sa.Integer, nullable=False),
         sa.Column("faults", sa.Integer, nullable=False),
+        sa.Column("past", sa.LargeBinary, nullable=False),
     )
     op.create_table(
         "list_parts",
