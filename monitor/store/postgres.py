@@ -16,14 +16,19 @@ from sqlalchemy import (
     inspect,
     text,
 )
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    PendingRollbackError,
+)
 
 from monitor import errors
 from monitor.core.cluster import Report
 from monitor.core.shards import SHARDS
 from monitor.holdings import Holdings
-from monitor.store import lease, migrating, refusals, roll
-from monitor.store.group import Owned, Run, Work, short
+from monitor.store import deadline, lease, migrating, refusals, roll
+from monitor.store.group import Owned, Run, Work, gone, short
 from monitor.store.journal import Journal
 from monitor.store.lease import Epochs, Held, Mark
 from monitor.store.membership import Membership
@@ -32,6 +37,9 @@ from monitor.store.roll import Seen
 log = structlog.get_logger()
 
 T = TypeVar("T")
+
+Trouble = DBAPIError | PendingRollbackError
+_TROUBLE: Final = (DBAPIError, PendingRollbackError)
 
 PATIENCE: Final = 60.0
 """Seconds for a database that went away to come back."""
@@ -49,7 +57,7 @@ _NETWORK: Final = {
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
-    "tcp_user_timeout": "30000",
+    "tcp_user_timeout": "10000",
     "application_name": "job-monitor",
 }
 """How long libpq waits for a peer that is silent; a URL may say otherwise."""
@@ -58,15 +66,15 @@ _NETWORK: Final = {
 # Who was stopped in the middle of one holds up the others for 5 s, less than a lease.
 # A database that answers before it is durable would lose what was acknowledged.
 _BOUND: Final = text("""SELECT
-    set_config('statement_timeout', '30s', true),
-    set_config('lock_timeout', '10s', true),
+    set_config('statement_timeout', '10s', true),
+    set_config('lock_timeout', '8s', true),
     set_config('idle_in_transaction_session_timeout', '5s', true),
     set_config('synchronous_commit',
         replace(current_setting('synchronous_commit'), 'off', 'on'), true)""")
 
 _UNKNOWN: Final = (
     "the connection was lost while a transaction was being committed, and the server"
-    " does not know any more what came of it; start again: what is there is what counts"
+    " does not know any more what came of it: what is there is what counts"
 )
 
 _OUTCOME: Final = text("""SELECT pg_xact_status(CAST(:xid AS xid8)),
@@ -101,7 +109,12 @@ async def joined(
             tasks.start_soon(membership.run, name="membership")
             try:
                 yield Owned(
-                    database.transact, journal, holdings, database.end, membership
+                    database.transact,
+                    journal,
+                    holdings,
+                    database.end,
+                    membership,
+                    lambda: outage.lasts,
                 )
             finally:
                 tasks.cancel_scope.cancel()
@@ -160,7 +173,8 @@ def connected(url: URL) -> Iterator[Engine]:
         max_overflow=0,
     )
     try:
-        yield engine
+        with deadline.kept(engine):
+            yield engine
     finally:
         engine.dispose()
 
@@ -286,7 +300,7 @@ class Meeting:
         try:
             with begun(self._engine) as connection:
                 yield connection
-        except DBAPIError as error:
+        except _TROUBLE as error:
             self._outage.holds(short(error))
             raise errors.Away(f"the database is away: {short(error)}") from error
         self._outage.over()
@@ -330,7 +344,7 @@ class Database:
                     work(connection)
                     held = self._holdings.epochs
                     mark = lease.fence(connection, self._me, held, shards)
-            except DBAPIError as error:
+            except _TROUBLE as error:
                 if not passing(error):
                     raise
                 if mark and mark.xid and self._committed(mark, pauses):
@@ -346,7 +360,7 @@ class Database:
             try:
                 with begun(self._engine) as connection:
                     asked = connection.execute(_OUTCOME, {"xid": mark.xid}).one()
-            except DBAPIError as error:
+            except _TROUBLE as error:
                 if not lost(error):
                     raise
                 self._wait(pauses, error)
@@ -359,20 +373,20 @@ class Database:
                 case ("in progress", mark.server) if next(pauses, False):
                     continue
                 case _:
-                    raise errors.StoreError(_UNKNOWN)
+                    raise errors.LeaseLost(_UNKNOWN)
 
-    def _wait(self, pauses: Iterator[bool], error: DBAPIError) -> None:
+    def _wait(self, pauses: Iterator[bool], error: Trouble) -> None:
         self._outage.holds(short(error))
         if not next(pauses, False):
             raise errors.StoreError(f"the database is away: {short(error)}") from error
 
 
-def lost(error: DBAPIError) -> bool:
+def lost(error: Trouble) -> bool:
     """Tell whether the connection is gone, or never was."""
-    if error.connection_invalidated:
+    if gone(error):
         return True
     of_network = isinstance(error, OperationalError | InterfaceError)
-    return of_network and getattr(error.orig, "sqlstate", None) is None
+    return of_network and _code(error) is None
 
 
 _AGAIN: Final = frozenset(
@@ -381,9 +395,13 @@ _AGAIN: Final = frozenset(
 """Read-only, in one another's way, no room, no lock: nothing was kept, try again."""
 
 
-def passing(error: DBAPIError) -> bool:
+def passing(error: Trouble) -> bool:
     """Tell whether the same transaction may do better in a while."""
-    return lost(error) or getattr(error.orig, "sqlstate", None) in _AGAIN
+    return lost(error) or _code(error) in _AGAIN
+
+
+def _code(error: Trouble) -> str | None:
+    return getattr(getattr(error, "orig", None), "sqlstate", None)
 
 
 def _pauses(ended: threading.Event, patience: float) -> Iterator[bool]:
@@ -405,14 +423,14 @@ class Outage:
     """A line when the database goes away, and one when it is back."""
 
     def __init__(self) -> None:
-        self._lasts = False
+        self.lasts = False
 
     def holds(self, reason: str) -> None:
-        if not self._lasts:
-            self._lasts = True
-            log.warning("store.away", reason=reason)
+        if not self.lasts:
+            self.lasts = True
+            log.error("store.away", reason=reason)
 
     def over(self) -> None:
-        if self._lasts:
-            self._lasts = False
+        if self.lasts:
+            self.lasts = False
             log.info("store.back")
