@@ -1,11 +1,13 @@
 """Several daemons with watch lists of their own watch all that any of them names."""
 
+import json
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import pytest
@@ -63,6 +65,13 @@ class Cluster:
         for machine in machines:
             await self.daemons[machine].says("service.started")
 
+    async def reloaded(self, machine: str) -> dict[str, Any]:
+        config = self._directory / machine / "monitor.yaml"
+        verb = [sys.executable, "-m", "monitor", "reload", "-o", "json"]
+        ended = await anyio.run_process([*verb, "--config", str(config)])
+        said: dict[str, Any] = json.loads(ended.stdout)
+        return said
+
     def jobs(self, count: int) -> list[Instance]:
         """Begin jobs with an alert, which ends when nobody is to watch them."""
         play = self.world.play
@@ -116,6 +125,8 @@ async def test_whatever_any_machine_names_is_watched_until_none_does(
         await cluster.start("b")
         await cluster.watched([*of_a, *of_b])
         await cluster.daemons["a"].says("shards.given_up", owned=32)
+        said = await cluster.reloaded("a")
+        assert (said["watches"], said["in_all"]) == (12, 24)
 
         took = []
         for job in appended:
