@@ -386,10 +386,12 @@ class _House:
     async def gain(self, gained: frozenset[int]) -> None:
         # Whoever watches too little would end what the one before watched.
         await self._read_lists()
+        await self._wishes.read_again()
+        await self._quiet.read_again()
         await self._abandon_unknown_sources()
         await self._dispatching.gain(gained)
         for one in self._stations.values():
-            await one.gain()
+            await one.gain(gained)
         await self._notifier.gain(gained)
 
     async def let_go(self, left: frozenset[int]) -> None:
