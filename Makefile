@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test torture check docs format lock clean
+.PHONY: demo test torture model check docs format lock clean
 
 demo: .venv/run.ready  ## set up, then watch failures and a recovery against the simulator
 	@$(BIN)/job-monitor demo
@@ -23,6 +23,20 @@ docs: .venv/dev.ready  ## write the page of all settings anew, and build the sit
 	@$(BIN)/python -m documenting.settings
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo 'Open site/index.html'
+
+MODEL := docs/model/check.sh
+
+model:  ## search all that can happen to the leases (docs/model.md), in some minutes
+	@if ! command -v spin >/dev/null || ! command -v cc >/dev/null; then \
+	  echo 'Skipped: this needs spin and a C compiler; on Debian and Ubuntu, apt-get install spin gcc'; \
+	else \
+	  for what in safety progress; do \
+	    $(MODEL) $$what -DFAULTS=3 && \
+	    $(MODEL) $$what -DFAULTS=3 -DCLOCKS && \
+	    $(MODEL) $$what -DFAULTS=2 -DEVENTS=3 -DINSTANCES=2 && \
+	    $(MODEL) $$what -DFAULTS=2 -DEVENTS=1 -DSHARDS=2 || exit 1; \
+	  done; \
+	fi
 
 format: .venv/dev.ready
 	@$(BIN)/ruff check --fix-only --quiet .

@@ -37,8 +37,11 @@ class Holdings:
         """Begin nothing more for these; what is under way may still be written."""
         self._activate(self.active - frozenset(leaving))
 
-    def drop(self, left: Collection[int]) -> None:
+    def drop(self, left: Collection[int]) -> Mapping[int, int]:
+        """Write nothing more there; gives the epochs that are over with that."""
+        over = {s: self.epochs[s] for s in left}
         self.epochs = {s: e for s, e in self.epochs.items() if s not in left}
+        return over
 
     def _activate(self, active: frozenset[int]) -> None:
         # The same object, so that asking costs nothing where all is ours.

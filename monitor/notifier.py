@@ -36,7 +36,16 @@ from monitor.digesting import Digesting
 from monitor.gathering import AT_ONCE, Gathering, slices
 from monitor.grouping import Grouping
 from monitor.metering import Sample
-from monitor.ports import Ledger, Memory, Notice, Now, Quiet, Telling, delivery_of
+from monitor.ports import (
+    Account,
+    Ledger,
+    Memory,
+    Notice,
+    Now,
+    Quiet,
+    Telling,
+    delivery_of,
+)
 from monitor.storm import Bound, Storm
 
 UNEXPLAINED: Final = 5.0
@@ -230,9 +239,12 @@ class Notifier:
 
     async def _tell_due(self) -> None:
         while groups := list(islice(self._pop_due(), AT_ONCE)):
-            async with self._telling, anyio.create_task_group() as tasks:
-                for group in filter(self._owns, groups):
-                    tasks.start_soon(self._tell, group)
+            async with self._telling:
+                mine = [*filter(self._owns, groups)]
+                accounts = await self._ledger.accounts(mine)
+                async with anyio.create_task_group() as tasks:
+                    for group in mine:
+                        tasks.start_soon(self._tell, group, accounts[group])
 
     def _pop_due(self) -> Iterator[str]:
         while self._heap and self._heap[0][0] <= anyio.current_time():
@@ -241,10 +253,10 @@ class Notifier:
                 del self._due[group]
                 yield group
 
-    async def _tell(self, group: str) -> None:
+    async def _tell(self, group: str, account: Account) -> None:
         """Look at one group: gather → decide → apply."""
-        self._expecting.add(group)  # first: logs may come while the account is read
-        look = await self._gathering.of(group)
+        self._expecting.add(group)  # first: logs may come while the state is read
+        look = await self._gathering.of(group, account)
         self._expecting.discard(group)
         outcomes = [
             self._admitted(look, outcome)

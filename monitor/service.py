@@ -5,6 +5,7 @@ enforces the order of construction, the exit stack the order of closing.
 """
 
 import os
+import platform
 import random
 import socket
 from collections import Counter
@@ -71,6 +72,7 @@ from monitor.store.sql import HOUSEKEEPING, SqlStore
 from monitor.tracing import Tracing
 from monitor.watchlist.files import Files
 from monitor.watchlist.listing import Listing, difference
+from monitor.watchlist.union import Union
 from monitor.web import unix
 from monitor.web.feed import Feed
 from monitor.web.health import Check
@@ -82,6 +84,9 @@ Until = Callable[[], Awaitable[None]]
 Load = Callable[[], Settings]
 
 KEPT_HOUSE = timedelta(hours=1)
+
+KEPT_LISTS = timedelta(days=1)
+"""For which what a machine said is kept at least that is there no more."""
 
 PATIENCE = 2.0
 """Seconds for the store to answer whoever asks whether we are ready."""
@@ -286,7 +291,10 @@ class _House:
         self._guest_names = tuple(guest.name for guest in guests)
         self._now = now
         self._luck = luck
+        self._local = Listing()
         self._listing = Listing()
+        self._reading = anyio.Lock()
+        self._union = self._united(store)
         self._holdings = store.holdings
         self._recorder = Recorder(store, self._committed, self._holdings.owns)
         self._wishes = Wishes(
@@ -352,18 +360,43 @@ class _House:
     async def _attending(self, tasks: TaskGroup) -> AsyncIterator[None]:
         """Take part in the cluster, if there is one."""
         membership = self._store.membership
-        if membership is None:
+        if membership is None or self._union is None:
             yield
             return
+        tasks.start_soon(self._follow_others, self._union, name="watch lists elsewhere")
         elsewhere = Elsewhere(self._store, self._holdings, self._heard_elsewhere)
         tasks.start_soon(elsewhere.run, name="elsewhere")
         async with membership.attended(self):
             yield
 
+    def _united(self, store: SqlStore) -> Union | None:
+        """Join our files with those of other machines, where there may be others."""
+        membership = store.membership
+        if membership is None:
+            return None
+
+        def living() -> set[str]:
+            return membership.view.machines()
+
+        return Union(
+            self._files,
+            store,
+            self._machine(),
+            directory=self._settings.directory,
+            sources=tuple(self._settings.sources),
+            living=living,
+            owns=store.holdings.owns,
+        )
+
+    def _machine(self) -> str:
+        """Name whose files these are, also after a restart."""
+        return f"{platform.node()}:{self._settings.directory.resolve()}"
+
     def report(self) -> Report:
         """Satisfies ``membership.Member``, with what follows."""
         return Report(
             version=metadata.version("job-monitor"),
+            machine=self._machine(),
             watches=self._stations.count(),
             waiting=self._dispatching.waiting,
             sources={name: one.report() for name, one in self._stations.items()},
@@ -374,10 +407,14 @@ class _House:
             one.met(view)
 
     async def gain(self, gained: frozenset[int]) -> None:
+        # Whoever watches too little would end what the one before watched.
+        await self._read_lists()
+        await self._wishes.read_again()
+        await self._quiet.read_again()
         await self._abandon_unknown_sources()
         await self._dispatching.gain(gained)
         for one in self._stations.values():
-            await one.gain()
+            await one.gain(gained)
         await self._notifier.gain(gained)
 
     async def let_go(self, left: frozenset[int]) -> None:
@@ -395,6 +432,8 @@ class _House:
         if "watches" in topics:
             for one in self._stations.values():
                 await one.read_again()
+        if "lists" in topics:
+            await self._read_lists()
         if "deliveries" in topics:
             self._dispatching.wake()
 
@@ -556,7 +595,7 @@ class _House:
     def samples(self) -> Iterator[Sample]:
         """Be the meter of what only the house knows."""
         yield from metering.build(metadata.version("job-monitor"))
-        yield from metering.quarantined(len(self._listing.faults))
+        yield from metering.quarantined(len(self._local.faults))
         yield from metering.recorded(self._recorded)
 
     def _hint(self, job_instance_id: int) -> int:
@@ -568,7 +607,7 @@ class _House:
 
     async def _start_intake(self, tasks: TaskGroup) -> None:
         await self._abandon_unknown_sources()
-        await self._watch(await anyio.to_thread.run_sync(self._files.read))
+        await self._read_lists()
         log.info(
             "service.started",
             watches=len(self._listing.watches),
@@ -629,9 +668,11 @@ class _House:
             self._door.reloading.replacing(changed or [files], needs_restart)
             return again
 
-        listing = await anyio.to_thread.run_sync(self._files.read)
-        self._door.reloading.unchanged(listing, needs_restart)
-        await self._watch(listing)
+        async with self._reading:
+            listing, whole = await self._read()
+            in_all = len(whole.watches)
+            self._door.reloading.unchanged(listing, needs_restart, in_all)
+            await self._watch(listing, whole)
         log.info("configuration.unchanged")
         return None
 
@@ -653,15 +694,40 @@ class _House:
 
     async def _follow_files(self) -> None:
         async with aclosing(self._files.changes()) as listings:
-            async for listing in listings:
-                await self._watch(listing)
+            async for _ in listings:
+                await self._read_lists()
 
-    async def _watch(self, listing: Listing) -> None:
-        self._report(listing)
-        self._listing = listing
-        self._door.reloading.watching(listing)
+    async def _follow_others(self, union: Union) -> Never:
+        """Look now and then, should news be missed, or something be put off."""
+        while True:
+            await anyio.sleep(union.pause())
+            await self._read_lists()
+
+    async def _read_lists(self) -> None:
+        async with self._reading:
+            local, whole = await self._read()
+            if local is not self._local or whole is not self._listing:
+                await self._watch(local, whole)
+
+    async def _read(self) -> tuple[Listing, Listing]:
+        """Read our own files; give what they say, and what those of all say."""
+        if self._union is None:
+            local = await anyio.to_thread.run_sync(self._files.read)
+            return local, local
+        owned: frozenset[int] | None = None
+        whole = self._listing
+        while owned is None or not self._holdings.active <= owned:
+            # What was gained meanwhile may be watched by a line not read yet.
+            owned = frozenset(self._holdings.active)
+            whole = await self._union.listing()
+        return self._union.local, whole
+
+    async def _watch(self, local: Listing, whole: Listing) -> None:
+        self._report(local, whole)
+        self._local, self._listing = local, whole
+        self._door.reloading.watching(local, len(whole.watches))
         for one in self._stations.values():
-            await one.watch(listing)
+            await one.watch(whole)
 
     async def _added(self, key: InstanceKey) -> None:
         await self._stations[key.source].added(key)
@@ -681,10 +747,10 @@ class _House:
         self._callbacks.watches_added(anyio.current_time())
         self._notifier.joined()
 
-    def _report(self, listing: Listing) -> None:
+    def _report(self, local: Listing, listing: Listing) -> None:
         changed = difference(self._listing, listing)
-        known = set(self._listing.faults)
-        for fault in listing.faults:
+        known = set(self._local.faults)
+        for fault in local.faults:
             if fault not in known:
                 log.warning("watchlist.quarantined", fault=str(fault))
         if self._listing.watches and any(
@@ -747,6 +813,9 @@ class _House:
                 before, readers
             ):
                 await anyio.lowlevel.checkpoint()
+            if self._union is not None and self._holdings.owns(HOUSEKEEPING):
+                age = max(self._settings.retention, KEPT_LISTS)
+                await self._store.forget_lists(age.total_seconds())
             await anyio.sleep(KEPT_HOUSE.total_seconds())
 
 

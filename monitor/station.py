@@ -229,9 +229,11 @@ class Station:
         await self.discovery.read_again()
         await self.join()
 
-    async def gain(self) -> None:
-        """Watch what became ours."""
+    async def gain(self, gained: frozenset[int]) -> None:
+        """Watch what became ours, of all that anybody wants."""
+        await self.discovery.read_again()
         self.discovery.wake()
+        self.poller.gain(gained)
         await self.join()
         if self.tails is not None:
             await self.tails.take_up()

@@ -26,9 +26,13 @@ class SourceReport(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What a daemon says of itself at each renewal."""
+    """What a daemon says of itself at each renewal.
+
+    *machine* names where it runs, also after a restart.
+    """
 
     version: str = ""
+    machine: str = ""
     url: str = ""
     watches: int = 0
     waiting: int = 0
@@ -57,6 +61,10 @@ class View(Struct, frozen=True, kw_only=True):
     def living(self) -> int:
         """Count those that take part: shards are divided among them."""
         return max(1, sum(node.living and not node.draining for node in self.nodes))
+
+    def machines(self) -> set[str]:
+        """Name where those run that live."""
+        return {node.report.machine for node in self.nodes if node.living}
 
     def others(self) -> list[Node]:
         """Give those that live, but for this one."""

@@ -80,7 +80,8 @@ class Group:
         self._journal = journal
         self._run = run
         self._tickets: list[_Ticket] = []
-        self._room = anyio.Semaphore(BACKLOG)
+        # It need not yield where there is room: every job waits for its transaction.
+        self._room = anyio.Semaphore(BACKLOG, fast_acquire=True)
         self._arrived = anyio.Event()
         self._full = anyio.Event()
 

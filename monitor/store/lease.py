@@ -98,18 +98,24 @@ def claim(connection: Connection, owner: str, shards: Collection[int]) -> None:
     connection.execute(update(leases).where(leases.c.shard.in_(free)).values(taken))
 
 
-def renew(connection: Connection, owner: str, shards: Collection[int]) -> Epochs:
-    """Keep those of *shards* that are *owner*'s, also what ran out and nobody took."""
-    kept = _locked(connection, leases.c.owner == owner, leases.c.shard.in_(shards))
+def renew(connection: Connection, owner: str, held: Epochs) -> Epochs:
+    """Keep what of *held* is *owner*'s, also what ran out and nobody took."""
+    kept = _locked(connection, *_mine(owner, held))
     later = update(leases).where(leases.c.shard.in_(kept))
     connection.execute(later.values(expires_at=NOW + TTL))
     return kept
 
 
-def release(connection: Connection, owner: str, shards: Collection[int]) -> None:
-    mine = _locked(connection, leases.c.owner == owner, leases.c.shard.in_(shards))
+def release(connection: Connection, owner: str, held: Epochs) -> None:
+    mine = _locked(connection, *_mine(owner, held))
     free: dict[str, Any] = {"owner": "", "expires_at": 0.0}
     connection.execute(update(leases).where(leases.c.shard.in_(mine)).values(free))
+
+
+def _mine(owner: str, held: Epochs) -> tuple[ColumnElement[bool], ...]:
+    # By epoch too: what comes late must not meet a lease that was claimed anew.
+    pairs = tuple_(leases.c.shard, leases.c.epoch).in_(held.items())
+    return leases.c.owner == owner, pairs
 
 
 def _locked(connection: Connection, *where: ColumnElement[bool]) -> Epochs:
@@ -128,9 +134,8 @@ def fence(
     """
     mark = Mark(*connection.execute(_MARK).one())
     if mark.xid is not None and shards:
-        pairs = [(shard, held.get(shard, -1)) for shard in shards]
-        mine = tuple_(leases.c.shard, leases.c.epoch).in_(pairs)
-        kept = connection.execute(_HELD.where(leases.c.owner == owner, mine)).scalars()
+        mine = _mine(owner, {shard: held.get(shard, -1) for shard in shards})
+        kept = connection.execute(_HELD.where(*mine)).scalars()
         if gone := {*shards} - {*kept}:
             raise lost(connection, gone)
     return mark

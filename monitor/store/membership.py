@@ -40,8 +40,8 @@ class Roll(Protocol):
 
     def renew(self, held: Epochs, report: Report, *, draining: bool) -> Seen: ...
     def claim(self, wanted: Collection[int]) -> Epochs: ...
-    def release(self, left: Collection[int]) -> None: ...
-    def leave(self, left: Collection[int]) -> None: ...
+    def release(self, left: Epochs) -> None: ...
+    def leave(self, left: Epochs) -> None: ...
 
 
 class Member(Protocol):
@@ -117,7 +117,7 @@ class Membership:
         await self._claim(seen)
 
     async def leave(self) -> None:
-        mine = [*self._holdings.epochs]
+        mine = self._holdings.epochs
         try:
             await self._run(lambda: self._roll.leave(mine))
         except errors.Away:
@@ -206,11 +206,11 @@ class Membership:
         async with self._moving:
             if self._member is not None:
                 await self._member.let_go(left)
-            self._holdings.drop(left)
+            epochs = self._holdings.drop(left)
             for each in left:
                 self._taken_at.pop(each, None)
             try:
-                await self._run(lambda: self._roll.release(left))
+                await self._run(lambda: self._roll.release(epochs))
             except errors.Away:
                 return  # not written any more, they run out by themselves
             log.info(

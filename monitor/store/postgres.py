@@ -221,7 +221,8 @@ async def _claimed(
             log.info("lease.held", owners=lease.owners(others))
             seen = {each.shard: each for each in others}
         await anyio.sleep(LOOK)
-    await run(lambda: Meeting(engine, me, Outage()).quit(range(SHARDS)))
+    mine = {each.shard: each.epoch for each in now if each.owner == me}
+    await run(lambda: Meeting(engine, me, Outage()).quit(mine))
     raise refusals.in_use(url, lease.owners(others))
 
 
@@ -282,15 +283,15 @@ class Meeting:
         with self._begun() as connection:
             return roll.claim(connection, self._me, wanted)
 
-    def release(self, left: Collection[int]) -> None:
+    def release(self, left: Epochs) -> None:
         with self._begun() as connection:
             lease.release(connection, self._me, left)
 
-    def leave(self, left: Collection[int]) -> None:
+    def leave(self, left: Epochs) -> None:
         with self._begun() as connection:
             roll.leave(connection, self._me, left)
 
-    def quit(self, left: Collection[int]) -> None:
+    def quit(self, left: Epochs) -> None:
         """Release, if that is possible; else the leases run out by themselves."""
         with suppress(errors.Away):
             self.release(left)

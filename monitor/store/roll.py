@@ -55,8 +55,8 @@ def claim(connection: Connection, me: str, shards: Collection[int]) -> Epochs:
     }
 
 
-def leave(connection: Connection, me: str, shards: Collection[int]) -> None:
-    lease.release(connection, me, shards)
+def leave(connection: Connection, me: str, held: Epochs) -> None:
+    lease.release(connection, me, held)
     connection.execute(delete(nodes).where(nodes.c.name == me))
 
 
