@@ -164,13 +164,15 @@ def test_nothing_is_published_beyond_this_machine(of: Path) -> None:
         assert published.count(port) == 1, outside
 
 
-def test_three_daemons_differ_in_their_port_alone_and_wait_for_the_database() -> None:
+def test_three_daemons_differ_in_name_and_port_and_wait_for_the_database() -> None:
+    composed = services(CLUSTER)
     first, *others = [
-        {key: value for key, value in services(CLUSTER)[name].items() if key != "ports"}
+        {k: v for k, v in composed[name].items() if k not in ("hostname", "ports")}
         for name in MONITORS
     ]
 
     assert others == [first, first]
+    assert [composed[name]["hostname"] for name in MONITORS] == MONITORS
     assert first["depends_on"]["database"]["condition"] == "service_healthy"
 
 
