@@ -21,7 +21,7 @@ from monitor.core import backoff, model, state, wording
 from monitor.core.asking import Depth
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.policy import Policy
-from monitor.core.shards import ALL, shard
+from monitor.core.shards import SHARDS, shard
 from monitor.core.state import Phase
 from monitor.core.watch import Watch
 from monitor.core.wording import Frame
@@ -142,7 +142,7 @@ class Poller:
         return heads
 
     def _is_ours(self, key: InstanceKey) -> bool:
-        return self._shards is ALL or shard(str(key)) in self._shards
+        return len(self._shards) == SHARDS or shard(str(key)) in self._shards
 
     def gain(self, gained: frozenset[int]) -> None:
         """Watch the instances of these shards too, from the next ``watch`` on.

@@ -691,12 +691,7 @@ class _House:
         if self._union is None:
             local = await anyio.to_thread.run_sync(self._files.read)
             return local, local
-        owned: frozenset[int] | None = None
-        whole = self._listing
-        while owned is None or not self._holdings.active <= owned:
-            # What was gained meanwhile may be watched by a line not read yet.
-            owned = frozenset(self._holdings.active)
-            whole = await self._union.listing()
+        whole = await self._union.listing()
         return self._union.local, whole
 
     async def _watch(self, local: Listing, whole: Listing) -> None:
