@@ -218,6 +218,7 @@ async def run(plan: Plan, directory: Path, say: Say) -> Figures:
     """Run *plan* with daemons that work in *directory*; measure what came of it."""
     async with _prepared(plan, directory, say) as campaign:
         await campaign.run()
+        (directory / "timeline.json").write_bytes(campaign.evidence.timeline())
         return await anyio.to_thread.run_sync(figures.measured, campaign.evidence)
 
 

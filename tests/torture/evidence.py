@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from monitor.simulator.world import World
@@ -70,3 +71,16 @@ class Evidence:
 
     def life(self, pid: int) -> Life | None:
         return next((life for life in self.lives if life.pid == pid), None)
+
+    def timeline(self) -> bytes:
+        """Write down what was done and who owned what, in seconds of the loop's clock."""
+        told = {
+            "began": self.began,
+            "ended": self.ended,
+            "date_of_zero": self.date_of_zero,
+            "struck": self.struck,
+            "lives": self.lives,
+            "tenures": self.sampler.tenures,
+            "receipts": [(d.id, d.at) for d in self.receiver.deliveries],
+        }
+        return msgspec.json.encode(told)

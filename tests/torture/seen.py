@@ -13,9 +13,9 @@ from itertools import groupby
 from msgspec import Struct
 
 from monitor.core.message import Message
+from monitor.core.shards import SHARDS, shard
 from monitor.simulator.instance import Instance
 from monitor.simulator.story import Story
-from monitor.store.schema import SHARDS, shard
 from tests.torture.evidence import Evidence
 from tests.torture.sampling import Tenure
 from tests.torture.schedule import RECOVERY
@@ -93,8 +93,8 @@ def _states(instance: Instance, evidence: Evidence) -> Iterator[State]:
 
 def stretches(evidence: Evidence) -> list[list[Stretch]]:
     """Give for each shard when it had an owner that was well, and a database."""
-    tenures = map(evidence.sampler.of, range(SHARDS))
-    return [[*_well(evidence, each)] for each in tenures]
+    tenures = evidence.sampler.tenures
+    return [[*_well(evidence, tenures[each])] for each in range(SHARDS)]
 
 
 def _well(evidence: Evidence, tenures: Sequence[Tenure]) -> Iterator[Stretch]:

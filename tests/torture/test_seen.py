@@ -4,9 +4,9 @@ import json
 from datetime import UTC, datetime
 
 from monitor.core.message import Message
+from monitor.core.shards import SHARDS
 from monitor.simulator.scenarios import Parts
 from monitor.simulator.world import World
-from monitor.store.schema import SHARDS
 from tests.torture.evidence import Evidence, Struck
 from tests.torture.members import Life
 from tests.torture.sampling import Sampler, Tenure

@@ -1,6 +1,6 @@
 """Which repeats a fault explains."""
 
-from monitor.store.schema import shard
+from monitor.core.shards import shard
 from tests.e2e.receiver import Delivery, Receiver
 from tests.torture.evidence import IN_FLIGHT, Struck
 from tests.torture.sampling import Sampler

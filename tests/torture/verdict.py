@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from monitor.store.schema import shard
+from monitor.core.shards import shard
 from tests.e2e import balance, contract, truth
 from tests.e2e.receiver import Delivery, Receiver
 from tests.torture import audit
