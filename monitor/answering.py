@@ -38,6 +38,7 @@ from monitor.web.api import (
     maintenance,
     messages,
     openapi,
+    operation,
     reload,
     replay,
     routing,
@@ -107,7 +108,8 @@ def operations(house: House) -> list[Operation]:
         *reload.operations(house.reloading),
         *config.operations(lambda: effective.values(house.settings)),
     ]
-    return [*found, *openapi.operations(found, house.version)]
+    there = [operation.unless_away(each, store.away) for each in found]
+    return [*there, *openapi.operations(found, house.version)]
 
 
 def pages(house: House) -> site.House:
@@ -144,6 +146,7 @@ def pages(house: House) -> site.House:
         quiet=quiet_page.House(said=house.quiet, now=house.now),
         version=house.version,
         locale=house.settings.locale,
+        away=store.away,
         now=house.now,
     )
 

@@ -12,7 +12,6 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Collection,
     Iterator,
     Mapping,
     Sequence,
@@ -146,6 +145,7 @@ async def _lived(street: "_Street", run: Run, patience: float) -> bool:
         lost = _first(group)
     if lost is not None:
         log.warning("lease.lost", reason=str(lost), remedy="this daemon begins anew")
+        street.hear(Starting())
     return lost is None
 
 
@@ -173,6 +173,7 @@ class _Street:
     ) -> None:
         self.settings = settings
         self._files = files
+        self.hear = door.hear
         self._door = door
         self._site = site
         self._proven: Settings | None = None
@@ -315,6 +316,8 @@ class _House:
                 grace = self._settings.shutdown_grace.total_seconds()
                 if again is None:
                     self._door.hear(Stopping(grace))
+                    if self._store.membership is not None:
+                        self._store.membership.drain()
                 intake.cancel_scope.cancel()
             log.info("service.stopping")
             await self._dispatching.drain(grace)
@@ -348,6 +351,7 @@ class _House:
             one.met(view)
 
     async def gain(self, gained: frozenset[int]) -> None:
+        await self._abandon_unknown_sources()
         await self._dispatching.gain(gained)
         for one in self._stations.values():
             await one.gain()
@@ -371,8 +375,8 @@ class _House:
         if "deliveries" in topics:
             self._dispatching.wake()
 
-    async def _heard_elsewhere(self, keys: Collection[str]) -> None:
-        await self._notifier.changed_elsewhere(keys)
+    async def _heard_elsewhere(self, events: Sequence[Message]) -> None:
+        await self._notifier.changed_elsewhere(events)
         self._feed.wake()
 
     async def _build(self, stack: AsyncExitStack) -> None:
@@ -509,9 +513,11 @@ class _House:
         return found
 
     def _say_ready(self) -> None:
-        self._door.hear(Ready(self._store.answers, self._hitches, self._summary))
+        self._door.hear(Ready(self._store.gets_on, self._hitches, self._summary))
 
     def _hitches(self) -> dict[str, Hitch]:
+        if not self._holdings.sure():
+            return {}  # who may not be sure that it is his does not look at anything
         found = {name: one.hitch() for name, one in self._stations.items()}
         return {name: hitch for name, hitch in found.items() if hitch is not None}
 

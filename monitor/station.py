@@ -7,7 +7,9 @@ long as one configuration.
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from math import inf
+from typing import Final
 
+import anyio
 from anyio.abc import TaskGroup
 from msgspec import structs
 
@@ -40,6 +42,9 @@ from monitor.watchlist.listing import Listing
 from monitor.web.shapes.sources import SourceData
 from monitor.wishes import Wishes
 
+UNSURE: Final = 0.5
+"""Seconds until it is looked again whether what was ours still is."""
+
 
 class Station:
     def __init__(
@@ -69,7 +74,7 @@ class Station:
             name, self.pace, luck=luck, worth=self._worth, late=self._begun
         )
         rules = wiring.rules(settings, configured)
-        self._owns = store.holdings.owns
+        self._holdings = store.holdings
         self.experience = Experience(
             name, store, limits=rules.limits, ours=self._is_ours
         )
@@ -210,7 +215,7 @@ class Station:
 
     def _is_ours(self) -> bool:
         """Tell whether lists of this source are read here."""
-        return self._owns(self.name)
+        return self._holdings.owns(self.name)
 
     def report(self) -> SourceReport:
         """Say to the other daemons how this one sees the source."""
@@ -269,8 +274,14 @@ class Station:
         self._begins, self._late = 0, 0.0
         return lag
 
+    async def _visit(self, key: InstanceKey) -> float | None:
+        # Somebody else may be looking at it by now.
+        while not self._holdings.sure():  # noqa: ASYNC110 - the database tells, or not
+            await anyio.sleep(UNSURE)
+        return await self.poller.visit(key)
+
     def start(self, tasks: TaskGroup, spans: Tracing = tracing.OFF) -> None:
-        visit = spans.visits(self.poller.visit)
+        visit = spans.visits(self._visit)
         tasks.start_soon(self.scheduler.run, visit, name=f"scheduler {self.name}")
         tasks.start_soon(self.sweep.run, name=f"sweep {self.name}")
         tasks.start_soon(self.discovery.run, name=f"discovery {self.name}")

@@ -36,7 +36,8 @@ Work may run again where nothing of it was kept.
 class Owned(Struct, frozen=True):
     """A store that is ours, or a part of it: how to write, and what.
 
-    *closing* is called when what is still to be written should wait for nothing.
+    *closing* is called when what is still to be written should wait for nothing;
+    *away* tells whether everything waits for a database just now.
     """
 
     transact: Transact
@@ -44,6 +45,7 @@ class Owned(Struct, frozen=True):
     holdings: Holdings
     closing: Callable[[], None] = lambda: None
     membership: Membership | None = None
+    away: Callable[[], bool] = lambda: False
 
 
 WINDOW: Final = 0.005

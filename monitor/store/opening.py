@@ -40,7 +40,7 @@ async def opened(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(group.run, name="store")
             try:
-                yield SqlStore(group, ours.journal, ours.holdings, ours.membership)
+                yield SqlStore(group, ours)
             finally:
                 ours.closing()
                 tasks.cancel_scope.cancel()

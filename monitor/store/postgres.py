@@ -22,7 +22,7 @@ from monitor import errors
 from monitor.core.cluster import Report
 from monitor.core.shards import SHARDS
 from monitor.holdings import Holdings
-from monitor.store import lease, migrating, refusals, roll
+from monitor.store import deadline, lease, migrating, refusals, roll
 from monitor.store.group import Owned, Run, Work, short
 from monitor.store.journal import Journal
 from monitor.store.lease import Epochs, Held, Mark
@@ -49,7 +49,7 @@ _NETWORK: Final = {
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
-    "tcp_user_timeout": "30000",
+    "tcp_user_timeout": "10000",
     "application_name": "job-monitor",
 }
 """How long libpq waits for a peer that is silent; a URL may say otherwise."""
@@ -58,15 +58,15 @@ _NETWORK: Final = {
 # Who was stopped in the middle of one holds up the others for 5 s, less than a lease.
 # A database that answers before it is durable would lose what was acknowledged.
 _BOUND: Final = text("""SELECT
-    set_config('statement_timeout', '30s', true),
-    set_config('lock_timeout', '10s', true),
+    set_config('statement_timeout', '10s', true),
+    set_config('lock_timeout', '8s', true),
     set_config('idle_in_transaction_session_timeout', '5s', true),
     set_config('synchronous_commit',
         replace(current_setting('synchronous_commit'), 'off', 'on'), true)""")
 
 _UNKNOWN: Final = (
     "the connection was lost while a transaction was being committed, and the server"
-    " does not know any more what came of it; start again: what is there is what counts"
+    " does not know any more what came of it: what is there is what counts"
 )
 
 _OUTCOME: Final = text("""SELECT pg_xact_status(CAST(:xid AS xid8)),
@@ -101,7 +101,12 @@ async def joined(
             tasks.start_soon(membership.run, name="membership")
             try:
                 yield Owned(
-                    database.transact, journal, holdings, database.end, membership
+                    database.transact,
+                    journal,
+                    holdings,
+                    database.end,
+                    membership,
+                    lambda: outage.lasts,
                 )
             finally:
                 tasks.cancel_scope.cancel()
@@ -160,7 +165,8 @@ def connected(url: URL) -> Iterator[Engine]:
         max_overflow=0,
     )
     try:
-        yield engine
+        with deadline.kept(engine):
+            yield engine
     finally:
         engine.dispose()
 
@@ -359,7 +365,7 @@ class Database:
                 case ("in progress", mark.server) if next(pauses, False):
                     continue
                 case _:
-                    raise errors.StoreError(_UNKNOWN)
+                    raise errors.LeaseLost(_UNKNOWN)
 
     def _wait(self, pauses: Iterator[bool], error: DBAPIError) -> None:
         self._outage.holds(short(error))
@@ -405,14 +411,14 @@ class Outage:
     """A line when the database goes away, and one when it is back."""
 
     def __init__(self) -> None:
-        self._lasts = False
+        self.lasts = False
 
     def holds(self, reason: str) -> None:
-        if not self._lasts:
-            self._lasts = True
-            log.warning("store.away", reason=reason)
+        if not self.lasts:
+            self.lasts = True
+            log.error("store.away", reason=reason)
 
     def over(self) -> None:
-        if self._lasts:
-            self._lasts = False
+        if self.lasts:
+            self.lasts = False
             log.info("store.back")

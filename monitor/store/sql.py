@@ -21,7 +21,6 @@ from monitor.core.shards import ALL, shard
 from monitor.core.state import Change, State
 from monitor.core.subscription import Subscription
 from monitor.core.watch import Pause, Watch
-from monitor.holdings import Holdings
 from monitor.ports import (
     Account,
     Delivery,
@@ -55,9 +54,7 @@ from monitor.store import (
     tracing,
     wishes,
 )
-from monitor.store.group import Group, Job
-from monitor.store.journal import Journal
-from monitor.store.membership import Membership
+from monitor.store.group import Group, Job, Owned
 from monitor.store.rows import Row
 
 HOUSEKEEPING: Final = "housekeeping"
@@ -70,21 +67,21 @@ MEMBERS: Final = 500
 class SqlStore:
     """Satisfies the ports of the store: ``Memory``, ``Outbox``, ``Ledger`` and the rest."""
 
-    def __init__(
-        self,
-        group: Group,
-        journal: Journal,
-        holdings: Holdings,
-        membership: Membership | None,
-    ) -> None:
-        self.holdings = holdings
-        self.membership = membership
+    def __init__(self, group: Group, ours: Owned) -> None:
+        self.holdings = ours.holdings
+        self.membership = ours.membership
+        self.away = ours.away
         self._group = group
-        self._journal = journal
+        self._journal = ours.journal
 
     async def answers(self) -> None:
         """Return once the store has answered."""
         await self._group.look(lambda c: c.execute(select(1)))
+
+    async def gets_on(self) -> None:
+        """Return once the store has answered, or waits for a database that is away."""
+        if not self.away():
+            await self.answers()
 
     async def load(self, key: str) -> State:
         return await self._group.look(lambda c: memory.load(c, key))

@@ -6,11 +6,15 @@ from functools import partial
 from typing import Annotated, Any, Final
 
 from aiohttp import web
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
+
+from monitor import errors
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 JSON: Final = "application/json"
+
+AWAY: Final = "the database is away just now; ask again in a while"
 
 
 class Parameter(Struct, frozen=True, kw_only=True):
@@ -48,6 +52,17 @@ class Operation(Struct, frozen=True):
 
 def route(of: Operation) -> web.RouteDef:
     return web.route(of.method, of.path, of.handler)
+
+
+def unless_away(of: Operation, away: Callable[[], bool]) -> Operation:
+    """Refuse at once while the store is away: nobody should wait for it blindly."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if away():
+            raise errors.Away(AWAY)
+        return await of.handler(request)
+
+    return structs.replace(of, handler=handler)
 
 
 get: Final = partial(Operation, "GET")

@@ -9,10 +9,11 @@ import anyio
 from aiohttp import web
 from msgspec import Struct
 
+from monitor import errors
 from monitor.ports import Now
 from monitor.web import access
 from monitor.web.access import Access, Scope
-from monitor.web.api import asked
+from monitor.web.api import asked, operation
 from monitor.web.pages import (
     instance,
     overview,
@@ -48,6 +49,7 @@ class House(Struct, frozen=True, kw_only=True):
     quiet: quiet.House
     version: str
     locale: str
+    away: Callable[[], bool]
     now: Now
 
 
@@ -80,15 +82,24 @@ class _Site:
             words = Speech(speech.chosen(request, self._house.locale))
             page = self._page(request, words, scope)
             try:
-                response = await show(request, page)
+                response = await self._there(show, request, page)
             except web.HTTPClientError as refused:
                 response = page.response(
                     "refused.html", refused.status, detail=refused.text
                 )
+            except errors.StoreError as failed:
+                response = page.response("refused.html", 503, detail=str(failed))
             _remember(request, response)
             return response
 
         return shown
+
+    async def _there(
+        self, show: Show, request: web.Request, page: Page
+    ) -> web.Response:
+        if self._house.away():
+            raise errors.Away(operation.AWAY)
+        return await show(request, page)
 
     def _page(self, request: web.Request, words: Speech, scope: Scope | None) -> Page:
         return Page(
