@@ -29,7 +29,7 @@ from tests.support.proxying import proxying
 from tests.torture import audit, figures, schedule
 from tests.torture.evidence import Evidence, Struck
 from tests.torture.figures import Figures
-from tests.torture.members import Member, environs, library
+from tests.torture.members import STARTED, Member, environs, library
 from tests.torture.sampling import Sampler
 from tests.torture.schedule import PROMISE, Fault, Kind, Plan
 
@@ -91,7 +91,7 @@ class Campaign:
 
     async def _start(self) -> None:
         for member in self.members:
-            await member.daemon.says("service.started")
+            await member.daemon.says(STARTED)
         self._say(f"{len(self.members)} daemons work")
         self.evidence.began = anyio.current_time()
 
@@ -114,7 +114,14 @@ class Campaign:
     async def _strike_all(self, troubles: anyio.abc.TaskGroup) -> None:
         for fault in schedule.faults(self._plan):
             await anyio.sleep_until(self.evidence.began + fault.at)
+            await self._someone_else_works(fault)
             troubles.start_soon(self._strike, fault)
+
+    async def _someone_else_works(self, fault: Fault) -> None:
+        """Wait until somebody is there to take over."""
+        others = [each for each in self.members if each.number != fault.member]
+        while others and not any(each.works for each in others):
+            await anyio.sleep(0.1)
 
     async def _strike(self, fault: Fault) -> None:
         begun = anyio.current_time()
@@ -143,6 +150,7 @@ class Campaign:
                 await anyio.sleep(fault.seconds)
                 member.start()
             case Kind.DRAIN:
+                await member.daemon.says(STARTED)
                 await member.drain(PATIENCE)
                 await anyio.sleep(fault.seconds)
                 member.start()
@@ -172,7 +180,7 @@ class Campaign:
         # The last fault has its takeovers as well.
         await anyio.sleep(PROMISE)
         for member in self.members:
-            await member.daemon.says("service.started")
+            await member.daemon.says(STARTED)
         left: dict[str, Callable[[], Iterator[object]]] = {
             "stories are not over": lambda: unfinished(self.evidence.world),
             "instances are not as on record": self._untrue,

@@ -10,6 +10,7 @@ from monitor.simulator.world import World
 from tests.e2e.receiver import Receiver
 from tests.e2e.record import Record
 from tests.torture.audit import Write
+from tests.torture.looks import Looks
 from tests.torture.members import Life
 from tests.torture.sampling import Sampler
 from tests.torture.schedule import Kind, Plan
@@ -46,6 +47,7 @@ class Evidence:
     ) -> None:
         self.plan = plan
         self.world = world
+        self.told = world.record = Looks()
         self.receiver = receiver
         self.began = began
         self.zero = began - world.now()
@@ -68,6 +70,16 @@ class Evidence:
     @property
     def outages(self) -> list[tuple[float, float]]:
         return [(s.at, s.until) for s in self.struck if s.kind is Kind.RESTART]
+
+    def looks(self) -> dict[str, list[float]]:
+        """Tell when JOB was asked about each instance, and answered."""
+        return {
+            f"prod/biz/{self.world.instances[instance]}": [
+                self.zero + second for second in sorted(seconds)
+            ]
+            for instance, seconds in self.told.at.items()
+            if instance in self.world.instances
+        }
 
     def life(self, pid: int) -> Life | None:
         return next((life for life in self.lives if life.pid == pid), None)

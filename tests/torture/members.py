@@ -17,6 +17,8 @@ from tests.e2e.daemon import Daemon
 from tests.e2e.site import Site
 from tests.support.proxying import Proxy
 
+STARTED: Final = "service.started"
+
 FAKETIME: Final = Path("/usr/lib")
 LIBRARY: Final = "*/faketime/libfaketime.so.1"
 
@@ -75,6 +77,11 @@ class Member:
     @property
     def life(self) -> Life:
         return self.lives[-1]
+
+    @property
+    def works(self) -> bool:
+        """Whether its daemon has started, and nothing keeps it from work."""
+        return self._wanted and not self._ails and bool(self.daemon.said(STARTED))
 
     def start(self) -> None:
         high, low = divmod(len(self.lives), 250)
