@@ -23,6 +23,7 @@ from tests.e2e.receiver import SECRET, receiving
 from tests.e2e.record import DatabaseRecord
 from tests.e2e.site import Site
 from tests.e2e.test_kills import SCENARIOS, retry_some, unfinished
+from tests.e2e.waiting import until
 from tests.support import postgresqls, worlds
 from tests.support.postgresqls import Server
 from tests.support.proxying import proxying
@@ -120,8 +121,12 @@ class Campaign:
     async def _someone_else_works(self, fault: Fault) -> None:
         """Wait until somebody is there to take over."""
         others = [each for each in self.members if each.number != fault.member]
-        while others and not any(each.works for each in others):
-            await anyio.sleep(0.1)
+        if others:
+            await until(
+                lambda: any(each.works for each in others),
+                "somebody works",
+                within=PATIENCE,
+            )
 
     async def _strike(self, fault: Fault) -> None:
         begun = anyio.current_time()
