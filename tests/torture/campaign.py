@@ -30,7 +30,7 @@ from tests.support.proxying import proxying
 from tests.torture import audit, figures, schedule
 from tests.torture.evidence import Evidence, Struck
 from tests.torture.figures import Figures
-from tests.torture.members import STARTED, Member, environs, library
+from tests.torture.members import LONG, Member, environs, library
 from tests.torture.sampling import Sampler
 from tests.torture.schedule import PROMISE, Fault, Kind, Plan
 
@@ -92,7 +92,7 @@ class Campaign:
 
     async def _start(self) -> None:
         for member in self.members:
-            await member.daemon.says(STARTED)
+            await member.working()
         self._say(f"{len(self.members)} daemons work")
         self.evidence.began = anyio.current_time()
 
@@ -100,7 +100,7 @@ class Campaign:
         evidence = self.evidence
         evidence.ended = anyio.current_time()
         for member in self.members:
-            await member.drain(PATIENCE)
+            await member.drain()
         evidence.lives = [life for each in self.members for life in each.lives]
         url = self._server.url()
         evidence.writes = await anyio.to_thread.run_sync(audit.writes, url)
@@ -125,7 +125,8 @@ class Campaign:
             await until(
                 lambda: any(each.works for each in others),
                 "somebody works",
-                within=PATIENCE,
+                within=LONG,
+                every=0.2,
             )
 
     async def _strike(self, fault: Fault) -> None:
@@ -155,8 +156,7 @@ class Campaign:
                 await anyio.sleep(fault.seconds)
                 member.start()
             case Kind.DRAIN:
-                await member.daemon.says(STARTED)
-                await member.drain(PATIENCE)
+                await member.drain()
                 await anyio.sleep(fault.seconds)
                 member.start()
             case Kind.STOP:
@@ -185,7 +185,7 @@ class Campaign:
         # The last fault has its takeovers as well.
         await anyio.sleep(PROMISE)
         for member in self.members:
-            await member.daemon.says(STARTED)
+            await member.working()
         left: dict[str, Callable[[], Iterator[object]]] = {
             "stories are not over": lambda: unfinished(self.evidence.world),
             "instances are not as on record": self._untrue,

@@ -15,9 +15,13 @@ from msgspec import Struct
 
 from tests.e2e.daemon import Daemon
 from tests.e2e.site import Site
+from tests.e2e.waiting import until
 from tests.support.proxying import Proxy
 
-STARTED: Final = "service.started"
+LONG: Final = 180.0
+"""Seconds; no daemon takes so long to start or to end."""
+
+STARTED: Final = '"service.started"'
 
 FAKETIME: Final = Path("/usr/lib")
 LIBRARY: Final = "*/faketime/libfaketime.so.1"
@@ -81,7 +85,11 @@ class Member:
     @property
     def works(self) -> bool:
         """Whether its daemon has started, and nothing keeps it from work."""
-        return self._wanted and not self._ails and bool(self.daemon.said(STARTED))
+        return self._wanted and not self._ails and STARTED in self.daemon.text
+
+    async def working(self) -> None:
+        """Wait until its daemon has started; it may end by itself meanwhile."""
+        await until(lambda: self.works, f"daemon {self.number} works", within=LONG)
 
     def start(self) -> None:
         high, low = divmod(len(self.lives), 250)
@@ -99,10 +107,11 @@ class Member:
         self.daemon.kill()
         self.life.ended = anyio.current_time()
 
-    async def drain(self, within: float) -> None:
+    async def drain(self) -> None:
         """End it in good order."""
+        await self.working()
         self._wanted = False
-        code = await self.daemon.stop(within=within)
+        code = await self.daemon.stop(within=LONG)
         self.life.ended = anyio.current_time()
         if code:
             self._fell(code)
