@@ -101,6 +101,9 @@ class Campaign:
         evidence.ended = anyio.current_time()
         for member in self.members:
             await member.drain()
+        skew = self._plan.skew if evidence.skewed else 0.0
+        for member in self.members:
+            member.remember(evidence.date_of_zero, member.number * skew)
         evidence.lives = [life for each in self.members for life in each.lives]
         url = self._server.url()
         evidence.writes = await anyio.to_thread.run_sync(audit.writes, url)

@@ -71,6 +71,10 @@ class Evidence:
     def outages(self) -> list[tuple[float, float]]:
         return [(s.at, s.until) for s in self.struck if s.kind is Kind.RESTART]
 
+    @property
+    def severed(self) -> list[Struck]:
+        return [struck for struck in self.struck if struck.kind is Kind.SEVER]
+
     def looks(self) -> dict[str, list[float]]:
         """Tell when JOB was asked about each instance, and answered."""
         return {
@@ -93,6 +97,7 @@ class Evidence:
             "struck": self.struck,
             "lives": self.lives,
             "tenures": self.sampler.tenures,
+            "looks": self.looks(),
             "receipts": [(d.id, d.at) for d in self.receiver.deliveries],
         }
         return msgspec.json.encode(told)

@@ -21,10 +21,11 @@ from monitor.core.shards import SHARDS, shard
 from monitor.simulator.instance import Instance
 from monitor.simulator.story import Story
 from tests.torture.evidence import Evidence
+from tests.torture.members import Life
 from tests.torture.sampling import Tenure
 from tests.torture.schedule import RECOVERY
 
-WRITTEN: Final = 5.0
+WRITTEN: Final = 8.0
 """Seconds after an answer until what it says is surely on record."""
 
 Stretch = tuple[float, float]
@@ -127,7 +128,12 @@ def _well(evidence: Evidence, tenures: Sequence[Tenure]) -> Iterator[Stretch]:
         if life := evidence.life(tenure.pid):
             for begin, until in life.well(evidence.ended):
                 inside = max(begin, tenure.at), min(until, end)
-                yield from _with_a_database(inside, evidence.outages)
+                yield from _with_a_database(inside, _cuts(evidence, life))
+
+
+def _cuts(evidence: Evidence, life: Life) -> list[Stretch]:
+    severed = [(s.at, s.until) for s in evidence.severed if s.pid == life.pid]
+    return [*evidence.outages, *severed]
 
 
 def _with_a_database(stretch: Stretch, outages: Iterable[Stretch]) -> Iterator[Stretch]:

@@ -92,3 +92,16 @@ def test_a_life_is_well_but_while_it_is_stopped() -> None:
     assert [at for at in (4.0, 6.0, 8.0, 9.0) if life.lives(at)] == [6.0, 9.0]
     life.ills[-1] = (7.0, inf)
     assert not life.lives(1000.0)
+
+
+def test_a_life_that_began_anew_was_not_well_meanwhile() -> None:
+    log = """
+{"timestamp": "1970-01-01T01:00:07Z", "event": "lease.lost"}
+{"timestamp": "1970-01-01T01:00:09Z", "event": "service.started"}
+Error: the store failed
+"""
+    life = Life(1, 100, "127.1.0.1", 5.0)
+
+    life.begins_anew(log, 3600.0)
+
+    assert life.ills == [(7.0, 9.0)]
