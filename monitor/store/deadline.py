@@ -29,6 +29,7 @@ def kept(engine: Engine, owed: int = OWED) -> Iterator[None]:
     event.listen(engine, "commit", debts.asks)
     event.listen(engine, "rollback", debts.asks)
     event.listen(engine, "checkin", debts.returned)
+    event.listen(engine, "invalidate", debts.returned)
     over = threading.Event()
     watching = threading.Thread(
         target=debts.watch, args=(over,), name="store deadlines", daemon=True
@@ -51,6 +52,8 @@ class _Debts:
         self._lock = threading.Lock()
 
     def asks(self, connection: Connection, *_: object) -> None:
+        if connection.invalidated:  # it is lost, and nobody is asked
+            return
         with self._lock:
             self._ticks[connection.connection.dbapi_connection] = 0
 
