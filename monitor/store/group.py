@@ -13,7 +13,7 @@ from typing import Any, Final, Never, TypeVar
 import anyio
 from msgspec import Struct
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import PendingRollbackError, SQLAlchemyError
 
 from monitor import errors
 from monitor.holdings import Holdings
@@ -164,9 +164,15 @@ def _run_one(connection: Connection, ticket: _Ticket) -> None:
         with connection.begin_nested() if shared else nullcontext():
             ticket.result = ticket.job(connection)
     except (SQLAlchemyError, errors.StoreError, *_UNFIT) as error:
-        if getattr(error, "connection_invalidated", False):
+        if gone(error):
             raise
         ticket.failure = _failure(error)
+
+
+def gone(error: Exception) -> bool:
+    """Tell whether the connection is lost, as was found now or a statement earlier."""
+    invalid = getattr(error, "connection_invalidated", False)
+    return invalid or isinstance(error, PendingRollbackError)
 
 
 def _failure(error: Exception) -> errors.StoreError:
@@ -179,6 +185,8 @@ def short(error: Exception) -> str:
     """Say what happened without statements, or what was bound to them."""
     if isinstance(error, errors.StoreError):
         return str(error)
+    if isinstance(error, PendingRollbackError):
+        return "the connection was lost"
     cause = getattr(error, "orig", None)
     if cause is None:
         return type(error).__name__

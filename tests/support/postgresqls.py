@@ -2,15 +2,16 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import pytest
+
+from tests.support import ports
 
 PASSWORD: Final = "canary-7f3a9d"
 
@@ -27,12 +28,10 @@ def programs() -> Path:
 class Server:
     """Runs as the user ``postgres`` where we are root, which it refuses to be."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, settings: Sequence[str] = ()) -> None:
         self._programs = programs()
         self._data = directory / "data"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = ports.free()
         secret = directory / "password"
         secret.write_text(PASSWORD)
         if os.getuid() == 0:
@@ -45,9 +44,10 @@ class Server:
         # Whoever comes by a proxy comes from any address of the loopback network.
         with (self._data / "pg_hba.conf").open("a") as admitted:
             admitted.write("host all all 127.0.0.0/8 scram-sha-256\n")
+        more = "".join(f" -c {setting}" for setting in settings)
         options = (
             f"-c listen_addresses=127.0.0.1 -c port={self.port} -c ssl=off -c fsync=off"
-            f" -c unix_socket_directories={directory}"
+            f" -c unix_socket_directories={directory}{more}"
         )
         self._options = ("-o", options, "-l", str(directory / "log"))
 
@@ -86,10 +86,10 @@ class Server:
 
 
 @contextmanager
-def served() -> Iterator[Server]:
+def served(*settings: str) -> Iterator[Server]:
     # Not below pytest's directory, into which nobody else may look.
     with tempfile.TemporaryDirectory(prefix="job-monitor-") as name:
-        server = Server(Path(name))
+        server = Server(Path(name), settings)
         server.start()
         try:
             yield server
