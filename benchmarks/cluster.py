@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +40,8 @@ _LOAD: Final = """
             WHERE datname = current_database()),
         pg_current_wal_insert_lsn() - '0/0',
         (SELECT coalesce(max(position), 0) FROM log)"""
+
+_OWNERS: Final = "SELECT count(DISTINCT owner) FROM leases WHERE owner <> ''"
 
 
 class Reading(Struct, frozen=True):
@@ -80,6 +82,17 @@ class Cluster:
         self._server = server
         self._daemons = daemons
 
+    def ready(self) -> None:
+        """Wait until every daemon has shards."""
+        owners = 0
+        while owners < len(self._daemons):
+            time.sleep(0.5)
+            with (
+                suppress(psycopg.errors.UndefinedTable),
+                psycopg.connect(self._server.url()) as connection,
+            ):
+                [(owners,)] = connection.execute(_OWNERS).fetchall()
+
     def read(self) -> Reading:
         with psycopg.connect(self._server.url(), autocommit=True) as connection:
             [load] = connection.execute(_LOAD).fetchall()
@@ -118,6 +131,7 @@ def running(
 
 
 def measured(cluster: Cluster, settle: float, seconds: float) -> Reading:
+    cluster.ready()
     time.sleep(settle)
     before = cluster.read()
     time.sleep(seconds)
