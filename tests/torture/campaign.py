@@ -235,6 +235,8 @@ async def run(plan: Plan, directory: Path, say: Say) -> Figures:
     async with _prepared(plan, directory, say) as campaign:
         await campaign.run()
         (directory / "timeline.json").write_bytes(campaign.evidence.timeline())
+        with (directory / "receipts.jsonl").open("wb") as receipts:
+            receipts.writelines(campaign.evidence.receipts())
         return await anyio.to_thread.run_sync(figures.measured, campaign.evidence)
 
 

@@ -1,6 +1,6 @@
 """What is known after a run: what was done, what was seen, what was received."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -98,6 +98,11 @@ class Evidence:
             "lives": self.lives,
             "tenures": self.sampler.tenures,
             "looks": self.looks(),
-            "receipts": [(d.id, d.at) for d in self.receiver.deliveries],
         }
         return msgspec.json.encode(told)
+
+    def receipts(self) -> Iterator[bytes]:
+        """Write down all that was received: when, and what."""
+        for delivery in self.receiver.deliveries:
+            told = {"at": delivery.at, "message": msgspec.Raw(delivery.body)}
+            yield msgspec.json.encode(told) + b"\n"

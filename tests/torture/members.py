@@ -19,6 +19,7 @@ from tests.e2e.daemon import Daemon
 from tests.e2e.site import Site
 from tests.e2e.waiting import until
 from tests.support.proxying import Proxy
+from tests.torture.schedule import RECOVERY
 
 LONG: Final = 180.0
 """Seconds; no daemon takes so long to start or to end."""
@@ -91,6 +92,7 @@ class Member:
         self._daemon: Daemon | None = None
         self._wanted = False
         self._ails = False
+        self._ailed_until = 0.0
 
     @property
     def daemon(self) -> Daemon:
@@ -104,7 +106,10 @@ class Member:
     @property
     def works(self) -> bool:
         """Whether its daemon has started, and nothing keeps it from work."""
-        return self._wanted and not self._ails and STARTED in self.daemon.text
+        if not self._wanted or self._ails or anyio.current_time() < self._ailed_until:
+            return False
+        text = self.daemon.text
+        return text.rfind(STARTED) > text.rfind('"lease.lost"')
 
     async def working(self) -> None:
         """Wait until its daemon has started; it may end by itself meanwhile."""
@@ -160,6 +165,7 @@ class Member:
         if last:
             self.daemon.signal(last)
         self._ails = False
+        self._ailed_until = anyio.current_time() + RECOVERY
         # It may be another life than that which fell ill.
         begin, _ = self.life.ills[-1]
         self.life.ills[-1] = (begin, anyio.current_time())
