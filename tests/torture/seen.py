@@ -25,7 +25,7 @@ from tests.torture.members import Life
 from tests.torture.sampling import Tenure
 from tests.torture.schedule import RECOVERY
 
-WRITTEN: Final = 8.0
+WRITTEN: Final = 15.0
 """Seconds after an answer until what it says is surely on record."""
 
 Stretch = tuple[float, float]
