@@ -39,9 +39,6 @@ Say = Callable[[str], None]
 WAVES: Final = 20
 """So often instances are begun, in the first four fifths of a run."""
 
-PATIENCE: Final = 180.0
-"""Seconds for all to be known and told, once nothing is wrong any more."""
-
 
 PARTS: Final = (0.08, 0.25, 0.5, 1.0)
 """Of the longest beat: how long the states of an instance last."""
@@ -209,7 +206,7 @@ class Campaign:
             await anyio.sleep(1.0)
 
     def _patience(self) -> float:
-        return PATIENCE + 10 * self._plan.beat
+        return self._plan.patience + 10 * self._plan.beat
 
     def _untrue(self) -> Iterator[object]:
         return truth.untrue(self.evidence.world, self.evidence.record)

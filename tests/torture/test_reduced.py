@@ -21,6 +21,7 @@ PLAN: Final = Plan(
     beat=6.0,
     max_interval=1.0,
     slack=30.0,
+    patience=30.0,
     seed=20261129,
 )
 
