@@ -84,7 +84,8 @@ class Membership:
         self._luck = luck
         self._member: Member | None = None
         self._taken_at: dict[int, float] = {}
-        self._draining = False
+        self.draining = False
+        self._renewed_at = 0.0
         self._news: Mapping[str, int] = {}
         self._moving = anyio.Lock()
         self._hearing = anyio.Lock()
@@ -104,9 +105,18 @@ class Membership:
             async with self._moving:
                 pass
 
+    @property
+    def age(self) -> float:
+        """Say how many seconds ago the last renewal was asked for that succeeded."""
+        return anyio.current_time() - self._renewed_at
+
+    def seen(self) -> View:
+        """Say who lives by now, as far as that can be known without asking."""
+        return self.view.aged(self.age, TTL)
+
     def drain(self) -> None:
         """Claim nothing more, and let the others know."""
-        self._draining = True
+        self.draining = True
         self._woken.set()
 
     async def join(self) -> None:
@@ -147,12 +157,13 @@ class Membership:
     async def _renewed(self) -> Seen:
         began = anyio.current_time()
         report = self._member.report() if self._member else Report()
-        held, draining = self._holdings.epochs, self._draining
+        held, draining = self._holdings.epochs, self.draining
         seen: Seen = await self._run(
             lambda: self._roll.renew(held, report, draining=draining)
         )
         self._check(seen.kept)
         self._holdings.deadline = began + SURE
+        self._renewed_at = began
         self.view = seen.view
         self._reached(seen.position)
         return seen
@@ -167,7 +178,7 @@ class Membership:
             )
 
     async def _claim(self, seen: Seen) -> frozenset[int]:
-        if self._draining:
+        if self.draining:
             return frozenset()
         most = shards.quota(seen.view.living)
         free = sorted(seen.free(), key=lambda _: self._luck())
