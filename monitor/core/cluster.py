@@ -11,12 +11,18 @@ from monitor.core.shards import ALL
 ALONE: Final = "alone"
 
 
+def told(owner: str) -> str:
+    """Write the name of a daemon as people read it."""
+    node, _, rest = owner.partition("/")
+    return f"{node} (process {rest.partition('/')[0]})" if rest else owner
+
+
 class SourceReport(Struct, frozen=True, kw_only=True):
     """How one daemon sees one source.
 
     *need* is how much of its budget it could use, against others; *lost*: no visit
     of its own succeeds, for this *cause*; *refused*: scopes that JOB does not let it
-    see, with the reason. *late*: by how many seconds its *visits* began late, on
+    see, with the reason. *late*: by how many seconds its visits began late, on
     average. *unseen*: some of the keys of whom JOB has said nothing so far. What else
     there is, is as in ``web.shapes.sources``.
     """
@@ -27,7 +33,6 @@ class SourceReport(Struct, frozen=True, kw_only=True):
     cause: str = ""
     refused: Mapping[str, str] = {}
     late: float = 0.0
-    visits: int = 0
     standing: str = ""
     since: datetime | None = None
     rate: float | None = None
@@ -98,7 +103,12 @@ class View(Struct, frozen=True, kw_only=True):
     @property
     def living(self) -> int:
         """Count those that take part: shards are divided among them."""
-        return max(1, sum(node.living and not node.draining for node in self.nodes))
+        return max(1, self.present)
+
+    @property
+    def present(self) -> int:
+        """Count those that take part; none where not even this one is sure of it."""
+        return sum(node.living and not node.draining for node in self.nodes)
 
     def others(self) -> list[Node]:
         """Give those that live, but for this one."""

@@ -17,10 +17,10 @@ from anyio.abc import TaskGroup
 
 from monitor import errors
 from monitor.core import shards
-from monitor.core.cluster import Report, View
+from monitor.core.cluster import Report, View, told
 from monitor.holdings import Holdings
 from monitor.ports import Luck
-from monitor.store.lease import RENEW, TTL, Epochs, told
+from monitor.store.lease import RENEW, TTL, Epochs
 from monitor.store.roll import Seen
 
 SURE: Final = 0.8 * TTL
@@ -86,6 +86,7 @@ class Membership:
         self._taken_at: dict[int, float] = {}
         self.draining = False
         self._renewed_at = 0.0
+        self._report = Report()
         self._news: Mapping[str, int] = {}
         self._moving = anyio.Lock()
         self._hearing = anyio.Lock()
@@ -156,7 +157,9 @@ class Membership:
 
     async def _renewed(self) -> Seen:
         began = anyio.current_time()
-        report = self._member.report() if self._member else Report()
+        if self._member is not None:
+            self._report = self._member.report()
+        report = self._report
         held, draining = self._holdings.epochs, self.draining
         seen: Seen = await self._run(
             lambda: self._roll.renew(held, report, draining=draining)
