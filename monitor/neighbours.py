@@ -34,6 +34,8 @@ UNSEEN: Final = 51
 """Keys of a source that a report names of those who were not seen so far."""
 
 
+Sight = SourceData | SourceReport
+
 _LADDER: Final = tuple(Standing)
 
 
@@ -159,7 +161,7 @@ def _together(mine: SourceData, others: Sequence[SourceReport]) -> SourceData:
         width=mine.width + sum(each.width for each in others),
         throttled=mine.throttled + sum(each.throttled for each in others),
         requests=dict(requests),
-        late=max(mine.late, *(each.late for each in others)),
+        late=max([mine.late, *(each.late for each in others)]),
     )
 
 
@@ -168,7 +170,8 @@ def _standing(mine: SourceData, others: Sequence[SourceReport]) -> dict[str, Any
 
     Whoever looks at nothing there knows nothing of it, unless that is so of all.
     """
-    looking = [each for each in (mine, *others) if each.watches] or [mine, *others]
+    every: list[Sight] = [mine, *others]
+    looking = [each for each in every if each.watches] or every
     found = sorted(looking, key=lambda each: _LADDER.index(each.standing or "seen"))
     best, worst = found[0], found[-1]
     if best.standing == worst.standing:

@@ -73,7 +73,7 @@ def abreast(connection: Connection, sink: str) -> bool:
     first, last = func.min(cursors.c.position), func.max(cursors.c.position)
     mine = select(first, last).where(cursors.c.sink == sink)
     begin, end = connection.execute(mine).one()
-    return begin == end
+    return bool(begin == end)
 
 
 def enrol(connection: Connection, sink: str) -> None:

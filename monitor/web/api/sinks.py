@@ -31,6 +31,8 @@ class Standings(Protocol):
     async def standing(self, sink: str) -> Standing: ...
 
 
+Fare = Health | SinkReport
+
 Elsewhere = Callable[[str], Sequence[tuple[str, SinkReport]]]
 """Says how the other nodes fare with a sink, each with its name."""
 
@@ -60,14 +62,10 @@ async def states(
     ]
 
 
-def _worst(
-    mine: Health, others: Sequence[tuple[str, SinkReport]]
-) -> tuple[str | None, Health | SinkReport]:
-    """Find who fares worst, by name unless it is this node."""
+def _worst(fares: Sequence[tuple[str | None, Fare]]) -> tuple[str | None, Fare]:
+    """Find who fares worst; of those who fare alike the first."""
     ladder = [str(each) for each in Condition]
-    return max(
-        [(None, mine), *others], key=lambda each: ladder.index(each[1].condition)
-    )
+    return max(fares, key=lambda each: ladder.index(each[1].condition))
 
 
 def _latest(moments: Iterable[datetime | None]) -> datetime | None:
@@ -80,9 +78,8 @@ def _data(
     standing: Standing,
     others: Sequence[tuple[str, SinkReport]],
 ) -> SinkStateData:
-    mine, oldest = sinks.health(name), standing.oldest
-    node, health = _worst(mine, others)
-    every = [mine, *(each for _, each in others)]
+    fares: list[tuple[str | None, Fare]] = [(None, sinks.health(name)), *others]
+    (node, health), oldest = _worst(fares), standing.oldest
     condition = Condition(health.condition)
     if condition is Condition.WELL and standing.retried:  # since before the start
         condition = Condition.FAILING
@@ -92,8 +89,8 @@ def _data(
         since=health.since,
         until=health.until,
         error=health.error,
-        taken_at=_latest(each.taken_at for each in every),
-        failed_at=_latest(each.failed_at for each in every),
+        taken_at=_latest(each.taken_at for _, each in fares),
+        failed_at=_latest(each.failed_at for _, each in fares),
         waiting=standing.waiting,
         oldest=None if oldest is None else datetime.fromtimestamp(oldest, UTC),
         unread=standing.unread,

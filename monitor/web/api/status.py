@@ -15,7 +15,7 @@ from monitor.ports import Tally
 from monitor.web import api
 from monitor.web.api import asked, operation, sinks
 from monitor.web.api.operation import Operation
-from monitor.web.api.sinks import Sinks, Standings
+from monitor.web.api.sinks import Elsewhere, Sinks, Standings
 from monitor.web.shapes.delivery import SinkStateData
 from monitor.web.shapes.sources import SourceData
 from monitor.web.shapes.status import StatusData
@@ -35,7 +35,7 @@ class House(Struct, frozen=True, kw_only=True):
     faults: Callable[[], int]
     sources: Callable[[], Sequence[SourceData]]
     sinks: Sinks
-    elsewhere: sinks.Elsewhere
+    elsewhere: Elsewhere
     view: Callable[[], View]
 
 
