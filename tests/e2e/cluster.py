@@ -53,9 +53,11 @@ class Node(Struct):
         """Ask again and again until what is answered is as *condition* says."""
         found: Any = None
         with anyio.move_on_after(PATIENCE):
-            while not condition(found := await self.ask(path)):
-                pass
-            return found
+            while True:
+                answer = await control.ask(self.socket, "GET", path)
+                found = answer.body
+                if answer.status == 200 and condition(found):
+                    return found
         raise AssertionError(f"not within {PATIENCE:g} s: {path}, but {found}")
 
     async def owned(self) -> set[int]:
@@ -107,8 +109,10 @@ async def clustered(story: str = "one_ip_fails") -> AsyncIterator[Cluster]:
 
 
 def _settled(said: Any) -> bool:
+    """Tell whether each has its half, and looks at what it owns."""
     owned = [each["owned"] for each in said["items"]]
-    return owned == [SHARDS // 2, SHARDS // 2]
+    watches = sum(each["watches"] for each in said["items"])
+    return owned == [SHARDS // 2, SHARDS // 2] and watches == INSTANCES
 
 
 def _site(directory: Path, url: str, store: str) -> Site:
