@@ -3,7 +3,7 @@
 A part of the composition root: straight lines, no decisions.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from importlib import metadata
@@ -78,6 +78,7 @@ class House(Struct, frozen=True, kw_only=True):
     guests: tuple[str, ...]
     listing: Callable[[], Listing]
     frame: Callable[[str], Frame]
+    learn: Callable[[Collection[str]], Awaitable[None]]
     muted: Callable[[Mapping[str, str]], Obstacle | None]
     started_at: datetime
     now: Now
@@ -107,7 +108,9 @@ def operations(house: House) -> list[Operation]:
         *messages.operations(store, _of_messages(house)),
         *silences.operations(house.quiet, house.now),
         *maintenance.operations(house.quiet, house.now),
-        *acks.operations(house.quiet, house.grouping, house.sources, house.now),
+        *acks.operations(
+            house.quiet, house.grouping, house.sources, house.now, house.learn
+        ),
         *sinks.operations(house.dispatching, store, house.neighbours.sinks),
         *dlq.operations(store, house.dispatching, house.now),
         *replay.operations(Replaying(store, house.dispatching, now=house.now)),

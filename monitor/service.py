@@ -400,6 +400,12 @@ class _House:
         if "deliveries" in topics:
             self._dispatching.wake()
 
+    async def _learn(self, keys: Collection[str]) -> None:
+        """Hear at once what others recorded about *keys*."""
+        theirs = [key for key in keys if not self._holdings.owns(key)]
+        if theirs:
+            await self._notifier.changed_elsewhere(theirs)
+
     async def _heard_elsewhere(self, keys: Collection[str]) -> None:
         await self._notifier.changed_elsewhere(keys)
         self._feed.wake()
@@ -487,6 +493,7 @@ class _House:
             guests=self._guest_names,
             listing=lambda: self._listing,
             frame=self._frame,
+            learn=self._learn,
             muted=self._muted,
             started_at=self._door.started_at,
             now=self._now,

@@ -151,4 +151,6 @@ class View(Struct, frozen=True, kw_only=True):
 
 
 def _aged(node: Node, seen: float, lasts: float) -> Node:
-    return structs.replace(node, seen=seen, living=node.living and seen < lasts)
+    living = node.living and seen < lasts
+    shards = node.shards if living else ()
+    return structs.replace(node, seen=seen, living=living, shards=shards)

@@ -11,6 +11,7 @@ import anyio
 from msgspec import Struct
 
 from monitor.core.shards import SHARDS, shard
+from monitor.simulator.credentials import Credentials
 from monitor.simulator.scenarios import Parts
 from monitor.simulator.server import serving
 from monitor.simulator.world import World
@@ -22,6 +23,7 @@ FIRST: Final = 20000153
 INSTANCES: Final = 12
 
 PATIENCE: Final = 60.0
+OFTEN: Final = 0.1
 
 
 class Node(Struct):
@@ -58,6 +60,7 @@ class Node(Struct):
                 found = answer.body
                 if answer.status == 200 and condition(found):
                     return found
+                await anyio.sleep(OFTEN)  # other processes set no event
         raise AssertionError(f"not within {PATIENCE:g} s: {path}, but {found}")
 
     async def owned(self) -> set[int]:
@@ -71,7 +74,9 @@ class Cluster:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.world: World = worlds.today(clock=lambda: self.now)
+        self.world: World = worlds.today(
+            clock=lambda: self.now, credentials=Credentials(app_secret="app-secret")
+        )
         self.nodes: list[Node] = []
 
     def key(self, job: int) -> str:

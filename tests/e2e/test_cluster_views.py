@@ -1,13 +1,22 @@
 """Whoever is asked of several daemons answers for all of them."""
 
 import json
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
 import anyio
 import pytest
 
+from monitor.cli.waiting import errand
+from monitor.cli.waiting.talk import Talk
+from monitor.cli.waiting.vigil import Vigil
+from monitor.core.ending import Condition, Finding
+from monitor.core.model import InstanceKey
 from monitor.core.shards import shard
+from monitor.core.transitions import Transition
+from monitor.settings.model import Settings
 from monitor.simulator.scenarios import Parts
 from tests.e2e.cluster import (
     FIRST,
@@ -17,7 +26,6 @@ from tests.e2e.cluster import (
     Node,
     clustered,
 )
-from tests.support import terminal
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -118,6 +126,7 @@ async def test_what_is_said_to_any_node_is_done_by_the_owner() -> None:
         cluster.now = OVER
         await asked.comes(lambda said: said["problems"], at)
         acked = await asked.types("ack", f"2/{job}", "--comment", "mine")
+        assert acked.code == 0, acked.stderr
         known = await owner.comes(lambda said: said["items"], "/acks")
         silenced = await asked.types(
             *("silence", "add", f'instance="{cluster.key(job)}"', "--for", "1h"),
@@ -126,7 +135,8 @@ async def test_what_is_said_to_any_node_is_done_by_the_owner() -> None:
         muted = await owner.comes(lambda said: said["items"], "/silences")
         told = await asked.ask(f"/explain?of={cluster.key(job)}")
 
-    assert (paused.code, resumed.code, acked.code, silenced.code) == (0, 0, 0, 0)
+    assert [paused.stderr, resumed.stderr] == ["", "It is looked at again.\n"]
+    assert (acked.code, silenced.code) == (0, 0)
     assert rests["watch"]["paused"]["comment"] == "moving"
     assert shown["paused"]
     assert again["paused"] is False
@@ -164,23 +174,47 @@ async def _unwatched_of(cluster: Cluster, node: Node) -> int:
     return job
 
 
+class Waiter(Talk):
+    """Somebody who waits; *looked*: has heard how the instance stands."""
+
+    def __init__(self) -> None:
+        super().__init__([].append, locale="en", verbose=False)
+        self.looked = anyio.Event()
+        self.vigil: Vigil
+
+    def moved(self, finding: Finding, moved: Sequence[Transition]) -> None:
+        self.looked.set()
+
+    async def wait(self, node: Node, job: int) -> None:
+        # Were JOB asked, it would refuse.
+        source = {**node.site.source, "app_secret": "not the one that JOB knows"}
+        self.vigil = await errand.kept(
+            [InstanceKey("prod", "biz", "2", job)],
+            Condition(),
+            self,
+            Settings.model_validate({"sources": {"prod": source}}),
+            patience=timedelta(seconds=PATIENCE),
+            until=anyio.sleep_forever,
+            daemon=node.socket,
+        )
+
+
 async def test_who_waits_at_another_node_hears_of_the_end() -> None:
+    waiter = Waiter()
     async with clustered() as cluster:
         asked, owner = cluster.nodes
         job = await cluster.is_of(owner)
-        words = [*terminal.COMMAND, "wait", f"2/{job}", "--timeout", "60s", "-v"]
-        where = ["--config", str(asked.site.config), "--socket", str(asked.socket)]
-        async with await anyio.open_process([*words, *where]) as waiting:
-            assert waiting.stderr is not None
-            assert waiting.stdout is not None
-            first = await waiting.stderr.receive()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(waiter.wait, asked, job)
+            await waiter.looked.wait()
             cluster.now = OVER
-            told = b"".join([first, *[each async for each in waiting.stderr]]).decode()
-            failed = b"".join([each async for each in waiting.stdout]).decode()
-            code = await waiting.wait()
+        known = await asked.ask(f"/instances/{cluster.key(job)}")
 
-    assert code == 1, told
-    assert "10.0.0.5" in failed, told
+    [finding] = waiter.vigil.findings
+    assert waiter.vigil.exit_code == 1
+    assert finding.snapshot is not None
+    assert finding.snapshot.status == known["status"]
+    assert known["failures"] is None
 
 
 async def test_who_follows_events_at_another_node_hears_of_them_soon() -> None:
