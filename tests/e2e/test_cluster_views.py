@@ -178,7 +178,7 @@ class Waiter(Talk):
     """Somebody who waits; *looked*: has heard how the instance stands."""
 
     def __init__(self) -> None:
-        super().__init__([].append, locale="en", verbose=False)
+        super().__init__(lambda _: None, locale="en", verbose=False)
         self.looked = anyio.Event()
         self.vigil: Vigil
 
