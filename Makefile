@@ -1,13 +1,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check docs format lock clean
+.PHONY: demo test torture check docs format lock clean
 
 demo: .venv/run.ready  ## set up, then watch failures and a recovery against the simulator
 	@$(BIN)/job-monitor demo
 
 test: .venv/dev.ready  ## set up, then run the whole test suite
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal
+
+torture: .venv/dev.ready  ## a cluster under hundreds of faults, for most of an hour; see TORTURE='--help'
+	@$(BIN)/pytest -m long
+	@$(BIN)/python -m tests.torture $(TORTURE)
 
 check: .venv/dev.ready  ## style, types and the direction of imports, in seconds
 	@$(BIN)/ruff check .

@@ -160,9 +160,11 @@ async def compare(
 class served:  # noqa: N801
     """The canned server in a process of its own, on the other core."""
 
-    def __init__(self, hosts: int, *, pin: bool = True) -> None:
-        command = [sys.executable, "-m", "benchmarks.answering", str(hosts)]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    def __init__(self, hosts: int, *, pin: bool = True, running: float = 60.0) -> None:
+        command = [sys.executable, "-m", "benchmarks.answering"]
+        self._process = subprocess.Popen(
+            [*command, str(hosts), str(running)], stdout=subprocess.PIPE, text=True
+        )
         self._pin = pin
         self._port = 0
 

@@ -1,13 +1,16 @@
 """A hundred thousand watches: memory, and the time from start to the first poll.
 
-    python -m benchmarks.watches [--watches 100000] [--settle 20]
+    python -m benchmarks.watches [--watches 100000] [--settle 60] [--overdue]
 
 Starts ``job-monitor run`` as an operator would, on a .txt list, with the log sink
 writing to nowhere, twice on the same store: the first run sees every instance for
-the first time, the second remembers them all.
+the first time, the second remembers them all. With ``--overdue`` every job has been
+running for too long already, so that each first sight is an incident of which the
+log is told; without, nothing is wrong with any.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -56,6 +59,12 @@ def daemon(directory: Path) -> Iterator[subprocess.Popen[bytes]]:
             process.terminate()
 
 
+def seconds(process: subprocess.Popen[bytes]) -> float:
+    """Read how much CPU time was taken."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def memory(process: subprocess.Popen[bytes], field: str) -> float:
     """Read VmRSS or VmHWM in MB."""
     status = Path(f"/proc/{process.pid}/status").read_text()
@@ -69,12 +78,14 @@ def measure(directory: Path, server: served, settle: float) -> str:
     with daemon(directory) as process:
         while server.polled() == polled:
             time.sleep(0.01)
-        first = time.perf_counter() - started
+        first, cpu = time.perf_counter() - started, seconds(process)
         time.sleep(settle)
+        polls, cpu = server.polled() - polled, seconds(process) - cpu
         resident, peak = memory(process, "VmRSS"), memory(process, "VmHWM")
     return (
         f"first poll after {first:.1f} s, {resident:.0f} MB resident after "
-        f"{settle:.0f} s (peak {peak:.0f} MB), {server.polled() - polled:,} polls"
+        f"{settle:.0f} s (peak {peak:.0f} MB), {polls:,} polls, "
+        f"{1000 * cpu / polls:.2f} ms of CPU time each"
     )
 
 
@@ -82,8 +93,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--watches", type=int, default=100_000)
     parser.add_argument("--settle", type=float, default=60.0)
+    parser.add_argument("--overdue", action="store_true")
     arguments = parser.parse_args()
-    server = served(2, pin=False)
+    running = 86_400.0 if arguments.overdue else 60.0
+    server = served(2, pin=False, running=running)
     with tempfile.TemporaryDirectory() as name, server as url:
         directory = Path(name)
         write(directory, url, arguments.watches)

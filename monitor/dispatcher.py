@@ -7,7 +7,7 @@ has a dispatcher of its own, so that a dead one delays nobody else; while a sink
 down the log is not read for it, and one message at a time finds out when it is back.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import anyio
@@ -20,7 +20,7 @@ from monitor.core.circuit import CLOSE
 from monitor.core.message import Kind, Message, holds_events, key_of_line
 from monitor.core.shards import shard
 from monitor.holdings import Holdings
-from monitor.outlet import Outlet
+from monitor.outlet import AT_ONCE, Outlet
 from monitor.ports import (
     Delivery,
     Luck,
@@ -159,11 +159,18 @@ class Dispatcher:
         chains: dict[str, list[Message]] = {}
         for message in messages:
             chains.setdefault(message.line, []).append(message)
-        failed: list[Delivery] = []
+        waiting, failed = iter(chains.values()), list[Delivery]()
+        # As many as the outlet lets through: a task for each would cost more than a line.
         async with anyio.create_task_group() as tasks:
-            for chain in chains.values():
-                tasks.start_soon(self._deliver_chain, chain, failed)
+            for _ in range(min(AT_ONCE, len(chains))):
+                tasks.start_soon(self._deliver_chains, waiting, failed)
         return failed
+
+    async def _deliver_chains(
+        self, chains: Iterator[list[Message]], failed: list[Delivery]
+    ) -> None:
+        for chain in chains:
+            await self._deliver_chain(chain, failed)
 
     async def _deliver_chain(
         self, chain: list[Message], failed: list[Delivery]

@@ -4,7 +4,7 @@ Whoever tells of a group must know of all that holds in it, and who follows the 
 hears of all.
 """
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Never, Protocol
 
 import anyio
@@ -35,13 +35,13 @@ class Log(Protocol):
 
 
 class Elsewhere:
-    """*heard* is told of which keys somebody recorded events; none: just that."""
+    """*heard* is given what others recorded, in the order of the log."""
 
     def __init__(
         self,
         log: Log,
         holdings: Holdings,
-        heard: Callable[[Collection[str]], Awaitable[None]],
+        heard: Callable[[Sequence[Message]], Awaitable[None]],
     ) -> None:
         self._log = log
         self._holdings = holdings
@@ -57,5 +57,5 @@ class Elsewhere:
     async def _read_on(self) -> None:
         while found := await self._log.logged(_FORWARD, self._read, BATCH):
             self._read = found[-1][0]
-            keys = {message.key for _, message in found}
-            await self._heard({key for key in keys if not self._holdings.owns(key)})
+            owns = self._holdings.owns
+            await self._heard([each for _, each in found if not owns(each.key)])

@@ -40,18 +40,17 @@ class Gathering:
         self._now = now
         self._since = now()
 
-    async def of(self, group: str) -> Look:
-        accounts = await self._ledger.accounts([group])
+    async def of(self, group: str, account: Account) -> Look:
         logs = self._logs(group.partition("/")[0])
         if routing.is_several(group):
-            keys = self._keys(group, accounts[group])
+            keys = self._keys(group, account)
             found = await self._ledger.members(keys)
-            look = self._look(group, accounts[group], found)
+            look = self._look(group, account, found)
             return structs.replace(look, awaited=None if logs else frozenset())
         known = await self._memory.load(group)
         wanted = state.wanting(known) if logs else ()
         return structs.replace(
-            self._look(group, accounts[group], [member.of(known)]),
+            self._look(group, account, [member.of(known)]),
             known=known,
             awaited=frozenset(each.step_instance_id for each in wanted),
         )

@@ -36,7 +36,16 @@ from monitor.digesting import Digesting
 from monitor.gathering import AT_ONCE, Gathering, slices
 from monitor.grouping import Grouping
 from monitor.metering import Sample
-from monitor.ports import Ledger, Memory, Notice, Now, Quiet, Telling, delivery_of
+from monitor.ports import (
+    Account,
+    Ledger,
+    Memory,
+    Notice,
+    Now,
+    Quiet,
+    Telling,
+    delivery_of,
+)
 from monitor.storm import Bound, Storm
 
 UNEXPLAINED: Final = 5.0
@@ -116,24 +125,41 @@ class Notifier:
         """Something was recorded: look at its groups in a moment."""
         types = {event.type for event in change.events}
         key, ended = change.state.key, change.state.phase is not Phase.WATCHED
-        if ended or any(type_.startswith("bkjob.alert.") for type_ in types):
+        if ended or any(map(_about_alerts, types)):
             self._place(member.of(change.state))
         if key in self._expecting and not state.wanting(change.state):
             for group in self._grouping.groups_of(key):
                 self._plan(group, 0.0)
         if reach.Kind.RESTORED in types:
-            self._plan_all(self._inhibited)
-            self._inhibited.clear()
+            self._take_up_inhibited()
 
-    async def changed_elsewhere(self, keys: Collection[str]) -> None:
-        """Another daemon recorded something about *keys*."""
+    def _take_up_inhibited(self) -> None:
+        self._plan_all(self._inhibited)
+        self._inhibited.clear()
+
+    async def changed_elsewhere(self, events: Sequence[Message]) -> None:
+        """Another daemon recorded *events*: what holds is known of all."""
+        types = {event.type for event in events}
+        keys = {event.key for event in events if _about_alerts(event.type)}
+        await self.learn(keys)
+        if reach.Kind.RESTORED in types:
+            self._take_up_inhibited()
+
+    async def learn(self, keys: Collection[str]) -> None:
+        """Hear what holds for *keys*, as far as it is recorded elsewhere."""
         for known in await self._ledger.members(keys):
-            self._place(known)
+            if not self._owns(known.key):  # of ours something newer may be known
+                self._place(known)
 
     async def gain(self, gained: frozenset[int]) -> None:
         """Tell of the groups of these shards too."""
-        known = self._grouping.groups() | {*await self._ledger.informed()}
-        mine = {group for group in known if shard(group) in gained}
+        # Whoever had them may have recorded something that was not heard of here.
+        holding = {*await self._ledger.alerting(), *self._grouping.placed()}
+        mine = [key for key in holding if shard(key) in gained]
+        for known in await self._ledger.members(mine):
+            self._place(known)
+        groups = self._grouping.groups() | {*await self._ledger.informed()}
+        mine = [group for group in groups if shard(group) in gained]
         for group in mine:
             self._gists.pop(group, None)
         self._plan_all(mine)
@@ -217,9 +243,12 @@ class Notifier:
 
     async def _tell_due(self) -> None:
         while groups := list(islice(self._pop_due(), AT_ONCE)):
-            async with self._telling, anyio.create_task_group() as tasks:
-                for group in filter(self._owns, groups):
-                    tasks.start_soon(self._tell, group)
+            async with self._telling:
+                mine = [*filter(self._owns, groups)]
+                accounts = await self._ledger.accounts(mine)
+                async with anyio.create_task_group() as tasks:
+                    for group in mine:
+                        tasks.start_soon(self._tell, group, accounts[group])
 
     def _pop_due(self) -> Iterator[str]:
         while self._heap and self._heap[0][0] <= anyio.current_time():
@@ -228,10 +257,10 @@ class Notifier:
                 del self._due[group]
                 yield group
 
-    async def _tell(self, group: str) -> None:
+    async def _tell(self, group: str, account: Account) -> None:
         """Look at one group: gather → decide → apply."""
-        self._expecting.add(group)  # first: logs may come while the account is read
-        look = await self._gathering.of(group)
+        self._expecting.add(group)  # first: logs may come while the state is read
+        look = await self._gathering.of(group, account)
         self._expecting.discard(group)
         outcomes = [
             self._admitted(look, outcome)
@@ -358,6 +387,10 @@ class Notifier:
             if told_of:
                 self._posted()
             self._plan_all(groups)
+
+
+def _about_alerts(type_: str) -> bool:
+    return type_.startswith("bkjob.alert.")
 
 
 def _about_instances(group: str) -> bool:

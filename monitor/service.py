@@ -12,7 +12,6 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Collection,
     Iterator,
     Mapping,
     Sequence,
@@ -376,6 +375,7 @@ class _House:
 
     async def gain(self, gained: frozenset[int]) -> None:
         self._door.tenure.gain(len(gained))
+        await self._abandon_unknown_sources()
         await self._dispatching.gain(gained)
         for one in self._stations.values():
             await one.gain()
@@ -402,12 +402,11 @@ class _House:
 
     async def _learn(self, keys: Collection[str]) -> None:
         """Hear at once what others recorded about *keys*."""
-        theirs = [key for key in keys if not self._holdings.owns(key)]
-        if theirs:
-            await self._notifier.changed_elsewhere(theirs)
+        if self._neighbours.shared:
+            await self._notifier.learn(keys)
 
-    async def _heard_elsewhere(self, keys: Collection[str]) -> None:
-        await self._notifier.changed_elsewhere(keys)
+    async def _heard_elsewhere(self, events: Sequence[Message]) -> None:
+        await self._notifier.changed_elsewhere(events)
         self._feed.wake()
 
     async def _build(self, stack: AsyncExitStack) -> None:

@@ -1,5 +1,7 @@
 """The budget of one source: visits and those who ask beside them; virtual time."""
 
+from collections import Counter
+
 import anyio
 import pytest
 
@@ -98,6 +100,31 @@ async def test_where_not_all_can_have_their_turn_the_worthiest_come_first() -> N
 
     assert visited[15:25] == sorted(visited[15:25], reverse=True)
     assert min(visited[15:25]) > 80
+
+
+async def test_the_more_wait_the_more_rarely_they_are_ranked() -> None:
+    """Where 20,000 wait it is done each 2 s, though a ranking may be due each second."""
+    many, asked = 20_000, Counter[int]()
+
+    def worth(_: InstanceKey, late: float) -> float:
+        asked[int(anyio.current_time() - began)] += 1
+        return late
+
+    scheduler = Scheduler(
+        "prod", a_pace(width=1, per_second=20), luck=clock.middling, worth=worth
+    )
+    began = anyio.current_time()
+    for number in range(many):
+        scheduler.plan(a_key(number))
+
+    async def visit(key: InstanceKey) -> None:
+        pass
+
+    with anyio.move_on_after(5.5):
+        await scheduler.run(visit)
+
+    assert [*asked] == [0, 2, 4]
+    assert max(asked.values()) <= many
 
 
 async def test_what_is_urged_is_visited_next() -> None:

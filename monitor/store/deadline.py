@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
+import psycopg
 from sqlalchemy import Connection, Engine, event
 
 OWED: Final = 15
@@ -28,7 +29,8 @@ def kept(engine: Engine, owed: int = OWED) -> Iterator[None]:
     event.listen(engine, "after_cursor_execute", debts.answered)
     event.listen(engine, "commit", debts.asks)
     event.listen(engine, "rollback", debts.asks)
-    event.listen(engine, "checkin", debts.returned)
+    for end in ("checkin", "invalidate", "close"):
+        event.listen(engine, end, debts.returned)
     over = threading.Event()
     watching = threading.Thread(
         target=debts.watch, args=(over,), name="store deadlines", daemon=True
@@ -72,5 +74,6 @@ class _Debts:
 
 def _cut(driver: Any) -> None:
     # It may be gone by now.
-    with suppress(OSError), socket.socket(fileno=os.dup(driver.fileno())) as peer:
+    gone = (OSError, psycopg.Error)
+    with suppress(*gone), socket.socket(fileno=os.dup(driver.fileno())) as peer:
         peer.shutdown(socket.SHUT_RDWR)

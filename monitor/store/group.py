@@ -13,7 +13,7 @@ from typing import Any, Final, Never, TypeVar
 import anyio
 from msgspec import Struct
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import PendingRollbackError, SQLAlchemyError
 
 from monitor import errors
 from monitor.holdings import Holdings
@@ -80,7 +80,8 @@ class Group:
         self._journal = journal
         self._run = run
         self._tickets: list[_Ticket] = []
-        self._room = anyio.Semaphore(BACKLOG)
+        # It need not yield where there is room: every job waits for its transaction.
+        self._room = anyio.Semaphore(BACKLOG, fast_acquire=True)
         self._arrived = anyio.Event()
         self._full = anyio.Event()
 
@@ -164,9 +165,15 @@ def _run_one(connection: Connection, ticket: _Ticket) -> None:
         with connection.begin_nested() if shared else nullcontext():
             ticket.result = ticket.job(connection)
     except (SQLAlchemyError, errors.StoreError, *_UNFIT) as error:
-        if getattr(error, "connection_invalidated", False):
+        if gone(error):
             raise
         ticket.failure = _failure(error)
+
+
+def gone(error: Exception) -> bool:
+    """Tell whether the connection is lost, as was found now or a statement earlier."""
+    invalid = getattr(error, "connection_invalidated", False)
+    return invalid or isinstance(error, PendingRollbackError)
 
 
 def _failure(error: Exception) -> errors.StoreError:
@@ -179,6 +186,8 @@ def short(error: Exception) -> str:
     """Say what happened without statements, or what was bound to them."""
     if isinstance(error, errors.StoreError):
         return str(error)
+    if isinstance(error, PendingRollbackError):
+        return "the connection was lost"
     cause = getattr(error, "orig", None)
     if cause is None:
         return type(error).__name__

@@ -1,8 +1,9 @@
 """What each sink was told about each group, against what holds, and why."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select
 
 from monitor.core.decisions import Verdict
 from monitor.core.member import Member
@@ -11,6 +12,15 @@ from monitor.core.telling import Told
 from monitor.ports import Account, Notice, Telling
 from monitor.store import outbox, passing, rows
 from monitor.store.schema import deliveries, groups, states, told, verdicts
+
+# Written once: to build one takes longer than SQLite takes to answer it.
+_WANTED: BindParameter[Any] = bindparam("wanted", expanding=True)
+_TOLD = select(told.c.group, told.c.sink, told.c.body).where(told.c.group.in_(_WANTED))
+_COUNTED = select(groups.c.key, groups.c.notifications).where(groups.c.key.in_(_WANTED))
+_FORGET_TOLD = delete(told).where(
+    told.c.sink == bindparam("s"), told.c.group == bindparam("g")
+)
+_FORGET_COUNT = delete(groups).where(groups.c.key == bindparam("k"))
 
 
 def alerting(connection: Connection) -> list[str]:
@@ -29,11 +39,9 @@ def members(connection: Connection, keys: Collection[str]) -> list[Member]:
 
 def accounts(connection: Connection, wanted: Sequence[str]) -> dict[str, Account]:
     said: dict[str, dict[str, Told]] = {group: {} for group in wanted}
-    known = select(told.c.group, told.c.sink, told.c.body)
-    for group, sink, body in connection.execute(known.where(told.c.group.in_(wanted))):
+    for group, sink, body in connection.execute(_TOLD, {"wanted": wanted}):
         said[group][sink] = rows.told(body)
-    counted = select(groups.c.key, groups.c.notifications)
-    found = connection.execute(counted.where(groups.c.key.in_(wanted)))
+    found = connection.execute(_COUNTED, {"wanted": wanted})
     numbers = {key: number for key, number in found}  # noqa: C416 - rows are no pairs
     return {
         group: Account(told=said[group], notifications=numbers.get(group, 0))
@@ -51,8 +59,7 @@ def tell(connection: Connection, notices: Sequence[Notice]) -> None:
 
 
 def _remember(connection: Connection, group: str, telling: Telling) -> None:
-    same = (told.c.sink == telling.sink, told.c.group == group)
-    connection.execute(delete(told).where(*same))
+    connection.execute(_FORGET_TOLD, {"s": telling.sink, "g": group})
     if telling.told is not None:
         row = {"sink": telling.sink, "group": group, "shard": shard(group)}
         body = rows.encode(telling.told)
@@ -65,7 +72,7 @@ def _send(connection: Connection, notice: Notice) -> None:
         return
     connection.execute(insert(deliveries), new)
     passing.address(connection, notice.tellings)
-    connection.execute(delete(groups).where(groups.c.key == notice.group))
+    connection.execute(_FORGET_COUNT, {"k": notice.group})
     row = {"key": notice.group, "shard": shard(notice.group)}
     connection.execute(insert(groups), [{**row, "notifications": notice.number}])
 

@@ -9,6 +9,7 @@ without giving it up begins anew, for nothing in its memory is sure any more.
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
+from math import inf
 from typing import Any, Final, Protocol
 
 import anyio
@@ -85,7 +86,7 @@ class Membership:
         self._member: Member | None = None
         self._taken_at: dict[int, float] = {}
         self.draining = False
-        self._renewed_at = 0.0
+        self._renewed_at = self._claims_from = -inf
         self._report = Report()
         self._news: Mapping[str, int] = {}
         self._moving = anyio.Lock()
@@ -145,11 +146,14 @@ class Membership:
                     continue
 
     async def _round(self, tasks: TaskGroup) -> None:
-        seen = await self._renewed()
+        before, seen = self._renewed_at, await self._renewed()
         if self._member is None:
             return  # nobody could take up what is gained, or let go of anything
         self._member.met(seen.view)
         tasks.start_soon(self._hear, seen.news, name="news")
+        if self._renewed_at - before > TTL:
+            # The database was away, maybe for all: let them come and renew.
+            self._claims_from = self._renewed_at + 2 * RENEW
         if gained := await self._claim(seen):
             tasks.start_soon(self._gain, gained, name="shards gained")
         if left := self._surplus():
@@ -165,8 +169,8 @@ class Membership:
             lambda: self._roll.renew(held, report, draining=draining)
         )
         self._check(seen.kept)
-        self._holdings.deadline = began + SURE
         self._renewed_at = began
+        self._holdings.deadline = began + SURE
         self.view = seen.view
         self._reached(seen.position)
         return seen
@@ -181,7 +185,7 @@ class Membership:
             )
 
     async def _claim(self, seen: Seen) -> frozenset[int]:
-        if self.draining:
+        if self.draining or anyio.current_time() < self._claims_from:
             return frozenset()
         most = shards.quota(seen.view.living)
         free = sorted(seen.free(), key=lambda _: self._luck())
@@ -189,6 +193,8 @@ class Membership:
         if not wanted:
             return frozenset()
         taken: Epochs = await self._run(lambda: self._roll.claim(wanted))
+        if not taken:
+            return frozenset()
         now = anyio.current_time()
         self._taken_at |= dict.fromkeys(taken, now)
         self._holdings.take(taken)

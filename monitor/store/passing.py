@@ -7,13 +7,17 @@ until that is over: who heard of a failure hears of its end.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from msgspec import structs
-from sqlalchemy import Connection, delete, exists, insert, select
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select
 
 from monitor.core.message import Message
 from monitor.core.shards import shard
 from monitor.ports import Delivery, Telling
 from monitor.store import outbox, rows
 from monitor.store.schema import addressed, among, deliveries, notifications, stand_ins
+
+_STAND_IN = select(stand_ins.c.fallback).where(
+    stand_ins.c.sink == bindparam("s"), stand_ins.c.line == bindparam("l")
+)
 
 
 def address(connection: Connection, tellings: Sequence[Telling]) -> None:
@@ -40,17 +44,18 @@ def _row(message: Message) -> Mapping[str, object]:
 
 
 def _follow(connection: Connection, telling: Telling, delivery: Delivery) -> None:
-    mine = (
-        stand_ins.c.sink == telling.sink,
-        stand_ins.c.line == delivery.message.line,
-    )
-    found = select(stand_ins.c.fallback).where(*mine)
-    fallback = connection.execute(found).scalar()
+    mine = {"s": telling.sink, "l": delivery.message.line}
+    fallback = connection.execute(_STAND_IN, mine).scalar()
     if fallback is None:
         return
     _copy(connection, delivery, fallback, delivery.since)
     if telling.told is None or not telling.told.alerts:
-        connection.execute(delete(stand_ins).where(*mine))
+        _forget_stand_in(connection, telling.sink, delivery.message.line)
+
+
+def _forget_stand_in(connection: Connection, sink: str, line: str) -> None:
+    mine = (stand_ins.c.sink == sink, stand_ins.c.line == line)
+    connection.execute(delete(stand_ins).where(*mine))
 
 
 def pass_on(
@@ -74,8 +79,7 @@ def hand_over(
     """Let *fallback* be told of this, and of what follows about the same."""
     _copy(connection, delivery, fallback, now)
     line = delivery.message.line
-    mine = (stand_ins.c.sink == delivery.sink, stand_ins.c.line == line)
-    connection.execute(delete(stand_ins).where(*mine))
+    _forget_stand_in(connection, delivery.sink, line)
     row = {"sink": delivery.sink, "line": line, "shard": shard(delivery.message.key)}
     connection.execute(insert(stand_ins), [{**row, "fallback": fallback}])
 

@@ -16,14 +16,19 @@ from sqlalchemy import (
     inspect,
     text,
 )
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    PendingRollbackError,
+)
 
 from monitor import errors
 from monitor.core.cluster import Report
 from monitor.core.shards import SHARDS
 from monitor.holdings import Holdings
 from monitor.store import deadline, lease, migrating, refusals, roll
-from monitor.store.group import Owned, Run, Work, short
+from monitor.store.group import Owned, Run, Work, gone, short
 from monitor.store.journal import Journal
 from monitor.store.lease import Epochs, Held, Mark
 from monitor.store.membership import Membership
@@ -32,6 +37,9 @@ from monitor.store.roll import Seen
 log = structlog.get_logger()
 
 T = TypeVar("T")
+
+Trouble = DBAPIError | PendingRollbackError
+_TROUBLE: Final = (DBAPIError, PendingRollbackError)
 
 PATIENCE: Final = 60.0
 """Seconds for a database that went away to come back."""
@@ -292,7 +300,7 @@ class Meeting:
         try:
             with begun(self._engine) as connection:
                 yield connection
-        except DBAPIError as error:
+        except _TROUBLE as error:
             self._outage.holds(short(error))
             raise errors.Away(f"the database is away: {short(error)}") from error
         self._outage.over()
@@ -336,7 +344,7 @@ class Database:
                     work(connection)
                     held = self._holdings.epochs
                     mark = lease.fence(connection, self._me, held, shards)
-            except DBAPIError as error:
+            except _TROUBLE as error:
                 if not passing(error):
                     raise
                 if mark and mark.xid and self._committed(mark, pauses):
@@ -352,7 +360,7 @@ class Database:
             try:
                 with begun(self._engine) as connection:
                     asked = connection.execute(_OUTCOME, {"xid": mark.xid}).one()
-            except DBAPIError as error:
+            except _TROUBLE as error:
                 if not lost(error):
                     raise
                 self._wait(pauses, error)
@@ -367,18 +375,18 @@ class Database:
                 case _:
                     raise errors.LeaseLost(_UNKNOWN)
 
-    def _wait(self, pauses: Iterator[bool], error: DBAPIError) -> None:
+    def _wait(self, pauses: Iterator[bool], error: Trouble) -> None:
         self._outage.holds(short(error))
         if not next(pauses, False):
             raise errors.StoreError(f"the database is away: {short(error)}") from error
 
 
-def lost(error: DBAPIError) -> bool:
+def lost(error: Trouble) -> bool:
     """Tell whether the connection is gone, or never was."""
-    if error.connection_invalidated:
+    if gone(error):
         return True
     of_network = isinstance(error, OperationalError | InterfaceError)
-    return of_network and getattr(error.orig, "sqlstate", None) is None
+    return of_network and _code(error) is None
 
 
 _AGAIN: Final = frozenset(
@@ -387,9 +395,13 @@ _AGAIN: Final = frozenset(
 """Read-only, in one another's way, no room, no lock: nothing was kept, try again."""
 
 
-def passing(error: DBAPIError) -> bool:
+def passing(error: Trouble) -> bool:
     """Tell whether the same transaction may do better in a while."""
-    return lost(error) or getattr(error.orig, "sqlstate", None) in _AGAIN
+    return lost(error) or _code(error) in _AGAIN
+
+
+def _code(error: Trouble) -> str | None:
+    return getattr(getattr(error, "orig", None), "sqlstate", None)
 
 
 def _pauses(ended: threading.Event, patience: float) -> Iterator[bool]:

@@ -4,18 +4,24 @@ The socket is bound once; while a configuration is replaced, who comes waits in 
 backlog and is refused by nobody.
 """
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Final
 
+import anyio
 from aiohttp import web
+from anyio.lowlevel import checkpoint
 
 from monitor.web import problems, server
 from monitor.web.api import operation
 from monitor.web.api.operation import Operation
 
 BODY_MAX: Final = 1 << 20
+
+_TURNS: Final = 3
+"""Of the loop, from accepting to reading: attached, connected, read."""
 
 
 @asynccontextmanager
@@ -28,9 +34,23 @@ async def serving(
     app.add_routes(operation.route(each) for each in operations)
     runner = server.runner_of(app)
     await runner.setup()
+    # A duplicate, since the site closes what it is given.
+    door = listener.dup()
     try:
-        # A duplicate, since the site closes what it is given.
-        await web.SockSite(runner, listener.dup()).start()
+        await web.SockSite(runner, door).start()
         yield
     finally:
+        await _shut(door)
         await runner.cleanup()
+
+
+async def _shut(door: socket.socket) -> None:
+    """Accept nobody more; wait until who has been is the server's, and was heard.
+
+    Of whom it accepted in the turn before its server closes, asyncio loses sight,
+    and does not hang up. uvloop, on which the daemon runs, has no such turn.
+    """
+    asyncio.get_running_loop().remove_reader(door)
+    with anyio.CancelScope(shield=True):
+        for _ in range(_TURNS):
+            await checkpoint()

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 import yaml
 
 from tests.e2e.daemon import running
+from tests.support import ports
 
 ROOT: Final = Path(__file__).parents[2]
 DOCKER: Final = ROOT / "deploy" / "docker"
@@ -193,12 +193,6 @@ def demo(directory: Path, url: str) -> Path:
     settings = yaml.safe_load(config.read_text())
     assert settings["sources"]["demo"]["url"] == SIMULATOR
     settings["sources"]["demo"]["url"] = url
-    settings["web"]["listen"] = f"127.0.0.1:{free_port()}"
+    settings["web"]["listen"] = f"127.0.0.1:{ports.free()}"
     config.write_text(yaml.safe_dump(settings))
     return config
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

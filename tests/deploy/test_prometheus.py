@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +17,7 @@ from monitor.web.metrics import PREFIX
 from tests.e2e.daemon import running
 from tests.e2e.site import Site
 from tests.e2e.theatre import Stage
+from tests.support import ports
 from tests.support.prometheuses import prometheus, promtool
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
@@ -162,7 +162,7 @@ async def test_a_real_prometheus_scrapes_a_daemon_and_knows_what_it_counts(
     story = {"beat": 1, "scenario": "mixed_failure"}
     key = entry.enact(stage.world, entry.decoded(story))
     stage.now = 4  # hosts have failed, and the job has ended
-    target = f"127.0.0.1:{free_port()}"
+    target = f"127.0.0.1:{ports.free()}"
 
     async with serving(stage.world) as stage.url:
         site = Site(tmp_path, stage.url, web={"listen": target})
@@ -191,9 +191,3 @@ async def scraped(url: str) -> str:
 
 def names_of(text: str) -> set[str]:
     return set(re.findall(r"^(\w+)", text, re.MULTILINE))
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

@@ -15,8 +15,12 @@ NOTIFICATION: Final = "bkjob.notification"
 
 
 class Delivery(Struct, kw_only=True):
-    """One request; *status* is what it was answered, None while it is not."""
+    """One request; *status* is what it was answered, None while it is not.
 
+    It came *at* that time of the event loop.
+    """
+
+    at: float
     headers: dict[str, str]
     body: bytes
     genuine: bool
@@ -80,6 +84,7 @@ class Receiver:
         body = await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
         delivery = Delivery(
+            at=anyio.current_time(),
             headers=headers,
             body=body,
             genuine=self._genuine(headers, body),

@@ -45,7 +45,8 @@ async def test_what_failed_is_held_through_a_kill_and_resolved_when_it_recovers(
     assert firing["commonLabels"]["team"] == "sre"
     assert firing["groupLabels"] == {"instance": "prod/biz/2/20000153"}
     assert resolved["groupKey"] == firing["groupKey"]
-    assert len(am.told) == 2
+    course = ["firing", "resolved"]
+    assert am.courses == {"hosts_failed": course, "job_failed": course}
 
 
 async def test_what_nobody_watches_any_more_is_over_there(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 import anyio
 import pytest
 
+from tests.support import ports
+
 HERE = "127.0.0.1"
 
 
@@ -312,7 +314,7 @@ def need_command(command: str) -> None:
 
 def a_mosquitto(folder: Path, tls: Path | None = None) -> Running:
     need_command("mosquitto_passwd")
-    port = free_port()
+    port = ports.free()
     lines = [
         f"listener {port} {HERE}",
         f"password_file {folder / 'users'}",
@@ -329,7 +331,7 @@ def a_mosquitto(folder: Path, tls: Path | None = None) -> Running:
 
 
 def a_nats(folder: Path, tls: Path | None = None) -> Running:
-    port = free_port()
+    port = ports.free()
     secured = f'tls {{ cert_file: "{tls}", key_file: "{tls}" }}' if tls else ""
     (folder / "nats.conf").write_text(
         f"""
@@ -350,7 +352,7 @@ def a_nats(folder: Path, tls: Path | None = None) -> Running:
 
 
 def a_redis(folder: Path, tls: Path | None = None) -> Running:
-    port = free_port()
+    port = ports.free()
     lines = [
         f"bind {HERE}",
         f"dir {folder}",
@@ -381,11 +383,6 @@ def _running(command: str, *arguments: str, port: int, folder: Path) -> Iterator
             yield port
         finally:
             process.terminate()
-
-
-def free_port() -> int:
-    with socket.create_server((HERE, 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:

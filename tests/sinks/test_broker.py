@@ -20,7 +20,6 @@ from monitor.ports import Sink
 from monitor.sinks import catalogue
 from monitor.sinks.broker.config import BrokerConfig
 from monitor.sinks.catalogue import SinkConfig
-from tests.sinks import brokers
 from tests.sinks.brokers import (
     HERE,
     KafkaServer,
@@ -36,6 +35,7 @@ from tests.sinks.brokers import (
 )
 from tests.sinks.messages import a_notification, an_event
 from tests.sinks.receiver import speaking
+from tests.support import ports
 
 pytest.importorskip("faststream", reason="pip install 'job-monitor[broker]'")
 
@@ -399,7 +399,7 @@ async def outcome(sink: Sink) -> str:
 
 @each_scheme
 async def test_where_nobody_listens_is_said(scheme: str) -> None:
-    url = f"{scheme}://{HERE}:{brokers.free_port()}"
+    url = f"{scheme}://{HERE}:{ports.free()}"
     async with opened(url=url, **URLS[scheme]) as sink:
         refused = await refusal(sink)
 

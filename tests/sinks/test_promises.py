@@ -29,6 +29,7 @@ from tests.sinks import brokers
 from tests.sinks.messages import a_notification
 from tests.sinks.post import a_post
 from tests.sinks.receiver import answering, receiving, speaking
+from tests.support import ports
 
 CANARY = "canary-7f3a9d"
 HERE = "127.0.0.1"
@@ -237,7 +238,7 @@ async def test_no_secret_is_shown_where_nobody_listens(
     kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with watched(caplog) as logged:
-        async with opened(kind, brokers.free_port()) as sink:
+        async with opened(kind, ports.free()) as sink:
             error = await refusal(sink)
             assert CANARY not in error + logged() + repr(sink) + str(sink)
 
@@ -291,7 +292,7 @@ async def test_a_delivery_can_be_cancelled_at_once(kind: str) -> None:
 @every_kind
 @pytest.mark.usefixtures("site")
 async def test_a_sink_that_was_never_used_is_closed(kind: str) -> None:
-    async with opened(kind, brokers.free_port()) as sink:
+    async with opened(kind, ports.free()) as sink:
         assert sink.name == "x"
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
+from tests.support import ports
+
 _SETTINGS = """\
 [databases]
 * = host={host} port={port} user={user}
@@ -34,7 +36,7 @@ def pooling(url: URL, *, sessions: int) -> Iterator[URL]:
     if program is None:
         pytest.skip("pgbouncer is not installed")
     with tempfile.TemporaryDirectory(prefix="job-monitor-") as name:
-        own = _free()
+        own = ports.free()
         settings = _SETTINGS.format(
             host=url.host or "127.0.0.1",
             port=url.port or 5432,
@@ -60,13 +62,6 @@ def pooling(url: URL, *, sessions: int) -> Iterator[URL]:
                 yield url.set(host="127.0.0.1", port=own)
             finally:
                 pooler.terminate()
-
-
-def _free() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 def _listening(pooler: "subprocess.Popen[bytes]", port: int) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+
+from tests.support import ports
 
 PASSWORD: Final = "canary-7f3a9d"
 
@@ -30,9 +31,7 @@ class Server:
     def __init__(self, directory: Path) -> None:
         self._programs = programs()
         self._data = directory / "data"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = ports.free()
         secret = directory / "password"
         secret.write_text(PASSWORD)
         if os.getuid() == 0:
@@ -42,6 +41,9 @@ class Server:
             *("initdb", "-N", "-U", "owner", "-A", "scram-sha-256", "-E", "UTF8"),
             *("--locale=C", f"--pwfile={secret}"),
         )
+        # Whoever comes by a proxy comes from any address of the loopback network.
+        with (self._data / "pg_hba.conf").open("a") as admitted:
+            admitted.write("host all all 127.0.0.0/8 scram-sha-256\n")
         options = (
             f"-c listen_addresses=127.0.0.1 -c port={self.port} -c ssl=off -c fsync=off"
             f" -c unix_socket_directories={directory}"

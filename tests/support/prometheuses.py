@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from tests.e2e.waiting import OFTEN, PATIENCE, until
+from tests.support import ports
 
 MISSING: Final = "there is no {}: apt-get install prometheus"
 
@@ -82,7 +83,7 @@ async def prometheus(
     directory: Path, target: str, *rules: Path
 ) -> AsyncIterator[Prometheus]:
     """Run one that scrapes *target* (``host:port``) and evaluates *rules*, often."""
-    command, port = binary("prometheus"), _free_port()
+    command, port = binary("prometheus"), ports.free()
     config = directory / "prometheus.yml"
     config.write_text(yaml.safe_dump(_config(target, rules)))
     with _process(
@@ -123,12 +124,6 @@ def _process(output: Path, *command: str) -> Iterator[None]:
     finally:
         process.kill()
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def _listens(port: int) -> bool:

@@ -5,10 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio.to_thread
 import pytest
+from anyio.lowlevel import checkpoint
 from structlog.testing import capture_logs
 
 from monitor import errors
+from monitor.web import unix
+from monitor.web.control import serving
 from tests.support import control
 from tests.test_service import (
     FAILING,
@@ -171,3 +175,21 @@ async def test_systemds_directory_is_for_the_group_of_the_service(
 
     assert (mode, answer.status) == (0o660, 200)
     assert not beside.exists()
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_who_comes_while_a_configuration_goes_is_answered_by_it_or_by_the_next(
+    tmp_path: Path, turns: int
+) -> None:
+    path = tmp_path / "m.sock"
+    with unix.listening(path, 0o600) as listener:
+        async with serving(listener, ()):
+            client = unix.connected(path, 5)
+            client.sendall(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            for _ in range(turns):  # of the loop: accepted, attached, connected, read
+                await checkpoint()
+        with client:
+            async with serving(listener, ()):
+                answer = await anyio.to_thread.run_sync(client.recv, 64)
+
+    assert answer.startswith(b"HTTP/1.1 404 ")
