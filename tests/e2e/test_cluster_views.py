@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 import anyio
@@ -26,6 +26,7 @@ from tests.e2e.cluster import (
     Node,
     clustered,
 )
+from tests.support import browser
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -232,3 +233,40 @@ async def test_who_follows_events_at_another_node_hears_of_them_soon() -> None:
 
     event = json.loads(line.removeprefix(b"data: "))
     assert event["partitionkey"] == cluster.key(job)
+
+
+PHONE: Final = {"viewport": {"width": 390, "height": 800}}
+
+
+@pytest.mark.parametrize(("scheme", "look"), [("light", {}), ("dark", PHONE)])
+async def test_pages_are_for_everybody_at_whatever_node(
+    scheme: str, look: dict[str, Any]
+) -> None:
+    browser.binary()
+    axe = pytest.importorskip("axe_playwright_python.async_playwright").Axe()
+    found: dict[str, str] = {}
+    async with clustered() as cluster:
+        asked, owner = cluster.nodes
+        at = f"/instances/{cluster.key(await cluster.is_of(owner))}"
+        [name] = [n["name"] for n in (await owner.ask("/nodes"))["items"] if n["me"]]
+        async with browser.opened(color_scheme=scheme, **look) as page:
+            said: dict[str, str] = {}
+            for path in (
+                at,
+                "/sources",
+                "/sinks",
+                "/nodes?lang=zh-CN",
+                "/nodes?lang=en",
+            ):
+                await page.goto(asked.page + path)
+                await page.wait_for_selector("#live.on")
+                said[path] = await page.inner_text("main")
+                wide = await page.evaluate("document.documentElement.scrollWidth")
+                result = await axe.run(page)
+                if result.violations_count or wide > page.viewport_size["width"]:
+                    found[path] = f"{wide} wide, {result.generate_report()}"
+
+    assert found == {}
+    assert name in said[at]
+    assert said["/nodes?lang=en"].count("living") == 2
+    assert said["/nodes?lang=zh-CN"].count("存活") == 2
