@@ -141,11 +141,15 @@ class Notifier:
         """Another daemon recorded *events*: what holds is known of all."""
         types = {event.type for event in events}
         keys = {event.key for event in events if _about_alerts(event.type)}
+        await self.learn(keys)
+        if reach.Kind.RESTORED in types:
+            self._take_up_inhibited()
+
+    async def learn(self, keys: Collection[str]) -> None:
+        """Hear what holds for *keys*, as far as it is recorded elsewhere."""
         for known in await self._ledger.members(keys):
             if not self._owns(known.key):  # of ours something newer may be known
                 self._place(known)
-        if reach.Kind.RESTORED in types:
-            self._take_up_inhibited()
 
     async def gain(self, gained: frozenset[int]) -> None:
         """Tell of the groups of these shards too."""

@@ -13,6 +13,7 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
+    Collection,
     Iterator,
     Mapping,
     Sequence,
@@ -21,6 +22,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from importlib import metadata
+from itertools import islice
 from math import inf
 from pathlib import Path
 from typing import Never
@@ -39,12 +41,13 @@ from monitor import (
     logs,
     metering,
     milestones,
+    neighbours,
     station,
     tracing,
     wiring,
 )
 from monitor.core import state, wording
-from monitor.core.cluster import Report, View
+from monitor.core.cluster import Report, SourceReport, View
 from monitor.core.inhibition import Inhibitions
 from monitor.core.message import Message
 from monitor.core.model import InstanceKey
@@ -55,8 +58,9 @@ from monitor.deciding import Listener
 from monitor.dispatching import Care, Dispatching
 from monitor.elsewhere import Elsewhere
 from monitor.grouping import Grouping
-from monitor.metering import Meter, Sample
+from monitor.metering import Meter, Sample, Tenure
 from monitor.milestones import Hear, Hitch, Ready, Starting, Stopping, Summary
+from monitor.neighbours import Neighbours
 from monitor.notifier import Notifier
 from monitor.ports import Luck, Now, Sink
 from monitor.quiet import Quiet
@@ -130,6 +134,7 @@ async def serve(
             meters,
             spans,
             now(),
+            Tenure(),
         )
         site = _Site(load, until, reloading, guests, now, luck)
         street = _Street(settings, _files(settings), door, site)
@@ -149,6 +154,7 @@ async def _lived(street: "_Street", run: Run, patience: float) -> bool:
     except* errors.LeaseLost as group:
         lost = _first(group)
     if lost is not None:
+        street.tenure.begin_anew()
         log.warning("lease.lost", reason=str(lost), remedy="this daemon begins anew")
         street.hear(Starting())
     return lost is None
@@ -179,11 +185,13 @@ class _Street:
         self.settings = settings
         self._files = files
         self.hear = door.hear
+        self.tenure = door.tenure
         self._door = door
         self._site = site
         self._proven: Settings | None = None
 
     async def live(self, store: SqlStore) -> None:
+        self.tenure.gain(len(store.holdings.epochs))
         while (again := await self._lived(store)) is not None:
             self._files = self._files.reconfigured(
                 again.watch_lists, directory=Path(), sources=tuple(again.sources)
@@ -242,6 +250,7 @@ class _Door(Struct, frozen=True):
     meters: Sequence[Meter]
     spans: Tracing
     started_at: datetime
+    tenure: Tenure
 
 
 class _House:
@@ -285,6 +294,13 @@ class _House:
             now=now,
         )
         self._stations = Stations(self._wishes.pause_of, now)
+        self._url = ""
+        self._neighbours = Neighbours(
+            store.membership,
+            store.holdings,
+            self.report,
+            started_at=door.started_at,
+        )
         self._feed = Feed(store)
         self._recorded: Counter[str] = Counter()
         self._dispatching = Dispatching(
@@ -374,16 +390,25 @@ class _House:
         return Report(
             version=metadata.version("job-monitor"),
             machine=self._machine(),
+            url=self._url,
             watches=self._stations.count(),
             waiting=self._dispatching.waiting,
-            sources={name: one.report() for name, one in self._stations.items()},
+            late=max((o.scheduler.oldest for o in self._stations.values()), default=0),
+            sources={name: self._report_of(name) for name in self._stations},
+            sinks=self._dispatching.reports(),
         )
+
+    def _report_of(self, source: str) -> SourceReport:
+        one, unseen = self._stations[source], self._stations.unseen(source)
+        first = (str(watch.key) for watch in islice(unseen, neighbours.UNSEEN))
+        return neighbours.source_report(one.report(), one.state(), first)
 
     def met(self, view: View) -> None:
         for one in self._stations.values():
             one.met(view)
 
     async def gain(self, gained: frozenset[int]) -> None:
+        self._door.tenure.gain(len(gained))
         # Whoever watches too little would end what the one before watched.
         await self._read_lists()
         await self._wishes.read_again()
@@ -400,6 +425,7 @@ class _House:
         await self._recorder.settled()
         await self._notifier.let_go(left)
         await self._dispatching.let_go(left)
+        self._door.tenure.give_up(len(left))
 
     async def hear(self, topics: frozenset[str]) -> None:
         if "quiet" in topics:
@@ -413,6 +439,11 @@ class _House:
             await self._read_lists()
         if "deliveries" in topics:
             self._dispatching.wake()
+
+    async def _learn(self, keys: Collection[str]) -> None:
+        """Hear at once what others recorded about *keys*."""
+        if self._neighbours.shared:
+            await self._notifier.learn(keys)
 
     async def _heard_elsewhere(self, events: Sequence[Message]) -> None:
         await self._notifier.changed_elsewhere(events)
@@ -457,6 +488,7 @@ class _House:
             wiring.root_route(self._settings, self._guest_names),
             Inhibitions(wiring.inhibiting(self._settings.alerts)),
             self._frame,
+            self._holdings.owns if self._neighbours.shared else None,
         )
 
     def _build_notifier(self) -> Notifier:
@@ -490,6 +522,7 @@ class _House:
             settings=self._settings,
             store=self._store,
             stations=self._stations,
+            neighbours=self._neighbours,
             dispatching=self._dispatching,
             grouping=self._grouping,
             quiet=self._quiet,
@@ -499,6 +532,7 @@ class _House:
             guests=self._guest_names,
             listing=lambda: self._listing,
             frame=self._frame,
+            learn=self._learn,
             muted=self._muted,
             started_at=self._door.started_at,
             now=self._now,
@@ -519,6 +553,8 @@ class _House:
                 self._notifier,
                 self._grouping,
                 self._door.reloading,
+                self._door.tenure,
+                self._neighbours,
                 *self._door.meters,
                 *self._stations.values(),
             ],
@@ -527,7 +563,8 @@ class _House:
             pages=answering.pages(house),
             now=self._now,
         )
-        log.info("web.listening", url=await stack.enter_async_context(opened))
+        self._url = await stack.enter_async_context(opened)
+        log.info("web.listening", url=self._url)
 
     async def _open_control(self, stack: AsyncExitStack) -> None:
         if self._door.listener is None:
@@ -546,6 +583,8 @@ class _House:
             await self._store.answers()
         late = "it does not answer" if scope.cancelled_caught else ""
         found.append(Check(name="store", trouble=late))
+        if self._neighbours.shared:
+            found.append(Check(name="lease", trouble=self._neighbours.trouble()))
         for name, one in self._stations.items():
             lost = "lost" if one.sight.lost else ""
             found.append(Check(name=f"source {name}", trouble=lost, needed=False))
@@ -702,14 +741,16 @@ class _House:
             await one.watch(whole)
 
     async def _added(self, key: InstanceKey) -> None:
-        await self._stations[key.source].added(key)
+        if key.source in self._stations:
+            await self._stations[key.source].added(key)
 
     async def _removed(self, source: str) -> None:
         if source in self._stations:
             await self._stations[source].join()
 
     def _paused(self, key: InstanceKey) -> None:
-        self._stations[key.source].poller.pause(key)
+        if key.source in self._stations:
+            self._stations[key.source].poller.pause(key)
 
     def _resumed(self, key: InstanceKey) -> None:
         if key.source in self._stations:

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Connection, make_url, text
 
 from monitor import errors
+from monitor.core import cluster
 from monitor.core.state import State
 from monitor.store import lease, migrating, opening, postgres, refusals, schema
 from tests.e2e.waiting import until
@@ -226,7 +227,7 @@ async def test_a_second_daemon_is_refused_by_the_name_of_the_first(
         f"store: {shown(database)} is in use by another Job Monitor on "
     )
     assert said.endswith(
-        f"{lease.told(lease.name())}; stop it, or give this one another store"
+        f"{cluster.told(lease.name())}; stop it, or give this one another store"
     )
 
 
@@ -317,7 +318,7 @@ async def test_a_daemon_that_slept_through_its_end_writes_nothing_more(
             assert (await store.load(KEY)).version == taken
             await remember(store, a_change(taken + 1))
 
-    mine = lease.told(lease.name())
+    mine = cluster.told(lease.name())
     assert f"is lost: {mine} owns the database now; it may not write" in last
 
 
