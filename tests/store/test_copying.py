@@ -18,7 +18,8 @@ import pytest
 from sqlalchemy import Column, Connection, insert
 
 from monitor import errors
-from monitor.store import copying, opening, surveying
+from monitor.core.shards import ALL
+from monitor.store import copying, lease, opening, surveying
 from monitor.store.columns import Words
 from monitor.store.copying import TABLES, Copied
 from tests.store.changes import a_change, a_delivery, an_event, remember
@@ -73,7 +74,7 @@ async def filled(url: str) -> None:
 
     threads = anyio.to_thread.run_sync
     async with opening.owned(opening.parsed(url), threads) as owned:
-        await threads(owned.transact, work)
+        await threads(owned.transact, work, ALL)
 
 
 def dumped(file: Path) -> list[str]:
@@ -114,7 +115,7 @@ async def test_a_daemon_goes_on_where_it_was_on_the_other_engine(
         await store.read("oncall", 1, [a_delivery(an_event(6))])
         read = await store.unread("journal", 9)
         line = [await first(store) for _ in range(6)]
-    assert [event.sequence for _, event in read] == [1, 2]
+    assert [event.sequence for _, event in read.events] == [1, 2]
     assert line == [1, 2, 3, 4, 5, 6]
 
 
@@ -212,7 +213,7 @@ async def test_a_copy_that_is_given_up_leaves_nothing(url: str, database: str) -
 
     assert scope.cancelled_caught
     assert set(surveying.survey(database).rows.values()) == {0}
-    assert surveying.survey(database).owner == ""
+    assert surveying.survey(database).owners == {}
 
 
 async def test_a_store_of_another_version_is_not_copied(
@@ -265,12 +266,11 @@ async def test_status_names_the_owner_while_there_is_one(
         surveyed = surveying.survey(database)
 
     assert (of_file.returncode, of_database.returncode) == (0, 0)
-    assert f"owner:  process {os.getpid()}\n" in of_file.stdout
-    assert f"(process {os.getpid()}), for " in of_database.stdout
-    assert surveyed.lasts is not None
-    assert 0 < surveyed.lasts <= 10
-    assert surveying.survey(database).owner == ""
-    assert surveying.survey(f"sqlite:///{file}").owner == ""
+    assert f"owners: process {os.getpid()}: 64 of 64 shards\n" in of_file.stdout
+    assert f"(process {os.getpid()}): 64 of 64 shards\n" in of_database.stdout
+    assert surveyed.owners == {lease.told(lease.name()): 64}
+    assert surveying.survey(database).owners == {}
+    assert surveying.survey(f"sqlite:///{file}").owners == {}
 
 
 def test_status_of_nothing_is_no_new_file(tmp_path: Path) -> None:
@@ -288,12 +288,27 @@ def test_migrate_says_what_it_did(url: str) -> None:
     assert called("status", url, "-o", "json").returncode == 0
 
 
+async def test_migrate_of_what_is_up_to_date_disturbs_no_daemon(database: str) -> None:
+    async with opening.opened(database) as store:
+        said = await anyio.to_thread.run_sync(called, "migrate", database)
+        await remember(store, a_change())
+
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.startswith("The schema is up to date: ")
+
+
 async def test_migrate_waits_for_no_daemon_to_end(database: str) -> None:
     async with opening.opened(database):
+        outdate(database)
         said = await anyio.to_thread.run_sync(called, "migrate", database)
 
     assert said.returncode == 78
     assert "is in use by another Job Monitor" in said.stderr
+
+
+def outdate(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0007'")
 
 
 async def test_copy_says_how_far_it_is_and_what_it_compared(
