@@ -37,6 +37,10 @@ class Holdings:
         """Begin nothing more for these; what is under way may still be written."""
         self._activate(self.active - frozenset(leaving))
 
+    def stay(self, kept: Collection[int]) -> None:
+        """Do not leave these after all."""
+        self._activate(self.active | frozenset(kept))
+
     def drop(self, left: Collection[int]) -> None:
         self.epochs = {s: e for s, e in self.epochs.items() if s not in left}
 
