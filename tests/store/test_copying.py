@@ -15,13 +15,14 @@ import anyio.from_thread
 import anyio.to_thread
 import psycopg
 import pytest
-from sqlalchemy import Column, Connection, insert
+from sqlalchemy import Column, Connection, Table, delete, insert
 
 from monitor import errors
 from monitor.core.shards import ALL
 from monitor.store import copying, lease, opening, surveying
 from monitor.store.columns import Words
 from monitor.store.copying import TABLES, Copied
+from monitor.store.schema import log
 from tests.store.changes import a_change, a_delivery, an_event, remember
 
 MANY = copying.BATCH + 7
@@ -38,6 +39,13 @@ async def copy(source: str, target: str, *, replace: bool = False) -> list[Copie
     return await copying.copy(source, target, replace=replace, report=unheard)
 
 
+def many(table: Table) -> int:
+    return 1 if table is log else MANY
+
+
+ALL_ROWS = sum(map(many, TABLES))
+
+
 def rows() -> Iterator[tuple[Any, list[dict[str, Any]]]]:
     """Make rows for every table, with whatever its columns can hold."""
     luck = random.Random(7)
@@ -46,7 +54,7 @@ def rows() -> Iterator[tuple[Any, list[dict[str, Any]]]]:
             table,
             [
                 {column.name: value(column, number, luck) for column in table.columns}
-                for number in range(1, MANY + 1)
+                for number in range(1, many(table) + 1)
             ],
         )
 
@@ -70,6 +78,7 @@ def value(column: Column[Any], number: int, luck: random.Random) -> object:
 async def filled(url: str) -> None:
     def work(connection: Connection) -> None:
         for table, made in rows():
+            connection.execute(delete(table))
             connection.execute(insert(table), made)
 
     threads = anyio.to_thread.run_sync
@@ -94,7 +103,7 @@ async def test_a_store_that_moved_there_and_back_is_what_it_was(
 
     assert there == again
     assert {copied.table: copied.rows for copied in there} == {
-        table.name: MANY for table in TABLES
+        table.name: many(table) for table in TABLES
     }
     assert dumped(back) == dumped(file)
 
@@ -150,14 +159,17 @@ async def test_what_is_there_is_replaced_only_on_demand(
 
     with pytest.raises(errors.StoreError, match="something in added"):
         await copy(url, database)
-    assert surveying.survey(database).rows["states"] == MANY
+    assert filled_tables(database)["states"] == MANY
     await copy(url, database, replace=True)
 
+    assert filled_tables(database) == {"events": 1, "states": 1}
+
+
+def filled_tables(database: str) -> dict[str, int]:
+    """Count the rows of those that are not empty, nor never so."""
     found = surveying.survey(database).rows
-    assert {name: count for name, count in found.items() if count} == {
-        "events": 1,
-        "states": 1,
-    }
+    always = ("log", "news")
+    return {name: n for name, n in found.items() if n and name not in always}
 
 
 async def test_of_a_copy_that_differs_nothing_is_kept(url: str, database: str) -> None:
@@ -176,7 +188,7 @@ async def test_of_a_copy_that_differs_nothing_is_kept(url: str, database: str) -
         await copy(url, database)
 
     assert str(caught.value) == "events differs at (503, 503); nothing was copied"
-    assert set(surveying.survey(database).rows.values()) == {0}
+    assert filled_tables(database) == {}
 
 
 async def test_a_copy_that_lost_its_connection_begins_anew(
@@ -197,7 +209,7 @@ async def test_a_copy_that_lost_its_connection_begins_anew(
     copied = await copying.copy(url, database, replace=False, report=cutting)
 
     assert cut
-    assert [each.rows for each in copied] == [MANY] * len(TABLES)
+    assert [each.rows for each in copied] == [*map(many, TABLES)]
 
 
 async def test_a_copy_that_is_given_up_leaves_nothing(url: str, database: str) -> None:
@@ -212,7 +224,7 @@ async def test_a_copy_that_is_given_up_leaves_nothing(url: str, database: str) -
         await copying.copy(url, database, replace=False, report=giving_up)
 
     assert scope.cancelled_caught
-    assert set(surveying.survey(database).rows.values()) == {0}
+    assert filled_tables(database) == {}
     assert surveying.survey(database).owners == {}
 
 
@@ -241,7 +253,9 @@ async def test_what_a_daemon_owns_is_not_copied(
 ) -> None:
     await filled(url)
     async with opening.opened(url if owned == "source" else database):
-        with pytest.raises(errors.Misconfigured, match="in use by another Job Monitor"):
+        with pytest.raises(
+            errors.Misconfigured, match=r"in use by (another )?Job Monitor"
+        ):
             await copy(url, database)
 
 
@@ -262,7 +276,8 @@ async def test_status_names_the_owner_while_there_is_one(
     url: str, file: Path, database: str
 ) -> None:
     async with opening.opened(url), opening.opened(database):
-        of_file, of_database = called("status", url), called("status", database)
+        of_file = await anyio.to_thread.run_sync(called, "status", url)
+        of_database = await anyio.to_thread.run_sync(called, "status", database)
         surveyed = surveying.survey(database)
 
     assert (of_file.returncode, of_database.returncode) == (0, 0)
@@ -303,7 +318,7 @@ async def test_migrate_waits_for_no_daemon_to_end(database: str) -> None:
         said = await anyio.to_thread.run_sync(called, "migrate", database)
 
     assert said.returncode == 78
-    assert "is in use by another Job Monitor" in said.stderr
+    assert "is in use by Job Monitor on " in said.stderr
 
 
 def outdate(database: str) -> None:
@@ -320,7 +335,7 @@ async def test_copy_says_how_far_it_is_and_what_it_compared(
 
     assert first.returncode == 0, first.stderr
     assert f"states: {MANY:,} of {MANY:,}\n" in first.stderr
-    assert f"{MANY * len(TABLES):,} rows are the same on both sides.\n" in first.stderr
+    assert f"{ALL_ROWS:,} rows are the same on both sides.\n" in first.stderr
     assert len(first.stdout.splitlines()) == len(TABLES) + 1
     assert second.returncode == 1
     assert "--replace" in second.stderr
