@@ -358,6 +358,7 @@ async def test_a_daemon_that_slept_through_its_end_writes_nothing_more(
     with another_daemon(database) as daemon:
         daemon.send_signal(signal.SIGSTOP)
         expire(database)
+        asked(database, "UPDATE nodes SET seen_at = 0")
         async with opening.opened(database) as store:
             taken = (await store.load(KEY)).version
             daemon.send_signal(signal.SIGCONT)
