@@ -157,9 +157,8 @@ async def test_what_is_to_be_tried_at_once_is_so_for_some_shards(
     engine: Engine,
 ) -> None:
     async with engine() as store:
-        later = {"due": T + 60}
         for key in (KEY, OTHER):
-            await store.put([a_delivery(an_event(1, key), **later)])
+            await store.put([a_delivery(an_event(1, key), due=T + 60)])
         await store.hasten(SINK, T, OURS)
         due = {x.message.key: x.due for x in await store.lines(SINK, 99)}
 
