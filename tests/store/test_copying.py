@@ -15,15 +15,24 @@ import anyio.from_thread
 import anyio.to_thread
 import psycopg
 import pytest
+from alembic import command
 from sqlalchemy import Column, Connection, Table, delete, insert
 
 from monitor import errors
 from monitor.core.shards import ALL
-from monitor.store import copying, lease, opening, surveying
+from monitor.store import (
+    copying,
+    lease,
+    migrating,
+    opening,
+    postgres,
+    surveying,
+)
 from monitor.store.columns import Words
 from monitor.store.copying import TABLES, Copied
 from monitor.store.schema import log
 from tests.store.changes import a_change, a_delivery, an_event, remember
+from tests.support import databases
 
 MANY = copying.BATCH + 7
 TEXTS = ("", "a", "B", "_", "重启", "é", "😀", "a\tb\n", "it's", "%", "\\x00", "\x01")
@@ -245,6 +254,21 @@ async def test_a_store_is_not_copied_to_itself(url: str) -> None:
 
     with pytest.raises(errors.StoreError, match="both are the same store"):
         await copy(url, url, replace=True)
+
+
+async def test_a_target_of_an_older_version_is_brought_up_to_date_and_filled(
+    url: str,
+) -> None:
+    async with opening.opened(url) as store:
+        await remember(store, a_change())
+    with databases.created(databases.found()) as made:
+        with postgres.connected(made) as engine, engine.begin() as connection:
+            config = migrating._config(migrating.SCRIPTS)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0007")
+        await copy(url, databases.written(made), replace=True)
+
+        assert filled_tables(databases.written(made)) == {"events": 1, "states": 1}
 
 
 @pytest.mark.parametrize("owned", ["source", "target"])
