@@ -246,8 +246,12 @@ def engine(database: str) -> Iterator[Engine]:
 def test_one_writes_at_a_time_and_nothing_is_lost_doubled_or_skipped(
     engine: Engine,
 ) -> None:
+    class Here(Sharing):
+        def __init__(self) -> None:
+            super().__init__(engine)
+
     run_state_machine_as_test(
-        lambda: Sharing(engine),
+        Here,
         settings=settings(
             max_examples=15,
             stateful_step_count=30,
