@@ -253,7 +253,7 @@ def test_one_writes_at_a_time_and_nothing_is_lost_doubled_or_skipped(
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=15,
+            max_examples=10,
             stateful_step_count=30,
             deadline=None,
             # Made smaller, a failure would take minutes to be shown.
