@@ -127,9 +127,13 @@ class Poller:
 
         Once, for they may be many.
         """
-        new = self._shards - self._remembered
-        if not new:
-            return {}
+        heads: dict[InstanceKey, Head] = {}
+        # Others may become ours while the store is asked.
+        while new := self._shards - self._remembered:
+            heads |= await self._take_up(new)
+        return heads
+
+    async def _take_up(self, new: frozenset[int]) -> dict[InstanceKey, Head]:
         found = await self._memory.heads(self._source.name, new)
         keyed = ((model.read_key(head.key), head) for head in found)
         heads = {key: h for key, h in keyed if key and h.phase is not Phase.UNWATCHED}

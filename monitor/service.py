@@ -425,6 +425,8 @@ class _House:
         await self._recorder.settled()
         await self._notifier.let_go(left)
         await self._dispatching.let_go(left)
+        # What was asked of the store until now is done by then, whoever asked.
+        await self._store.answers()
         self._door.tenure.give_up(len(left))
 
     async def hear(self, topics: frozenset[str]) -> None:

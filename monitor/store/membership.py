@@ -89,6 +89,7 @@ class Membership:
         self._renewed_at = self._claims_from = -inf
         self._report = Report()
         self._news: Mapping[str, int] = {}
+        self._claiming = anyio.Lock()
         self._moving = anyio.Lock()
         self._hearing = anyio.Lock()
         self._woken = anyio.Event()
@@ -104,7 +105,7 @@ class Membership:
             yield
         finally:
             self._member = None
-            async with self._moving:
+            async with self._claiming, self._moving:
                 pass
 
     @property
@@ -147,17 +148,18 @@ class Membership:
 
     async def _round(self, tasks: TaskGroup) -> None:
         before, seen = self._renewed_at, await self._renewed()
-        if self._member is None:
-            return  # nobody could take up what is gained, or let go of anything
-        self._member.met(seen.view)
-        tasks.start_soon(self._hear, seen.news, name="news")
         if self._renewed_at - before > TTL:
             # The database was away, maybe for all: let them come and renew.
             self._claims_from = self._renewed_at + 2 * RENEW
-        if gained := await self._claim(seen):
-            tasks.start_soon(self._gain, gained, name="shards gained")
-        if left := self._surplus():
-            tasks.start_soon(self._let_go, left, name="shards given up")
+        async with self._claiming:
+            if self._member is None:
+                return  # nobody could take up what is gained, or let go of anything
+            self._member.met(seen.view)
+            tasks.start_soon(self._hear, seen.news, name="news")
+            if gained := await self._claim(seen):
+                tasks.start_soon(self._gain, gained, name="shards gained")
+            if left := self._surplus():
+                tasks.start_soon(self._let_go, left, name="shards given up")
 
     async def _renewed(self) -> Seen:
         began = anyio.current_time()
@@ -216,8 +218,10 @@ class Membership:
 
     async def _let_go(self, left: frozenset[int]) -> None:
         async with self._moving:
-            if self._member is not None:
-                await self._member.let_go(left)
+            if self._member is None:
+                self._holdings.stay(left)  # nobody says that nothing is under way
+                return
+            await self._member.let_go(left)
             epochs = self._holdings.drop(left)
             for each in left:
                 self._taken_at.pop(each, None)
