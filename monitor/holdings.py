@@ -37,6 +37,10 @@ class Holdings:
         """Begin nothing more for these; what is under way may still be written."""
         self._activate(self.active - frozenset(leaving))
 
+    def stay(self, kept: Collection[int]) -> None:
+        """Do not leave these after all."""
+        self._activate(self.active | frozenset(kept))
+
     def drop(self, left: Collection[int]) -> Mapping[int, int]:
         """Write nothing more there; gives the epochs that are over with that."""
         over = {s: self.epochs[s] for s in left}

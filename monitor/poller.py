@@ -21,7 +21,7 @@ from monitor.core import backoff, model, state, wording
 from monitor.core.asking import Depth
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.policy import Policy
-from monitor.core.shards import ALL, shard
+from monitor.core.shards import SHARDS, shard
 from monitor.core.state import Phase
 from monitor.core.watch import Watch
 from monitor.core.wording import Frame
@@ -127,9 +127,13 @@ class Poller:
 
         Once, for they may be many.
         """
-        new = self._shards - self._remembered
-        if not new:
-            return {}
+        heads: dict[InstanceKey, Head] = {}
+        # Others may become ours while the store is asked.
+        while new := self._shards - self._remembered:
+            heads |= await self._take_up(new)
+        return heads
+
+    async def _take_up(self, new: frozenset[int]) -> dict[InstanceKey, Head]:
         found = await self._memory.heads(self._source.name, new)
         keyed = ((model.read_key(head.key), head) for head in found)
         heads = {key: h for key, h in keyed if key and h.phase is not Phase.UNWATCHED}
@@ -142,7 +146,7 @@ class Poller:
         return heads
 
     def _is_ours(self, key: InstanceKey) -> bool:
-        return self._shards is ALL or shard(str(key)) in self._shards
+        return len(self._shards) == SHARDS or shard(str(key)) in self._shards
 
     def gain(self, gained: frozenset[int]) -> None:
         """Watch the instances of these shards too, from the next ``watch`` on.

@@ -418,13 +418,14 @@ class Listed(Struct, frozen=True, kw_only=True):
 class Looked(Struct, frozen=True, kw_only=True):
     """When an instance was looked at, and when it will be; None: never.
 
-    *failures*: so many looks in a row have failed since. *pause*: nobody is to look.
+    *failures*: so many looks in a row have failed since; None: it is another daemon's,
+    and when it is looked at is known there alone. *pause*: nobody is to look.
     """
 
     watch: Watch
     seen_at: datetime | None
     next_at: datetime | None
-    failures: int = 0
+    failures: int | None = 0
     pause: Pause | None = None
 
 

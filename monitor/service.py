@@ -13,6 +13,7 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
+    Collection,
     Iterator,
     Mapping,
     Sequence,
@@ -21,6 +22,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from importlib import metadata
+from itertools import islice
 from math import inf
 from pathlib import Path
 from typing import Never
@@ -39,12 +41,13 @@ from monitor import (
     logs,
     metering,
     milestones,
+    neighbours,
     station,
     tracing,
     wiring,
 )
 from monitor.core import state, wording
-from monitor.core.cluster import Report, View
+from monitor.core.cluster import Report, SourceReport, View
 from monitor.core.inhibition import Inhibitions
 from monitor.core.message import Message
 from monitor.core.model import InstanceKey
@@ -55,8 +58,9 @@ from monitor.deciding import Listener
 from monitor.dispatching import Care, Dispatching
 from monitor.elsewhere import Elsewhere
 from monitor.grouping import Grouping
-from monitor.metering import Meter, Sample
+from monitor.metering import Meter, Sample, Tenure
 from monitor.milestones import Hear, Hitch, Ready, Starting, Stopping, Summary
+from monitor.neighbours import Neighbours
 from monitor.notifier import Notifier
 from monitor.ports import Luck, Now, Sink
 from monitor.quiet import Quiet
@@ -130,6 +134,7 @@ async def serve(
             meters,
             spans,
             now(),
+            Tenure(),
         )
         ending = _Ending(until)
         site = _Site(load, ending.wait, reloading, guests, now, luck)
@@ -145,6 +150,7 @@ async def _live_on(street: "_Street", ending: "_Ending", run: Run) -> None:
         log.warning("lease.lost", reason=str(lost), remedy=remedy)
         if ending.told:
             return
+        street.tenure.begin_anew()
         street.hear(Starting())
         # Once it ran, a database that is away is waited for, however long.
         patience = inf
@@ -202,11 +208,13 @@ class _Street:
         self.settings = settings
         self._files = files
         self.hear = door.hear
+        self.tenure = door.tenure
         self._door = door
         self._site = site
         self._proven: Settings | None = None
 
     async def live(self, store: SqlStore) -> None:
+        self.tenure.gain(len(store.holdings.epochs))
         while (again := await self._lived(store)) is not None:
             self._files = self._files.reconfigured(
                 again.watch_lists, directory=Path(), sources=tuple(again.sources)
@@ -265,6 +273,7 @@ class _Door(Struct, frozen=True):
     meters: Sequence[Meter]
     spans: Tracing
     started_at: datetime
+    tenure: Tenure
 
 
 class _House:
@@ -308,6 +317,13 @@ class _House:
             now=now,
         )
         self._stations = Stations(self._wishes.pause_of, now)
+        self._url = ""
+        self._neighbours = Neighbours(
+            store.membership,
+            store.holdings,
+            self.report,
+            started_at=door.started_at,
+        )
         self._feed = Feed(store)
         self._recorded: Counter[str] = Counter()
         self._dispatching = Dispatching(
@@ -397,16 +413,25 @@ class _House:
         return Report(
             version=metadata.version("job-monitor"),
             machine=self._machine(),
+            url=self._url,
             watches=self._stations.count(),
             waiting=self._dispatching.waiting,
-            sources={name: one.report() for name, one in self._stations.items()},
+            late=max((o.scheduler.oldest for o in self._stations.values()), default=0),
+            sources={name: self._report_of(name) for name in self._stations},
+            sinks=self._dispatching.reports(),
         )
+
+    def _report_of(self, source: str) -> SourceReport:
+        one, unseen = self._stations[source], self._stations.unseen(source)
+        first = (str(watch.key) for watch in islice(unseen, neighbours.UNSEEN))
+        return neighbours.source_report(one.report(), one.state(), first)
 
     def met(self, view: View) -> None:
         for one in self._stations.values():
             one.met(view)
 
     async def gain(self, gained: frozenset[int]) -> None:
+        self._door.tenure.gain(len(gained))
         # Whoever watches too little would end what the one before watched.
         await self._read_lists()
         await self._wishes.read_again()
@@ -423,6 +448,9 @@ class _House:
         await self._recorder.settled()
         await self._notifier.let_go(left)
         await self._dispatching.let_go(left)
+        # What was asked of the store until now is done by then, whoever asked.
+        await self._store.answers()
+        self._door.tenure.give_up(len(left))
 
     async def hear(self, topics: frozenset[str]) -> None:
         if "quiet" in topics:
@@ -436,6 +464,11 @@ class _House:
             await self._read_lists()
         if "deliveries" in topics:
             self._dispatching.wake()
+
+    async def _learn(self, keys: Collection[str]) -> None:
+        """Hear at once what others recorded about *keys*."""
+        if self._neighbours.shared:
+            await self._notifier.learn(keys)
 
     async def _heard_elsewhere(self, events: Sequence[Message]) -> None:
         await self._notifier.changed_elsewhere(events)
@@ -480,6 +513,7 @@ class _House:
             wiring.root_route(self._settings, self._guest_names),
             Inhibitions(wiring.inhibiting(self._settings.alerts)),
             self._frame,
+            self._holdings.owns if self._neighbours.shared else None,
         )
 
     def _build_notifier(self) -> Notifier:
@@ -513,6 +547,7 @@ class _House:
             settings=self._settings,
             store=self._store,
             stations=self._stations,
+            neighbours=self._neighbours,
             dispatching=self._dispatching,
             grouping=self._grouping,
             quiet=self._quiet,
@@ -522,6 +557,7 @@ class _House:
             guests=self._guest_names,
             listing=lambda: self._listing,
             frame=self._frame,
+            learn=self._learn,
             muted=self._muted,
             started_at=self._door.started_at,
             now=self._now,
@@ -542,6 +578,8 @@ class _House:
                 self._notifier,
                 self._grouping,
                 self._door.reloading,
+                self._door.tenure,
+                self._neighbours,
                 *self._door.meters,
                 *self._stations.values(),
             ],
@@ -550,7 +588,8 @@ class _House:
             pages=answering.pages(house),
             now=self._now,
         )
-        log.info("web.listening", url=await stack.enter_async_context(opened))
+        self._url = await stack.enter_async_context(opened)
+        log.info("web.listening", url=self._url)
 
     async def _open_control(self, stack: AsyncExitStack) -> None:
         if self._door.listener is None:
@@ -569,6 +608,8 @@ class _House:
             await self._store.answers()
         late = "it does not answer" if scope.cancelled_caught else ""
         found.append(Check(name="store", trouble=late))
+        if self._neighbours.shared:
+            found.append(Check(name="lease", trouble=self._neighbours.trouble()))
         for name, one in self._stations.items():
             lost = "lost" if one.sight.lost else ""
             found.append(Check(name=f"source {name}", trouble=lost, needed=False))
@@ -714,12 +755,7 @@ class _House:
         if self._union is None:
             local = await anyio.to_thread.run_sync(self._files.read)
             return local, local
-        owned: frozenset[int] | None = None
-        whole = self._listing
-        while owned is None or not self._holdings.active <= owned:
-            # What was gained meanwhile may be watched by a line not read yet.
-            owned = frozenset(self._holdings.active)
-            whole = await self._union.listing()
+        whole = await self._union.listing()
         return self._union.local, whole
 
     async def _watch(self, local: Listing, whole: Listing) -> None:
@@ -730,14 +766,16 @@ class _House:
             await one.watch(whole)
 
     async def _added(self, key: InstanceKey) -> None:
-        await self._stations[key.source].added(key)
+        if key.source in self._stations:
+            await self._stations[key.source].added(key)
 
     async def _removed(self, source: str) -> None:
         if source in self._stations:
             await self._stations[source].join()
 
     def _paused(self, key: InstanceKey) -> None:
-        self._stations[key.source].poller.pause(key)
+        if key.source in self._stations:
+            self._stations[key.source].poller.pause(key)
 
     def _resumed(self, key: InstanceKey) -> None:
         if key.source in self._stations:

@@ -6,6 +6,7 @@ long as one configuration.
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from math import inf
 from typing import Final
 
@@ -13,10 +14,11 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec import structs
 
-from monitor import metering, tracing, wiring
+from monitor import agenda, metering, tracing, wiring
 from monitor.core import model
 from monitor.core.cluster import SourceReport, View
 from monitor.core.model import InstanceKey
+from monitor.core.shards import ALL
 from monitor.core.state import Change, Phase
 from monitor.core.watch import Watch
 from monitor.discovery import Discovery
@@ -212,6 +214,17 @@ class Station:
     def watch_of(self, key: InstanceKey) -> Watch | None:
         """Say how *key* is watched, be it by another daemon."""
         return self._wanted.get(key)
+
+    def elsewhere(self, now: datetime) -> Iterator[Watch]:
+        """Give those that other daemons look at, or did until they ended for good."""
+        if self._holdings.active is not ALL:
+            for watch in self._wanted.values():
+                if self.is_elsewhere(watch, now):
+                    yield watch
+
+    def is_elsewhere(self, watch: Watch, now: datetime) -> bool:
+        here = watch.key in self.poller.tracks or self._holdings.owns(str(watch.key))
+        return not here and not agenda.over(watch, now)
 
     def _is_ours(self) -> bool:
         """Tell whether lists of this source are read here."""

@@ -107,6 +107,10 @@ class SqlStore:
     async def heads(self, source: str, shards: Shards = ALL) -> list[Head]:
         return await self._group.look(lambda c: memory.heads(c, source, shards))
 
+    async def retired(self, keys: Collection[str]) -> list[str]:
+        """Name those of *keys* that ended for good."""
+        return await self._group.look(lambda c: memory.retired(c, keys))
+
     async def enrol(self, sink: str) -> None:
         await self._group.do(lambda c: outbox.enrol(c, sink), hurry=True)
 
