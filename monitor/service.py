@@ -58,6 +58,7 @@ from monitor.deciding import Listener
 from monitor.dispatching import Care, Dispatching
 from monitor.elsewhere import Elsewhere
 from monitor.grouping import Grouping
+from monitor.holdings import Holdings
 from monitor.metering import Meter, Sample, Tenure
 from monitor.milestones import Hear, Hitch, Ready, Starting, Stopping, Summary
 from monitor.neighbours import Neighbours
@@ -275,13 +276,14 @@ class _House:
         self._door = door
         self._guests = guests
         self._guest_names = tuple(guest.name for guest in guests)
-        self._now = now
+        holdings = store.holdings
+        self._now = now = partial(_by_the_store, now, holdings)
         self._luck = luck
         self._local = Listing()
         self._listing = Listing()
         self._reading = anyio.Lock()
         self._union = self._united(store)
-        self._holdings = store.holdings
+        self._holdings = holdings
         self._recorder = Recorder(store, self._committed, self._holdings.owns)
         self._wishes = Wishes(
             store,
@@ -832,6 +834,11 @@ class _House:
                 age = max(self._settings.retention, KEPT_LISTS)
                 await self._store.forget_lists(age.total_seconds())
             await anyio.sleep(KEPT_HOUSE.total_seconds())
+
+
+def _by_the_store(now: Now, holdings: Holdings) -> datetime:
+    """Tell the date by the clock that all daemons share."""
+    return now() + holdings.ahead
 
 
 def _secrets(settings: Settings) -> tuple[str, ...]:
