@@ -1,6 +1,6 @@
 """The daemons that share one store: what each says of itself, and what all know."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -12,21 +12,30 @@ ALONE: Final = "alone"
 class SourceReport(Struct, frozen=True, kw_only=True):
     """How one daemon sees one source.
 
-    *need* is how much of its budget it could use, against others; *lost*: no visit
-    of its own succeeds, for this *cause*; *refused*: scopes that JOB does not let it
-    see, with the reason. *late*: by how many seconds visits begin late.
+    *need* is how many visits a second it would make unhindered, None: it has yet to
+    count; *share*, the part of the budget that it claims. *seen*: its visits succeed;
+    *lost*: none does, for this *cause*; *doubted*: it looks, and cannot say; none of
+    them: it does not look. *refused*: scopes that JOB does not let it see, with the
+    reason. *late*: by how many seconds visits begin late.
     """
 
-    need: float = 0.0
+    need: float | None = None
+    share: float = 0.0
     watches: int = 0
+    seen: bool = False
+    doubted: bool = False
     lost: bool = False
     cause: str = ""
     refused: Mapping[str, str] = {}
     late: float = 0.0
 
 
+UNKNOWN: Final = SourceReport(doubted=True)
+"""What is known of a source at a daemon that has yet to say something of itself."""
+
+
 class Report(Struct, frozen=True, kw_only=True):
-    """What a daemon says of itself at each renewal."""
+    """What a daemon says of itself at each renewal; no *version*: nothing so far."""
 
     version: str = ""
     url: str = ""
@@ -46,6 +55,12 @@ class Node(Struct, frozen=True, kw_only=True):
     report: Report
     shards: tuple[int, ...] = ()
 
+    def about(self, source: str) -> SourceReport | None:
+        """Say how it sees *source*; None: it does not know that there is one."""
+        if not self.report.version:
+            return UNKNOWN
+        return self.report.sources.get(source)
+
 
 class View(Struct, frozen=True, kw_only=True):
     """All daemons, as of the last renewal of the one called *me*."""
@@ -61,3 +76,18 @@ class View(Struct, frozen=True, kw_only=True):
     def others(self) -> list[Node]:
         """Give those that live, but for this one."""
         return [node for node in self.nodes if node.living and node.name != self.me]
+
+    def elsewhere(self, source: str) -> list[SourceReport]:
+        """Say how those see *source* that live and stay, but for this one."""
+        staying = (node.about(source) for node in self.others() if not node.draining)
+        return [said for said in staying if said is not None]
+
+
+def lost(said: Iterable[SourceReport]) -> bool | None:
+    """Tell whether nobody sees the source; None: nobody can tell for sure."""
+    said = [*said]
+    if any(each.seen for each in said):
+        return False
+    if any(each.doubted for each in said):
+        return None
+    return any(each.lost for each in said) or None
