@@ -47,6 +47,9 @@ class CountingRegister:
         self.dropped += [key.job_instance_id for key in keys]
         await self._store.drop(keys)
 
+    async def over(self, source: str) -> list[InstanceKey]:
+        return await self._store.over(source)
+
 
 class Finding:
     """*seen* is which instances were found, each time that this changed."""

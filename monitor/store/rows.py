@@ -17,6 +17,7 @@ from monitor import errors
 from monitor.core.cluster import Report
 from monitor.core.decisions import Verdict
 from monitor.core.hazard import Table
+from monitor.core.listing import Row as Listed
 from monitor.core.member import Member
 from monitor.core.message import Message
 from monitor.core.quiet import Entry
@@ -61,6 +62,7 @@ watch = _decoder(Watch)
 pause = _decoder(Pause)
 report = _decoder(Report)
 hazards = _decoder(Table)
+page = _decoder(tuple[Listed, ...])
 quiet: Callable[[bytes], Entry] = _decoder(Entry)  # type: ignore[arg-type]
 
 
