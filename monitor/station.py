@@ -161,7 +161,7 @@ class Station:
             )
         self._listed: Mapping[InstanceKey, Watch] = {}
         self._wanted: Mapping[InstanceKey, Watch] = {}
-        self._scopes: frozenset[tuple[str, str]] = frozenset()
+        self._scopes: set[tuple[str, str]] = set()
         self._joined = joined
         self._wishes = wishes
 
@@ -244,9 +244,7 @@ class Station:
             **self._wishes.of(self.name),
             **self._listed,
         }
-        if self._store.membership is not None:
-            scopes = {(key.scope_type, key.scope_id) for key in self._wanted}
-            self._scopes = frozenset(scopes)
+        self._scopes = {(key.scope_type, key.scope_id) for key in self._wanted}
         await self.poller.watch(self._wanted.values())
         # Who retired before a restart is known to the poller alone.
         self.discovery.ended(self.poller.retired)
