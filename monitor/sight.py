@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Final, Never, Protocol
 
 import anyio
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from monitor import errors
 from monitor.core import backoff, cluster, reach, state, wording
@@ -88,6 +88,7 @@ class Sight:
         self._reach = reach.SEEN
         # Whether an answer has come since we look at anybody here.
         self._proved = False
+        self._looking = False
         self._missing = False
         self.since = now()
         self._reaching = anyio.Lock(fast_acquire=True)
@@ -144,18 +145,18 @@ class Sight:
 
     def report(self, *, looking: bool) -> SourceReport:
         """Say what is seen here, to the others; *looking*: at anybody at all."""
+        self._looking = looking
         if not looking:
             self._proved = False
-        own = self._own()
-        unsure = looking and not own.seen and not own.lost
-        return structs.replace(own, doubted=unsure)
+        return self._own()
 
     def _own(self) -> SourceReport:
-        reach = self._reach
+        seen = self._proved and self._reach.standing is Standing.SEEN
         return SourceReport(
-            seen=self._proved and reach.standing is Standing.SEEN,
-            lost=reach.standing is Standing.LOST,
-            cause=str(reach.cause or ""),
+            seen=seen,
+            doubted=self._looking and not seen and not self.lost,
+            lost=self.lost,
+            cause=str(self._reach.cause or ""),
             refused={scope: self._reasons.get(scope, "") for scope in self._refused},
         )
 

@@ -73,6 +73,20 @@ async def test_nobody_who_has_yet_to_look_makes_a_source_lost_or_seen(
         assert owner.told == LOST
 
 
+async def test_whose_it_is_looks_first_before_it_believes_the_others(
+    tmp_path: Path,
+) -> None:
+    async with a_pair(tmp_path) as (owner, other):
+        await meet(owner, other)
+        await other.fails()
+        await meet(owner, other)
+        assert owner.told == []
+
+        await owner.sees()
+        await meet(owner, other)
+        assert owner.told == []
+
+
 async def test_who_reads_its_settings_anew_makes_no_source_lost(
     tmp_path: Path,
 ) -> None:
