@@ -3,7 +3,7 @@
 A part of the composition root: straight lines, no decisions.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from importlib import metadata
@@ -11,12 +11,14 @@ from importlib import metadata
 from msgspec import Struct
 
 from monitor import stations, wiring
+from monitor.core import model
 from monitor.core.model import InstanceKey
 from monitor.core.telling import Obstacle
 from monitor.core.watch import Watch
 from monitor.core.wording import Frame
 from monitor.dispatching import Dispatching
 from monitor.grouping import Grouping
+from monitor.neighbours import Neighbours
 from monitor.ports import Now
 from monitor.quiet import Quiet
 from monitor.reloading import Reloading
@@ -37,6 +39,7 @@ from monitor.web.api import (
     instances,
     maintenance,
     messages,
+    nodes,
     openapi,
     operation,
     reload,
@@ -55,6 +58,7 @@ from monitor.web.pages import instance, overview, site
 from monitor.web.pages import quiet as quiet_page
 from monitor.web.pages import sinks as sink_page
 from monitor.web.pages import sources as source_page
+from monitor.web.shapes.sources import SourceData
 from monitor.wishes import Wishes
 
 
@@ -64,6 +68,7 @@ class House(Struct, frozen=True, kw_only=True):
     settings: Settings
     store: SqlStore
     stations: Stations
+    neighbours: Neighbours
     dispatching: Dispatching
     grouping: Grouping
     quiet: Quiet
@@ -73,6 +78,7 @@ class House(Struct, frozen=True, kw_only=True):
     guests: tuple[str, ...]
     listing: Callable[[], Listing]
     frame: Callable[[str], Frame]
+    learn: Callable[[Collection[str]], Awaitable[None]]
     muted: Callable[[Mapping[str, str]], Obstacle | None]
     started_at: datetime
     now: Now
@@ -93,7 +99,8 @@ def operations(house: House) -> list[Operation]:
         *alerts.operations(store, house.grouping.traits, house.frame),
         *instances.operations(store, of_instances(house)),
         *watches.operations(_of_watches(house), house.wishes, house.now),
-        *sources.operations(store, house.stations.states),
+        *sources.operations(store, partial(_sources, house)),
+        *nodes.operations(house.neighbours.view, house.now),
         *events.operations(store, house.sources),
         *stream.operations(house.feed, house.sources),
         *explain.operations(store, of_explaining(house)),
@@ -101,8 +108,10 @@ def operations(house: House) -> list[Operation]:
         *messages.operations(store, _of_messages(house)),
         *silences.operations(house.quiet, house.now),
         *maintenance.operations(house.quiet, house.now),
-        *acks.operations(house.quiet, house.grouping, house.sources, house.now),
-        *sinks.operations(house.dispatching, store),
+        *acks.operations(
+            house.quiet, house.grouping, house.sources, house.now, house.learn
+        ),
+        *sinks.operations(house.dispatching, store, house.neighbours.sinks),
         *dlq.operations(store, house.dispatching, house.now),
         *replay.operations(Replaying(store, house.dispatching, now=house.now)),
         *reload.operations(house.reloading),
@@ -136,13 +145,19 @@ def pages(house: House) -> site.House:
             explaining=of_explaining(house),
             acked=acked,
         ),
-        sinks=sink_page.House(sinks=house.dispatching, standings=store, letters=store),
+        sinks=sink_page.House(
+            sinks=house.dispatching,
+            standings=store,
+            letters=store,
+            elsewhere=house.neighbours.sinks,
+        ),
         sources=source_page.House(
             records=store,
-            states=house.stations.states,
+            states=partial(_sources, house),
             lists=lambda: [*stations.lists(house.listing())],
-            unseen=house.stations.unseen,
+            unseen=partial(_unseen, house),
         ),
+        nodes=house.neighbours.view if house.neighbours.shared else None,
         quiet=quiet_page.House(said=house.quiet, now=house.now),
         version=house.version,
         locale=house.settings.locale,
@@ -155,29 +170,59 @@ def of_status(house: House) -> status.House:
     return status.House(
         version=house.version,
         started_at=house.started_at,
-        watches=house.stations.count,
+        watches=lambda: house.neighbours.watches(house.stations.count()),
         paused=house.wishes.pauses,
         faults=lambda: len(house.listing().faults),
-        sources=house.stations.states,
+        sources=partial(_sources, house),
         sinks=house.dispatching,
+        elsewhere=house.neighbours.sinks,
+        view=house.neighbours.view,
     )
 
 
 def of_instances(house: House) -> instances.House:
     return instances.House(
-        frame=house.frame, looked=house.stations.looked, paused=house.wishes.paused
+        frame=house.frame,
+        looked=house.stations.looked,
+        owner=house.neighbours.owner,
+        paused=house.wishes.paused,
     )
+
+
+def _sources(house: House) -> list[SourceData]:
+    return house.neighbours.sources(house.stations.states())
+
+
+def _unseen(house: House) -> Iterator[Watch]:
+    """Give some of those of whom JOB has said nothing to any node so far."""
+    for name, station in house.stations.items():
+        yield from house.stations.unseen(name)
+        for key in house.neighbours.unseen(name):
+            known = model.read_key(key)
+            watch = station.watch_of(known) if known else None
+            if watch is not None:
+                yield watch
 
 
 def _of_watches(house: House) -> watches.House:
     return watches.House(
         watches=house.stations.watches,
+        elsewhere=house.stations.elsewhere,
+        retired=partial(_retired, house),
         lists=lambda: [*stations.lists(house.listing())],
         looked=house.stations.looked,
+        owner=house.neighbours.owner,
         written=partial(_written, house),
         beside=lambda asked: entry.said(asked.labels, watches.options_of(asked)),
         sources=house.sources,
     )
+
+
+async def _retired(
+    house: House, keys: Collection[InstanceKey]
+) -> Collection[InstanceKey]:
+    named = {str(key): key for key in keys}
+    return {named[key] for key in await house.store.retired([*named])}
 
 
 def _written(house: House, key: InstanceKey) -> Watch | None:

@@ -189,16 +189,20 @@ class Dispatcher:
     async def _carry(self) -> None:
         while True:
             self._mail, none_due = anyio.Event(), self._none_due
-            if self._back:
-                self._back = False
-                now = self._now().timestamp()
-                await self._outbox.hasten(self._name, now, self._shards)
             async with self._carrying:
+                await self._hasten()
                 wait = await self._try_due()
             if wait != 0:
                 none_due.set()
             with anyio.move_on_after(wait):
                 await self._mail.wait()
+
+    async def _hasten(self) -> None:
+        """Let all that waits be due, once the sink is back."""
+        if self._back:
+            self._back = False
+            now = self._now().timestamp()
+            await self._outbox.hasten(self._name, now, self._shards)
 
     async def _try_due(self) -> float | None:
         """Try what is due; give the seconds until something else will be."""
@@ -299,6 +303,8 @@ class Dispatcher:
         given_up = 0
         while _worst(standing := await self._standing()) > most:
             shed = await self._shed(most)
+            if not shed.messages:
+                break  # they are fewer than they seemed
             for line, ids in shed.lines.items():
                 self._left(line, ids)
             self.outlet.given_up(shed.lines)

@@ -9,6 +9,7 @@ from anyio.abc import TaskGroup
 from msgspec import Struct
 
 from monitor import metering
+from monitor.core.cluster import SinkReport
 from monitor.core.message import Message
 from monitor.dispatcher import Dispatcher
 from monitor.holdings import Holdings
@@ -132,6 +133,25 @@ class Dispatching:
 
     def health(self, sink: str) -> Health:
         return self._outlets[sink].health()
+
+    def reports(self) -> dict[str, SinkReport]:
+        """Say how this daemon fares with each sink, as it was last looked after."""
+        return {
+            name: self._reported(name, each) for name, each in self._outlets.items()
+        }
+
+    def _reported(self, name: str, outlet: Outlet) -> SinkReport:
+        health, behind = outlet.health(), self._standings.get(name, Standing())
+        return SinkReport(
+            condition=health.condition,
+            since=health.since,
+            error=health.error,
+            until=health.until,
+            taken_at=health.taken_at,
+            failed_at=health.failed_at,
+            waiting=behind.waiting,
+            unread=behind.unread,
+        )
 
     def fallback(self, sink: str) -> str:
         return self._cares.get(sink, Care()).fallback

@@ -6,6 +6,7 @@ Kept in memory of whoever has alerts; asks nothing, tells nobody.
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import timedelta
+from itertools import chain
 
 from monitor import metering
 from monitor.core import routing, wording
@@ -19,11 +20,19 @@ from monitor.metering import Sample
 
 
 class Grouping:
-    """Satisfies ``metering.Meter``: it knows of every alert that holds."""
+    """Satisfies ``metering.Meter``: it knows of every alert that holds.
+
+    *owns* tells which of them are counted here; without it, all.
+    """
 
     def __init__(
-        self, root: Route, inhibitions: Inhibitions, frame: Callable[[str], Frame]
+        self,
+        root: Route,
+        inhibitions: Inhibitions,
+        frame: Callable[[str], Frame],
+        owns: Callable[[str], bool] | None = None,
     ) -> None:
+        self._owns = owns
         self.root = root
         self._inhibitions = inhibitions
         self._frame = frame
@@ -35,7 +44,13 @@ class Grouping:
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def samples(self) -> Iterator[Sample]:
-        yield from metering.held(self._counts)
+        yield from metering.held(self._counts if self._owns is None else self._ours())
+
+    def _ours(self) -> Counter[tuple[str, str]]:
+        """Count what holds for those that are owned here: others count theirs."""
+        owns = self._owns or bool
+        held = (each for key, each in self._held.items() if owns(key))
+        return Counter(chain.from_iterable(held))
 
     def _count(self, member: Member) -> None:
         self._counts.subtract(self._held.pop(member.key, ()))

@@ -249,6 +249,43 @@ STALLS: Final = Metric(
     "How long the daemon did nothing, where that was half a second or more.",
 )
 
+NODES: Final = Metric(
+    "nodes", "gauge", (), "Daemons that share the store and live, as this one sees it."
+)
+SHARDS_OWNED: Final = Metric(
+    "shards_owned", "gauge", (), "Shards of 64 that this daemon owns."
+)
+SHARDS_UNOWNED: Final = Metric(
+    "shards_unowned",
+    "gauge",
+    (),
+    "Shards of 64 that no daemon owns, as this one sees it; nobody looks there.",
+)
+SHARDS_GAINED: Final = Metric(
+    "shards_gained_total", "counter", (), "Shards that this daemon took."
+)
+SHARDS_GIVEN_UP: Final = Metric(
+    "shards_given_up_total", "counter", (), "Shards that this daemon left to others."
+)
+SHARDS_LOST: Final = Metric(
+    "shards_lost_total",
+    "counter",
+    (),
+    "Shards that this daemon owned when it began anew, since some were taken over.",
+)
+BEGINNINGS: Final = Metric(
+    "begun_anew_total",
+    "counter",
+    (),
+    "Times that this daemon lost what it owned, and began anew.",
+)
+LEASE: Final = Metric(
+    "lease_seconds",
+    "gauge",
+    (),
+    "For how long nobody takes over what is owned here; +Inf with SQLite, 0: maybe now.",
+)
+
 METRICS: Final = (
     BUILD_INFO,
     RELOAD_SUCCESSFUL,
@@ -276,7 +313,41 @@ METRICS: Final = (
     OUTBOX_OLDEST,
     DLQ_DEPTH,
     STALLS,
+    NODES,
+    SHARDS_OWNED,
+    SHARDS_UNOWNED,
+    SHARDS_GAINED,
+    SHARDS_GIVEN_UP,
+    SHARDS_LOST,
+    BEGINNINGS,
+    LEASE,
 )
+
+
+class Tenure(Struct):
+    """How often shards came and went; satisfies ``Meter``, and outlives what is owned."""
+
+    gained: int = 0
+    given_up: int = 0
+    lost: int = 0
+    begun_anew: int = 0
+
+    def gain(self, shards: int) -> None:
+        self.gained += shards
+
+    def give_up(self, shards: int) -> None:
+        self.given_up += shards
+
+    def begin_anew(self) -> None:
+        """What is owned by now is lost."""
+        self.lost = self.gained - self.given_up
+        self.begun_anew += 1
+
+    def samples(self) -> Iterator[Sample]:
+        yield Sample(SHARDS_GAINED, (), self.gained)
+        yield Sample(SHARDS_GIVEN_UP, (), self.given_up)
+        yield Sample(SHARDS_LOST, (), self.lost)
+        yield Sample(BEGINNINGS, (), self.begun_anew)
 
 
 def build(version: str) -> Iterator[Sample]:
@@ -387,3 +458,11 @@ def backlog(sink: str, *, waiting: int, oldest: float, dead: int) -> Iterator[Sa
 def stalls(seen: Histogram) -> Iterator[Sample]:
     """*seen* has the bounds ``STALL``."""
     yield Sample(STALLS, (), seen.sum, seen.buckets)
+
+
+def cluster(*, nodes: int, owned: int, unowned: int, lease: float) -> Iterator[Sample]:
+    """*lease* is in seconds from now."""
+    yield Sample(NODES, (), nodes)
+    yield Sample(SHARDS_OWNED, (), owned)
+    yield Sample(SHARDS_UNOWNED, (), unowned)
+    yield Sample(LEASE, (), lease)

@@ -141,25 +141,32 @@ class Notifier:
         """Another daemon recorded *events*: what holds is known of all."""
         types = {event.type for event in events}
         keys = {event.key for event in events if _about_alerts(event.type)}
-        for known in await self._ledger.members(keys):
-            if not self._owns(known.key):  # of ours something newer may be known
-                self._place(known)
+        await self.learn(keys)
         if reach.Kind.RESTORED in types:
             self._take_up_inhibited()
 
+    async def learn(self, keys: Collection[str]) -> None:
+        """Hear what holds for *keys*, as far as it is recorded elsewhere."""
+        for known in await self._ledger.members(keys):
+            if not self._owns(known.key):  # of ours something newer may be known
+                self._place(known)
+
     async def gain(self, gained: frozenset[int]) -> None:
         """Tell of the groups of these shards too."""
-        # Whoever had them may have recorded something that was not heard of here.
-        holding = {*await self._ledger.alerting(), *self._grouping.placed()}
-        mine = [key for key in holding if shard(key) in gained]
-        for known in await self._ledger.members(mine):
-            self._place(known)
-        groups = self._grouping.groups() | {*await self._ledger.informed()}
-        mine = [group for group in groups if shard(group) in gained]
+        await self._place_anew(gained)
+        known = self._grouping.groups() | {*await self._ledger.informed()}
+        mine = {group for group in known if shard(group) in gained}
         for group in mine:
             self._gists.pop(group, None)
         self._plan_all(mine)
         self._plan_all(self._quiet.cared_for())
+
+    async def _place_anew(self, gained: frozenset[int]) -> None:
+        """Take in what was recorded last by who owned these: nobody told us of it."""
+        known = {*self._grouping.placed(), *await self._ledger.alerting()}
+        mine = [key for key in known if shard(key) in gained]
+        for found in await self._ledger.members(mine):
+            self._place(found)
 
     async def let_go(self, left: frozenset[int]) -> None:
         """Return once nothing is being told of the groups of these shards."""

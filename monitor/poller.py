@@ -21,7 +21,7 @@ from monitor.core import backoff, model, state, wording
 from monitor.core.asking import Depth
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.policy import Policy
-from monitor.core.shards import shard
+from monitor.core.shards import SHARDS, shard
 from monitor.core.state import Phase
 from monitor.core.watch import Watch
 from monitor.core.wording import Frame
@@ -85,7 +85,7 @@ class Poller:
         self._luck = luck
         self.tracks = Tracks(plan)
         self.retired: set[InstanceKey] = set()
-        self._holdings = holdings or Holdings()
+        self._shards = (holdings or Holdings()).active
         self._remembered: frozenset[int] = frozenset()
         self._listing = anyio.Lock()
         self._unknown: set[tuple[str, int]] = set()
@@ -106,13 +106,13 @@ class Poller:
 
         What was watched before keeps its schedule.
         """
-        now, owns = self._now(), self._holdings.owns
+        now = self._now()
         async with self._listing:
             heads = await self._remember()
             wanted = {
                 watch.key: watch
                 for watch in watches
-                if owns(str(watch.key)) and not agenda.over(watch, now)
+                if self._is_ours(watch.key) and not agenda.over(watch, now)
             }
             for key in wanted.keys() & self.tracks.keys():
                 _renew(self.tracks[key], wanted[key])
@@ -127,9 +127,13 @@ class Poller:
 
         Once, for they may be many.
         """
-        new = self._holdings.active - self._remembered
-        if not new:
-            return {}
+        heads: dict[InstanceKey, Head] = {}
+        # Others may become ours while the store is asked.
+        while new := self._shards - self._remembered:
+            heads |= await self._take_up(new)
+        return heads
+
+    async def _take_up(self, new: frozenset[int]) -> dict[InstanceKey, Head]:
         found = await self._memory.heads(self._source.name, new)
         keyed = ((model.read_key(head.key), head) for head in found)
         heads = {key: h for key, h in keyed if key and h.phase is not Phase.UNWATCHED}
@@ -141,9 +145,20 @@ class Poller:
         self._remembered |= new
         return heads
 
+    def _is_ours(self, key: InstanceKey) -> bool:
+        return len(self._shards) == SHARDS or shard(str(key)) in self._shards
+
+    def gain(self, gained: frozenset[int]) -> None:
+        """Watch the instances of these shards too, from the next ``watch`` on.
+
+        Its watches must be all that anybody wants: what is not among them is ended.
+        """
+        self._shards |= gained
+
     async def let_go(self, left: frozenset[int]) -> None:
         """Leave the instances of these shards to others; what is known of them stays."""
         async with self._listing:
+            self._shards -= left
             self._remembered -= left
             for key in [key for key in self.tracks if shard(str(key)) in left]:
                 del self.tracks[key]

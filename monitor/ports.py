@@ -14,6 +14,7 @@ from msgspec import Struct
 from monitor.core.codes import Meaning
 from monitor.core.decisions import Verdict
 from monitor.core.listing import Page, Query, Row
+from monitor.core.lists import Claim, Said
 from monitor.core.member import Member
 from monitor.core.message import Kind, Message
 from monitor.core.model import HostId, InstanceKey, Snapshot, Step
@@ -429,13 +430,14 @@ class Listed(Struct, frozen=True, kw_only=True):
 class Looked(Struct, frozen=True, kw_only=True):
     """When an instance was looked at, and when it will be; None: never.
 
-    *failures*: so many looks in a row have failed since. *pause*: nobody is to look.
+    *failures*: so many looks in a row have failed since; None: it is another daemon's,
+    and when it is looked at is known there alone. *pause*: nobody is to look.
     """
 
     watch: Watch
     seen_at: datetime | None
     next_at: datetime | None
-    failures: int = 0
+    failures: int | None = 0
     pause: Pause | None = None
 
 
@@ -476,6 +478,45 @@ class Wishes(Protocol):
     async def keep_pause(self, pause: Pause) -> None: ...
 
     async def drop_pauses(self, keys: Sequence[InstanceKey]) -> None: ...
+
+
+class Part(Struct, frozen=True):
+    """A part of what a file of the watch list says, and its digest."""
+
+    digest: str
+    body: bytes
+
+
+class SharedLists(Protocol):
+    """The files of the watch list, as each of several machines has them."""
+
+    async def claims(self) -> list[Claim]: ...
+
+    async def publish(
+        self, name: str, node: str, said: Said, parts: Sequence[Part]
+    ) -> None:
+        """Let *node* say this of its file *name*, and no longer what it said before."""
+        ...
+
+    async def withdraw(self, node: str, names: Collection[str]) -> None:
+        """Let *node* say nothing any more of files that it does not have."""
+        ...
+
+    async def attest(self, node: str) -> None:
+        """Note that *node* is there, and so is what it says."""
+        ...
+
+    async def forget_lists(self, age: float) -> int:
+        """Drop what machines say that were not there for *age* seconds."""
+        ...
+
+    async def parts_of(self, claim: Claim) -> list[str]:
+        """Give the digests of the parts of a content, in their order."""
+        ...
+
+    async def bodies(self, claim: Claim, digests: Collection[str]) -> list[Part]:
+        """Give those of the parts that are still there."""
+        ...
 
 
 class Calendar(Protocol):

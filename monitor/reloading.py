@@ -64,20 +64,25 @@ class Reloading:
             needs_restart=tuple(needs_restart),
         )
 
-    def unchanged(self, listing: Listing, needs_restart: Sequence[str]) -> None:
+    def unchanged(
+        self, listing: Listing, needs_restart: Sequence[str], in_all: int
+    ) -> None:
         self._success_at = self._now()
         self._answer(
             Result.UNCHANGED,
             needs_restart=tuple(needs_restart),
-            **self._compared(listing),
+            **self._compared(listing, in_all),
         )
 
-    def watching(self, listing: Listing) -> None:
-        """Take note of what is watched: the other configuration may be in effect now."""
+    def watching(self, listing: Listing, in_all: int) -> None:
+        """Take note of what is watched: the other configuration may be in effect now.
+
+        *listing* are our own files; *in_all* counts with those of other machines.
+        """
         if self.last.result is Result.REPLACING:
             self._success_at = self._now()
             self.last = structs.replace(
-                self.last, result=Result.CHANGED, **self._compared(listing)
+                self.last, result=Result.CHANGED, **self._compared(listing, in_all)
             )
         self._listing = listing
 
@@ -92,7 +97,7 @@ class Reloading:
         self.last = structs.replace(ReloadData(number=number, result=result), **said)
         self._answered.set()
 
-    def _compared(self, listing: Listing) -> dict[str, object]:
+    def _compared(self, listing: Listing, in_all: int) -> dict[str, object]:
         found = difference(self._listing, listing)
         return {
             "quarantined": tuple(map(str, listing.faults[:_SHOWN])),
@@ -100,4 +105,5 @@ class Reloading:
             "added": len(found.added),
             "removed": len(found.removed),
             "altered": len(found.changed),
+            "in_all": in_all,
         }

@@ -5,6 +5,7 @@ enforces the order of construction, the exit stack the order of closing.
 """
 
 import os
+import platform
 import random
 import socket
 from collections import Counter
@@ -12,6 +13,7 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
+    Collection,
     Iterator,
     Mapping,
     Sequence,
@@ -20,6 +22,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from importlib import metadata
+from itertools import islice
 from math import inf
 from pathlib import Path
 from typing import Never
@@ -38,12 +41,13 @@ from monitor import (
     logs,
     metering,
     milestones,
+    neighbours,
     station,
     tracing,
     wiring,
 )
 from monitor.core import state, wording
-from monitor.core.cluster import Report, View
+from monitor.core.cluster import Report, SourceReport, View
 from monitor.core.inhibition import Inhibitions
 from monitor.core.message import Message
 from monitor.core.model import InstanceKey
@@ -55,8 +59,10 @@ from monitor.dispatching import Care, Dispatching
 from monitor.elsewhere import Elsewhere
 from monitor.grouping import Grouping
 from monitor.hearsay import Hearsay
-from monitor.metering import Meter, Sample
+from monitor.holdings import Holdings
+from monitor.metering import Meter, Sample, Tenure
 from monitor.milestones import Hear, Hitch, Ready, Starting, Stopping, Summary
+from monitor.neighbours import Neighbours
 from monitor.notifier import Notifier
 from monitor.ports import Luck, Now, Shown, Sink
 from monitor.quiet import Quiet
@@ -72,6 +78,7 @@ from monitor.store.sql import HOUSEKEEPING, SqlStore
 from monitor.tracing import Tracing
 from monitor.watchlist.files import Files
 from monitor.watchlist.listing import Listing, difference
+from monitor.watchlist.union import Union
 from monitor.web import unix
 from monitor.web.feed import Feed
 from monitor.web.health import Check
@@ -83,6 +90,9 @@ Until = Callable[[], Awaitable[None]]
 Load = Callable[[], Settings]
 
 KEPT_HOUSE = timedelta(hours=1)
+
+KEPT_LISTS = timedelta(days=1)
+"""For which what a machine said is kept at least that is there no more."""
 
 PATIENCE = 2.0
 """Seconds for the store to answer whoever asks whether we are ready."""
@@ -129,6 +139,7 @@ async def serve(
             meters,
             spans,
             now(),
+            Tenure(),
         )
         site = _Site(load, until, reloading, guests, now, luck)
         street = _Street(settings, _files(settings), door, site)
@@ -148,6 +159,7 @@ async def _lived(street: "_Street", run: Run, patience: float) -> bool:
     except* errors.LeaseLost as group:
         lost = _first(group)
     if lost is not None:
+        street.tenure.begin_anew()
         log.warning("lease.lost", reason=str(lost), remedy="this daemon begins anew")
         street.hear(Starting())
     return lost is None
@@ -178,11 +190,13 @@ class _Street:
         self.settings = settings
         self._files = files
         self.hear = door.hear
+        self.tenure = door.tenure
         self._door = door
         self._site = site
         self._proven: Settings | None = None
 
     async def live(self, store: SqlStore) -> None:
+        self.tenure.gain(len(store.holdings.epochs))
         while (again := await self._lived(store)) is not None:
             self._files = self._files.reconfigured(
                 again.watch_lists, directory=Path(), sources=tuple(again.sources)
@@ -241,6 +255,7 @@ class _Door(Struct, frozen=True):
     meters: Sequence[Meter]
     spans: Tracing
     started_at: datetime
+    tenure: Tenure
 
 
 class _House:
@@ -265,10 +280,14 @@ class _House:
         self._door = door
         self._guests = guests
         self._guest_names = tuple(guest.name for guest in guests)
-        self._now = now
+        holdings = store.holdings
+        self._now = now = partial(_by_the_store, now, holdings)
         self._luck = luck
+        self._local = Listing()
         self._listing = Listing()
-        self._holdings = store.holdings
+        self._reading = anyio.Lock()
+        self._union = self._united(store)
+        self._holdings = holdings
         self._recorder = Recorder(store, self._committed, self._holdings.owns)
         self._wishes = Wishes(
             store,
@@ -281,6 +300,13 @@ class _House:
             now=now,
         )
         self._stations = Stations(self._wishes.pause_of, now)
+        self._url = ""
+        self._neighbours = Neighbours(
+            store.membership,
+            store.holdings,
+            self.report,
+            started_at=door.started_at,
+        )
         self._feed = Feed(store)
         self._recorded: Counter[str] = Counter()
         self._dispatching = Dispatching(
@@ -335,9 +361,10 @@ class _House:
     async def _attending(self, tasks: TaskGroup) -> AsyncIterator[None]:
         """Take part in the cluster, if there is one."""
         membership = self._store.membership
-        if membership is None:
+        if membership is None or self._union is None:
             yield
             return
+        tasks.start_soon(self._follow_others, self._union, name="watch lists elsewhere")
         elsewhere = Elsewhere(self._store, self._holdings, self._heard_elsewhere)
         tasks.start_soon(elsewhere.run, name="elsewhere")
         hearsay = Hearsay(
@@ -351,24 +378,61 @@ class _House:
         async with membership.attended(self):
             yield
 
+    def _united(self, store: SqlStore) -> Union | None:
+        """Join our files with those of other machines, where there may be others."""
+        membership = store.membership
+        if membership is None:
+            return None
+
+        def living() -> set[str]:
+            return membership.view.machines()
+
+        return Union(
+            self._files,
+            store,
+            self._machine(),
+            directory=self._settings.directory,
+            sources=tuple(self._settings.sources),
+            living=living,
+            owns=store.holdings.owns,
+        )
+
+    def _machine(self) -> str:
+        """Name whose files these are, also after a restart."""
+        return f"{platform.node()}:{self._settings.directory.resolve()}"
+
     def report(self) -> Report:
         """Satisfies ``membership.Member``, with what follows."""
         return Report(
             version=metadata.version("job-monitor"),
+            machine=self._machine(),
+            url=self._url,
             watches=self._stations.count(),
             waiting=self._dispatching.waiting,
-            sources={name: one.report() for name, one in self._stations.items()},
+            late=max((o.scheduler.oldest for o in self._stations.values()), default=0),
+            sources={name: self._report_of(name) for name in self._stations},
+            sinks=self._dispatching.reports(),
         )
+
+    def _report_of(self, source: str) -> SourceReport:
+        one, unseen = self._stations[source], self._stations.unseen(source)
+        first = (str(watch.key) for watch in islice(unseen, neighbours.UNSEEN))
+        return neighbours.source_report(one.report(), one.state(), first)
 
     def met(self, view: View) -> None:
         for one in self._stations.values():
             one.met(view)
 
     async def gain(self, gained: frozenset[int]) -> None:
+        self._door.tenure.gain(len(gained))
+        # Whoever watches too little would end what the one before watched.
+        await self._read_lists()
+        await self._wishes.read_again()
+        await self._quiet.read_again()
         await self._abandon_unknown_sources()
         await self._dispatching.gain(gained)
         for one in self._stations.values():
-            await one.gain()
+            await one.gain(gained)
         await self._notifier.gain(gained)
 
     async def let_go(self, left: frozenset[int]) -> None:
@@ -377,6 +441,9 @@ class _House:
         await self._recorder.settled()
         await self._notifier.let_go(left)
         await self._dispatching.let_go(left)
+        # What was asked of the store until now is done by then, whoever asked.
+        await self._store.answers()
+        self._door.tenure.give_up(len(left))
 
     async def hear(self, topics: frozenset[str]) -> None:
         if "quiet" in topics:
@@ -386,8 +453,15 @@ class _House:
         if "watches" in topics:
             for one in self._stations.values():
                 await one.read_again()
+        if "lists" in topics:
+            await self._read_lists()
         if "deliveries" in topics:
             self._dispatching.wake()
+
+    async def _learn(self, keys: Collection[str]) -> None:
+        """Hear at once what others recorded about *keys*."""
+        if self._neighbours.shared:
+            await self._notifier.learn(keys)
 
     async def _heard_elsewhere(self, events: Sequence[Message]) -> None:
         await self._notifier.changed_elsewhere(events)
@@ -432,6 +506,7 @@ class _House:
             wiring.root_route(self._settings, self._guest_names),
             Inhibitions(wiring.inhibiting(self._settings.alerts)),
             self._frame,
+            self._holdings.owns if self._neighbours.shared else None,
         )
 
     def _build_notifier(self) -> Notifier:
@@ -465,6 +540,7 @@ class _House:
             settings=self._settings,
             store=self._store,
             stations=self._stations,
+            neighbours=self._neighbours,
             dispatching=self._dispatching,
             grouping=self._grouping,
             quiet=self._quiet,
@@ -474,6 +550,7 @@ class _House:
             guests=self._guest_names,
             listing=lambda: self._listing,
             frame=self._frame,
+            learn=self._learn,
             muted=self._muted,
             started_at=self._door.started_at,
             now=self._now,
@@ -494,6 +571,8 @@ class _House:
                 self._notifier,
                 self._grouping,
                 self._door.reloading,
+                self._door.tenure,
+                self._neighbours,
                 *self._door.meters,
                 *self._stations.values(),
             ],
@@ -502,7 +581,8 @@ class _House:
             pages=answering.pages(house),
             now=self._now,
         )
-        log.info("web.listening", url=await stack.enter_async_context(opened))
+        self._url = await stack.enter_async_context(opened)
+        log.info("web.listening", url=self._url)
 
     async def _open_control(self, stack: AsyncExitStack) -> None:
         if self._door.listener is None:
@@ -521,6 +601,8 @@ class _House:
             await self._store.answers()
         late = "it does not answer" if scope.cancelled_caught else ""
         found.append(Check(name="store", trouble=late))
+        if self._neighbours.shared:
+            found.append(Check(name="lease", trouble=self._neighbours.trouble()))
         for name, one in self._stations.items():
             lost = "lost" if one.sight.lost else ""
             found.append(Check(name=f"source {name}", trouble=lost, needed=False))
@@ -547,7 +629,7 @@ class _House:
     def samples(self) -> Iterator[Sample]:
         """Be the meter of what only the house knows."""
         yield from metering.build(metadata.version("job-monitor"))
-        yield from metering.quarantined(len(self._listing.faults))
+        yield from metering.quarantined(len(self._local.faults))
         yield from metering.recorded(self._recorded)
 
     def _hint(self, job_instance_id: int) -> int:
@@ -581,7 +663,7 @@ class _House:
 
     async def _start_intake(self, tasks: TaskGroup) -> None:
         await self._abandon_unknown_sources()
-        await self._watch(await anyio.to_thread.run_sync(self._files.read))
+        await self._read_lists()
         log.info(
             "service.started",
             watches=len(self._listing.watches),
@@ -642,9 +724,11 @@ class _House:
             self._door.reloading.replacing(changed or [files], needs_restart)
             return again
 
-        listing = await anyio.to_thread.run_sync(self._files.read)
-        self._door.reloading.unchanged(listing, needs_restart)
-        await self._watch(listing)
+        async with self._reading:
+            listing, whole = await self._read()
+            in_all = len(whole.watches)
+            self._door.reloading.unchanged(listing, needs_restart, in_all)
+            await self._watch(listing, whole)
         log.info("configuration.unchanged")
         return None
 
@@ -666,25 +750,47 @@ class _House:
 
     async def _follow_files(self) -> None:
         async with aclosing(self._files.changes()) as listings:
-            async for listing in listings:
-                await self._watch(listing)
+            async for _ in listings:
+                await self._read_lists()
 
-    async def _watch(self, listing: Listing) -> None:
-        self._report(listing)
-        self._listing = listing
-        self._door.reloading.watching(listing)
+    async def _follow_others(self, union: Union) -> Never:
+        """Look now and then, should news be missed, or something be put off."""
+        while True:
+            await anyio.sleep(union.pause())
+            await self._read_lists()
+
+    async def _read_lists(self) -> None:
+        async with self._reading:
+            local, whole = await self._read()
+            if local is not self._local or whole is not self._listing:
+                await self._watch(local, whole)
+
+    async def _read(self) -> tuple[Listing, Listing]:
+        """Read our own files; give what they say, and what those of all say."""
+        if self._union is None:
+            local = await anyio.to_thread.run_sync(self._files.read)
+            return local, local
+        whole = await self._union.listing()
+        return self._union.local, whole
+
+    async def _watch(self, local: Listing, whole: Listing) -> None:
+        self._report(local, whole)
+        self._local, self._listing = local, whole
+        self._door.reloading.watching(local, len(whole.watches))
         for one in self._stations.values():
-            await one.watch(listing)
+            await one.watch(whole)
 
     async def _added(self, key: InstanceKey) -> None:
-        await self._stations[key.source].added(key)
+        if key.source in self._stations:
+            await self._stations[key.source].added(key)
 
     async def _removed(self, source: str) -> None:
         if source in self._stations:
             await self._stations[source].join()
 
     def _paused(self, key: InstanceKey) -> None:
-        self._stations[key.source].poller.pause(key)
+        if key.source in self._stations:
+            self._stations[key.source].poller.pause(key)
 
     def _resumed(self, key: InstanceKey) -> None:
         if key.source in self._stations:
@@ -694,10 +800,10 @@ class _House:
         self._callbacks.watches_added(anyio.current_time())
         self._notifier.joined()
 
-    def _report(self, listing: Listing) -> None:
+    def _report(self, local: Listing, listing: Listing) -> None:
         changed = difference(self._listing, listing)
-        known = set(self._listing.faults)
-        for fault in listing.faults:
+        known = set(self._local.faults)
+        for fault in local.faults:
             if fault not in known:
                 log.warning("watchlist.quarantined", fault=str(fault))
         if self._listing.watches and any(
@@ -760,7 +866,15 @@ class _House:
                 before, readers
             ):
                 await anyio.lowlevel.checkpoint()
+            if self._union is not None and self._holdings.owns(HOUSEKEEPING):
+                age = max(self._settings.retention, KEPT_LISTS)
+                await self._store.forget_lists(age.total_seconds())
             await anyio.sleep(KEPT_HOUSE.total_seconds())
+
+
+def _by_the_store(now: Now, holdings: Holdings) -> datetime:
+    """Tell the date by the clock that all daemons share."""
+    return now() + holdings.ahead
 
 
 def _secrets(settings: Settings) -> tuple[str, ...]:

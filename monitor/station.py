@@ -14,11 +14,12 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec import structs
 
-from monitor import metering, tracing, wiring
+from monitor import agenda, metering, tracing, wiring
 from monitor.core import model
 from monitor.core.cluster import SourceReport, View
 from monitor.core.listing import Page
 from monitor.core.model import InstanceKey
+from monitor.core.shards import ALL
 from monitor.core.state import Change, Phase
 from monitor.core.watch import Watch
 from monitor.discovery import Discovery
@@ -255,6 +256,17 @@ class Station:
         """Say how *key* is watched, be it by another daemon."""
         return self._wanted.get(key)
 
+    def elsewhere(self, now: datetime) -> Iterator[Watch]:
+        """Give those that other daemons look at, or did until they ended for good."""
+        if self._holdings.active is not ALL:
+            for watch in self._wanted.values():
+                if self.is_elsewhere(watch, now):
+                    yield watch
+
+    def is_elsewhere(self, watch: Watch, now: datetime) -> bool:
+        here = watch.key in self.poller.tracks or self._holdings.owns(str(watch.key))
+        return not here and not agenda.over(watch, now)
+
     def _is_ours(self) -> bool:
         """Tell whether lists of this source are read here."""
         return self._holdings.owns(self.name)
@@ -286,10 +298,12 @@ class Station:
         await self.discovery.read_again()
         await self.join()
 
-    async def gain(self) -> None:
-        """Watch what became ours."""
+    async def gain(self, gained: frozenset[int]) -> None:
+        """Watch what became ours, of all that anybody wants."""
         await self.sight.take_up(await self._store.alerting())
+        await self.discovery.read_again()
         await self.discovery.take_over()
+        self.poller.gain(gained)
         await self.join()
         if self.tails is not None:
             await self.tails.take_up()

@@ -30,32 +30,54 @@ class Stations(dict[str, Station]):
         self._now = now
 
     def watches(self) -> Iterator[Watch]:
-        """Give those that are looked at, or were until they ended for good."""
+        """Give those that are looked at here."""
         for station in self.values():
             for track in station.poller.tracks.values():
                 yield track.watch
 
-    def unseen(self) -> Iterator[Watch]:
-        """Give those of whom JOB has said nothing so far."""
+    def elsewhere(self) -> Iterator[Watch]:
+        """Give those that others look at, or did until they ended for good."""
+        now = self._now()
         for station in self.values():
-            for track in station.poller.tracks.values():
-                if track.changed_at is None:
-                    yield track.watch
+            yield from station.elsewhere(now)
+
+    def unseen(self, source: str) -> Iterator[Watch]:
+        """Give those that are looked at here and of whom JOB has said nothing so far."""
+        for track in self[source].poller.tracks.values():
+            if track.changed_at is None:
+                yield track.watch
 
     def count(self) -> int:
         return sum(len(station.poller) for station in self.values())
 
     def looked(self, key: InstanceKey) -> Looked | None:
-        """Say who watches *key* and when it is looked at; None: nobody does."""
+        """Say who watches *key* and when it is looked at; None: nobody does.
+
+        Whoever is another daemon's may have ended for good: the store tells.
+        """
         station = self.get(key.source)
-        track = station.poller.tracks.get(key) if station else None
-        if station is None or track is None:
+        if station is None:
             return None
+        track = station.poller.tracks.get(key)
+        if track is None:
+            return self._looked_elsewhere(station, key)
         return Looked(
             watch=track.watch,
             seen_at=self._moment(track.seen_at),
             next_at=self._moment(station.scheduler.due(key)),
             failures=track.failures,
+            pause=self._pause_of(key),
+        )
+
+    def _looked_elsewhere(self, station: Station, key: InstanceKey) -> Looked | None:
+        watch = station.watch_of(key)
+        if watch is None or not station.is_elsewhere(watch, self._now()):
+            return None
+        return Looked(
+            watch=watch,
+            seen_at=None,
+            next_at=None,
+            failures=None,
             pause=self._pause_of(key),
         )
 

@@ -134,7 +134,8 @@ class Story:
 
     async def recorded(self) -> list[Message]:
         async with stores.opened(self.directory) as store:
-            return [message for _, message in await store.unread("witness", 10_000)]
+            unread = await store.unread("witness", 10_000)
+            return [message for _, message in unread.events]
 
 
 @settings(max_examples=60, deadline=None)

@@ -648,7 +648,7 @@ async def test_what_waits_already_is_not_put_on_its_way_twice(tmp_path: Path) ->
             await anyio.sleep(1)
             unread = await store.unread("somebody", 10)
             waiting = [delivery.message for delivery in await store.lines(sink.name, 9)]
-            assert unread == []
+            assert unread.events == []
             assert await line.dispatcher.put(waiting) == 0
             sink.refuse = lambda _: None
             await anyio.sleep(60)

@@ -50,7 +50,8 @@ def ids(seen: Watching) -> list[str]:
 
 async def recorded(store: SqlStore) -> list[str]:
     """List the ids in the log; the witness must have been enrolled."""
-    return [message.id for _, message in await store.unread("witness", 1000)]
+    unread = await store.unread("witness", 1000)
+    return [message.id for _, message in unread.events]
 
 
 async def test_at_first_sight_what_is_already_over_is_told(tmp_path: Path) -> None:

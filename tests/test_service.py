@@ -211,7 +211,7 @@ async def test_told_to_stop_it_delivers_what_it_has_recorded(tmp_path: Path) -> 
             await eventually(lambda: stage.guest.tried)
 
     async with stores.opened(tmp_path) as store:
-        assert await store.unread("guest", 100) == []
+        assert (await store.unread("guest", 100)).events == []
         assert stage.types == FIRST_FAILURE
 
 

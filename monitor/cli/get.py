@@ -170,6 +170,9 @@ def _watched(found: InstanceStateData) -> Iterator[str]:
         yield f"because: {watch.comment}"
     if watch.paused is not None:
         yield _paused(watch.paused)
+    if found.failures is None:
+        yield f"looked at by {found.owner or 'nobody at the moment'}"
+        return
     seen = f"looked at {printing.ago(found.seen_at)} ago" if found.seen_at else ""
     again = f"again in {printing.ahead(found.next_at)}" if found.next_at else ""
     yield ", ".join(filter(None, [seen or "not looked at yet", again]))

@@ -73,4 +73,6 @@ def _words(said: ReloadData) -> str:
     }
     moved = [f", {count:,} {what}" for what, count in counts.items() if count]
     lines.append(f"watches: {said.watches:,}{''.join(moved)}")
+    if said.in_all is not None and said.in_all != said.watches:
+        lines.append(f"with those of other machines: {said.in_all:,}")
     return "\n".join(lines)

@@ -9,8 +9,10 @@ from msgspec import Struct
 from monitor.cli import daemon, options, printing
 from monitor.cli.daemon import Daemon
 from monitor.cli.printing import Cell, Output
+from monitor.core.shards import SHARDS
 from monitor.outlet import Condition
 from monitor.web.shapes.delivery import SinkStateData
+from monitor.web.shapes.nodes import NodeData
 from monitor.web.shapes.sources import SourceData
 from monitor.web.shapes.status import StatusData
 from monitor.web.shapes.watches import WatchListData
@@ -21,6 +23,7 @@ SHOWN: Final = 10
 """Faults that a screen shows."""
 
 _STANDINGS: Final = {"seen": "green", "doubted": "yellow", "lost": "bold red"}
+_STATES: Final = {"living": "green", "draining": "yellow", "gone": "bold red"}
 _CONDITIONS: Final = {Condition.WELL: "green", Condition.FAILING: "yellow"}
 _WIDTH: Final = 10
 
@@ -29,6 +32,7 @@ class StateData(Struct, kw_only=True):
     """*lists* are the watch lists that have faults."""
 
     status: StatusData
+    nodes: list[NodeData]
     sources: list[SourceData]
     sinks: list[SinkStateData]
     lists: list[WatchListData]
@@ -49,7 +53,7 @@ def status(
     config: options.Config = None,
     socket: options.Socket = None,
 ) -> None:
-    """Show the state of everything: watches, problems, sources, sinks, watch lists.
+    """Show the state of everything: watches, problems, nodes, sources, sinks, watch lists.
 
     Ends with 0 whenever the daemon answers, whatever is wrong: it is for looking. A
     script that wants to know whether something is wrong reads the numbers (-o json);
@@ -90,6 +94,7 @@ def _keep(there: Daemon, output: Output) -> None:
 def asked(there: Daemon) -> StateData:
     return StateData(
         status=there.get("/status", StatusData),
+        nodes=[*there.pages("/nodes", NodeData, most=1000)],
         sources=[*there.pages("/sources", SourceData, most=1000)],
         sinks=[*there.pages("/sinks", SinkStateData, most=1000)],
         lists=[
@@ -108,6 +113,7 @@ def lines(state: StateData) -> Iterator[Line]:
     )
     yield _titled("watching", _watching(said))
     yield _titled("problems", *_problems(said))
+    yield from _under("nodes", _nodes(state))
     yield from _under("sources", [_source(each) for each in state.sources])
     yield from _under("sinks", [_sink(each) for each in state.sinks])
     yield from _under("lists", _faults(state))
@@ -120,6 +126,33 @@ def _titled(title: str, *cells: Cell) -> Line:
 def _under(title: str, found: Sequence[Line]) -> Iterator[Line]:
     for number, each in enumerate(found):
         yield _titled("" if number else title, *each)
+
+
+def _nodes(state: StateData) -> list[Line]:
+    """Give a line for each; of one that is alone nothing is to be said."""
+    if len(state.nodes) <= 1 and not state.status.unowned:
+        return []
+    found = [_node(each) for each in state.nodes]
+    if state.status.unowned:
+        free = f"{state.status.unowned} of {SHARDS} shards have no owner"
+        found.append(((f"{free}: nobody looks there", "bold red"),))
+    return found
+
+
+def _node(node: NodeData) -> Line:
+    many = "watch" if node.watches == 1 else "watches"
+    facts = [f"{node.owned} shards, {node.watches:,} {many}"]
+    if node.late >= 1:
+        facts.append(f"a visit is {node.late:.1f}s overdue")
+    if node.waiting:
+        facts.append(f"{node.waiting:,} messages waiting")
+    if node.state == "gone":
+        facts = [f"not heard of for {printing.ago(node.seen_at)}"]
+    return (
+        f"{node.name}{' (asked)' if node.me else ''}  ",
+        (node.state, _STATES.get(node.state, "")),
+        f"  {node.version}, {', '.join(facts)}",
+    )
 
 
 def _watching(said: StatusData) -> str:
@@ -162,9 +195,10 @@ def _source(source: SourceData) -> Line:
 def _sink(sink: SinkStateData) -> Line:
     since = f" for {printing.ago(sink.since)}" if sink.since else ""
     style = _CONDITIONS.get(Condition(sink.condition), "bold red")
+    where = f" at {sink.node}" if sink.node else ""
     return (
         f"{sink.name}  ",
-        (f"{sink.condition}{since}", style),
+        (f"{sink.condition}{where}{since}", style),
         "".join(f"  {fact}" for fact in _behind(sink)),
     )
 

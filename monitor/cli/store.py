@@ -123,13 +123,15 @@ def _words(found: Survey) -> str:
     schema = found.schema or "none yet"
     if not found.current:
         schema += f" (this version has {found.newest}: job-monitor store migrate)"
-    owners = [f"{name}: {many} of {SHARDS}" for name, many in found.owners.items()]
+    owners = [
+        f"{name}: {many} of {SHARDS} shards" for name, many in found.owners.items()
+    ]
     lines = [
         f"store:  {found.store}",
         f"engine: {found.engine}",
         f"schema: {schema}",
         f"size:   {found.bytes / 1024:,.0f} KiB",
-        f"owners: {', '.join(owners) or 'none'} shards",
+        f"owners: {', '.join(owners) or 'none'}",
         *(f"{rows:>12,} {table}" for table, rows in found.rows.items()),
     ]
     return "\n".join(lines)

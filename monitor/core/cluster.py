@@ -1,12 +1,20 @@
 """The daemons that share one store: what each says of itself, and what all know."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
+
+from monitor.core.shards import ALL
 
 ALONE: Final = "alone"
+
+
+def told(owner: str) -> str:
+    """Write the name of a daemon as people read it."""
+    node, _, rest = owner.partition("/")
+    return f"{node} (process {rest.partition('/')[0]})" if rest else owner
 
 
 class SourceReport(Struct, frozen=True, kw_only=True):
@@ -16,7 +24,9 @@ class SourceReport(Struct, frozen=True, kw_only=True):
     count; *share*, the part of the budget that it claims. *seen*: its visits succeed;
     *lost*: none does, for this *cause*; *doubted*: it looks, and cannot say; none of
     them: it does not look. *refused*: scopes that JOB does not let it see, with the
-    reason. *late*: by how many seconds visits begin late.
+    reason. *late*: by how many seconds its visits began late, on
+    average. *unseen*: some of the keys of whom JOB has said nothing so far. What else
+    there is, is as in ``web.shapes.sources``.
     """
 
     need: float | None = None
@@ -28,6 +38,30 @@ class SourceReport(Struct, frozen=True, kw_only=True):
     cause: str = ""
     refused: Mapping[str, str] = {}
     late: float = 0.0
+    standing: str = ""
+    since: datetime | None = None
+    rate: float | None = None
+    in_flight: int = 0
+    width: int = 0
+    throttled: int = 0
+    requests: Mapping[str, int] = {}
+    unseen: tuple[str, ...] = ()
+
+
+class SinkReport(Struct, frozen=True, kw_only=True):
+    """How one daemon fares with one sink; fields are as in ``outlet.Health``.
+
+    *waiting* messages and *unread* events are of its shards.
+    """
+
+    condition: str
+    since: datetime | None = None
+    error: str = ""
+    until: datetime | None = None
+    taken_at: datetime | None = None
+    failed_at: datetime | None = None
+    waiting: int = 0
+    unread: int = 0
 
 
 UNKNOWN: Final = SourceReport(doubted=True)
@@ -35,13 +69,21 @@ UNKNOWN: Final = SourceReport(doubted=True)
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What a daemon says of itself at each renewal; no *version*: nothing so far."""
+    """What a daemon says of itself at each renewal; no *version*: nothing so far.
+
+    *machine* names where it runs, also after a restart. *late*: for how many seconds
+    a visit has been due that has not begun; *waiting*: messages on their way, events
+    that a sink has yet to read among them.
+    """
 
     version: str = ""
+    machine: str = ""
     url: str = ""
     watches: int = 0
     waiting: int = 0
+    late: float = 0.0
     sources: Mapping[str, SourceReport] = {}
+    sinks: Mapping[str, SinkReport] = {}
 
 
 class Node(Struct, frozen=True, kw_only=True):
@@ -61,6 +103,13 @@ class Node(Struct, frozen=True, kw_only=True):
             return UNKNOWN
         return self.report.sources.get(source)
 
+    @property
+    def state(self) -> str:
+        """``living``, ``draining`` (it gives up what it owns) or ``gone``."""
+        if not self.living:
+            return "gone"
+        return "draining" if self.draining else "living"
+
 
 class View(Struct, frozen=True, kw_only=True):
     """All daemons, as of the last renewal of the one called *me*."""
@@ -71,7 +120,16 @@ class View(Struct, frozen=True, kw_only=True):
     @property
     def living(self) -> int:
         """Count those that take part: shards are divided among them."""
-        return max(1, sum(node.living and not node.draining for node in self.nodes))
+        return max(1, self.present)
+
+    @property
+    def present(self) -> int:
+        """Count those that take part; none where not even this one is sure of it."""
+        return sum(node.living and not node.draining for node in self.nodes)
+
+    def machines(self) -> set[str]:
+        """Name where those run that live."""
+        return {node.report.machine for node in self.nodes if node.living}
 
     def others(self) -> list[Node]:
         """Give those that live, but for this one."""
@@ -81,6 +139,47 @@ class View(Struct, frozen=True, kw_only=True):
         """Say how those see *source* that live and stay, but for this one."""
         staying = (node.about(source) for node in self.others() if not node.draining)
         return [said for said in staying if said is not None]
+
+    def reports(self) -> list[tuple[str, Report]]:
+        """Give what those say that live, with their names."""
+        return [(node.name, node.report) for node in self.nodes if node.living]
+
+    def owner(self, shard: int) -> str | None:
+        """Name whose *shard* is; None: nobody's at the moment."""
+        for node in self.nodes:
+            if node.living and shard in node.shards:
+                return node.name
+        return None
+
+    def unowned(self) -> frozenset[int]:
+        """Give the shards that no living daemon owns."""
+        return ALL.difference(*(n.shards for n in self.nodes if n.living))
+
+    def aged(self, seconds: float, lasts: float) -> "View":
+        """Give it as it is so many *seconds* later; who is silent for *lasts* is gone."""
+        return structs.replace(
+            self,
+            nodes=tuple(_aged(node, node.seen + seconds, lasts) for node in self.nodes),
+        )
+
+    def with_mine(self, shards: Collection[int], report: Report) -> "View":
+        """Give it with what this daemon owns and says by now."""
+        return structs.replace(self, nodes=tuple(self._updated(shards, report)))
+
+    def _updated(self, shards: Collection[int], report: Report) -> Iterator[Node]:
+        for node in self.nodes:
+            if node.name == self.me:
+                mine = tuple(sorted(shards))
+                yield structs.replace(node, shards=mine, report=report)
+            else:
+                theirs = tuple(each for each in node.shards if each not in shards)
+                yield structs.replace(node, shards=theirs)
+
+
+def _aged(node: Node, seen: float, lasts: float) -> Node:
+    living = node.living and seen < lasts
+    shards = node.shards if living else ()
+    return structs.replace(node, seen=seen, living=living, shards=shards)
 
 
 def lost(said: Iterable[SourceReport]) -> bool | None:

@@ -388,6 +388,11 @@ class Settings(Section):
         return self
 
     @property
+    def directory(self) -> Path:
+        """Where relative paths start."""
+        return self._directory
+
+    @property
     def store_file(self) -> Path:
         """The file of the store, or what it would be called: see ``stores.file``."""
         return stores.file(self.store, self._directory)

@@ -37,7 +37,7 @@ def standing(
 
 
 def _unread(connection: Connection, sink: str, shards: Collection[int]) -> int:
-    if len(shards) < SHARDS:
+    if len(shards) < SHARDS or not outbox.abreast(connection, sink):
         # Most positions are of others: those that are meant are to be counted.
         behind = outbox.behind(connection, sink, shards).subquery()
         found = connection.execute(select(func.count()).select_from(behind))

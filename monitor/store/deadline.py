@@ -53,6 +53,8 @@ class _Debts:
         self._lock = threading.Lock()
 
     def asks(self, connection: Connection, *_: object) -> None:
+        if connection.invalidated:  # it is lost, and nobody is asked
+            return
         with self._lock:
             self._ticks[connection.connection.dbapi_connection] = 0
 

@@ -27,6 +27,7 @@ class Journal:
     def begin(self) -> None:
         """A transaction begins, maybe once more: nothing is to be written so far."""
         self._rows, self._topics = [], set()
+        self._end = self.position
 
     def committed(self) -> None:
         self.reached(self._end)

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 
 from monitor import errors
+from monitor.core.cluster import told
 from monitor.store.schema import leases
 
 TTL: Final = 10.0
@@ -69,12 +70,6 @@ class Mark(Struct, frozen=True):
 def name() -> str:
     """Name this daemon, so that people find it and no other is ever called so."""
     return f"{platform.node()}/{os.getpid()}/{uuid.uuid4().hex}"
-
-
-def told(owner: str) -> str:
-    """Write the name of an owner as people read it."""
-    node, _, rest = owner.partition("/")
-    return f"{node} (process {rest.partition('/')[0]})" if rest else owner
 
 
 def holders(connection: Connection) -> list[Held]:

@@ -18,10 +18,10 @@ from anyio.abc import TaskGroup
 
 from monitor import errors
 from monitor.core import shards
-from monitor.core.cluster import Report, View
+from monitor.core.cluster import Report, View, told
 from monitor.holdings import Holdings
 from monitor.ports import Luck
-from monitor.store.lease import RENEW, TTL, Epochs, told
+from monitor.store.lease import RENEW, TTL, Epochs
 from monitor.store.roll import Seen
 
 SURE: Final = 0.8 * TTL
@@ -85,9 +85,11 @@ class Membership:
         self._luck = luck
         self._member: Member | None = None
         self._taken_at: dict[int, float] = {}
-        self._draining = False
+        self.draining = False
         self._renewed_at = self._claims_from = -inf
+        self._report = Report()
         self._news: Mapping[str, int] = {}
+        self._claiming = anyio.Lock()
         self._moving = anyio.Lock()
         self._hearing = anyio.Lock()
         self._woken = anyio.Event()
@@ -103,12 +105,21 @@ class Membership:
             yield
         finally:
             self._member = None
-            async with self._moving:
+            async with self._claiming, self._moving:
                 pass
+
+    @property
+    def age(self) -> float:
+        """Say how many seconds ago the last renewal was asked for that succeeded."""
+        return anyio.current_time() - self._renewed_at
+
+    def seen(self) -> View:
+        """Say who lives by now, as far as that can be known without asking."""
+        return self.view.aged(self.age, TTL)
 
     def drain(self) -> None:
         """Claim nothing more, and let the others know."""
-        self._draining = True
+        self.draining = True
         self._woken.set()
 
     async def join(self) -> None:
@@ -137,22 +148,25 @@ class Membership:
 
     async def _round(self, tasks: TaskGroup) -> None:
         before, seen = self._renewed_at, await self._renewed()
-        if self._member is None:
-            return  # nobody could take up what is gained, or let go of anything
-        self._member.met(seen.view)
-        tasks.start_soon(self._hear, seen.news, name="news")
         if self._renewed_at - before > TTL:
             # The database was away, maybe for all: let them come and renew.
             self._claims_from = self._renewed_at + 2 * RENEW
-        if gained := await self._claim(seen):
-            tasks.start_soon(self._gain, gained, name="shards gained")
-        if left := self._surplus():
-            tasks.start_soon(self._let_go, left, name="shards given up")
+        async with self._claiming:
+            if self._member is None:
+                return  # nobody could take up what is gained, or let go of anything
+            self._member.met(seen.view)
+            tasks.start_soon(self._hear, seen.news, name="news")
+            if gained := await self._claim(seen):
+                tasks.start_soon(self._gain, gained, name="shards gained")
+            if left := self._surplus():
+                tasks.start_soon(self._let_go, left, name="shards given up")
 
     async def _renewed(self) -> Seen:
         began = anyio.current_time()
-        report = self._member.report() if self._member else Report()
-        held, draining = self._holdings.epochs, self._draining
+        if self._member is not None:
+            self._report = self._member.report()
+        report = self._report
+        held, draining = self._holdings.epochs, self.draining
         seen: Seen = await self._run(
             lambda: self._roll.renew(held, report, draining=draining)
         )
@@ -160,6 +174,7 @@ class Membership:
         self._renewed_at = began
         self._holdings.deadline = began + SURE
         self.view = seen.view
+        self._holdings.differ(seen.ahead)
         self._reached(seen.position)
         return seen
 
@@ -173,7 +188,7 @@ class Membership:
             )
 
     async def _claim(self, seen: Seen) -> frozenset[int]:
-        if self._draining or anyio.current_time() < self._claims_from:
+        if self.draining or anyio.current_time() < self._claims_from:
             return frozenset()
         most = shards.quota(seen.view.living)
         free = sorted(seen.free(), key=lambda _: self._luck())
@@ -204,8 +219,10 @@ class Membership:
 
     async def _let_go(self, left: frozenset[int]) -> None:
         async with self._moving:
-            if self._member is not None:
-                await self._member.let_go(left)
+            if self._member is None:
+                self._holdings.stay(left)  # nobody says that nothing is under way
+                return
+            await self._member.let_go(left)
             epochs = self._holdings.drop(left)
             for each in left:
                 self._taken_at.pop(each, None)

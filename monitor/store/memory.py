@@ -80,6 +80,13 @@ def save(connection: Connection, row: Row) -> bool:
     return connection.execute(_INSERT, {**row, "k": row["key"]}).rowcount == 1
 
 
+def retired(connection: Connection, keys: Collection[str]) -> list[str]:
+    """Name those of *keys* that ended for good."""
+    over = states.c.phase == Phase.RETIRED.value
+    found = select(states.c.key).where(states.c.key.in_(keys), over)
+    return [*connection.execute(found).scalars()]
+
+
 def heads(connection: Connection, source: str, shards: Collection[int]) -> list[Head]:
     columns = (states.c.key, states.c.phase, states.c.changed_at, states.c.finished_at)
     mine = under(states.c.key, source)

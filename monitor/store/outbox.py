@@ -68,6 +68,14 @@ def cursor(
     return connection.execute(mine, {"s": sink}).scalar()
 
 
+def abreast(connection: Connection, sink: str) -> bool:
+    """Tell whether *sink* has read of all shards as far: they have one reader, or none."""
+    first, last = func.min(cursors.c.position), func.max(cursors.c.position)
+    mine = select(first, last).where(cursors.c.sink == sink)
+    begin, end = connection.execute(mine).one()
+    return bool(begin == end)
+
+
 def enrol(connection: Connection, sink: str) -> None:
     """Let *sink* read what is recorded from now on, unless it reads already."""
     if cursor(connection, sink) is None:

@@ -105,21 +105,24 @@ async def joined(
         membership = Membership(roll, me, holdings, run, reached=journal.reached)
         await membership.join()
         database = Database(engine, me, holdings, outage, patience=inf)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(membership.run, name="membership")
-            try:
-                yield Owned(
-                    database.transact,
-                    journal,
-                    holdings,
-                    database.end,
-                    membership,
-                    lambda: outage.lasts,
-                )
-            finally:
-                tasks.cancel_scope.cancel()
-                with anyio.CancelScope(shield=True):
-                    await membership.leave()
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(membership.run, name="membership")
+                try:
+                    yield Owned(
+                        database.transact,
+                        journal,
+                        holdings,
+                        database.end,
+                        membership,
+                        lambda: outage.lasts,
+                    )
+                finally:
+                    tasks.cancel_scope.cancel()
+        finally:
+            # Not sooner: a renewal that is under way would bring it back.
+            with anyio.CancelScope(shield=True):
+                await membership.leave()
 
 
 @asynccontextmanager
@@ -138,11 +141,12 @@ async def _alone(
     engine: Engine, url: URL, run: Run, patience: float
 ) -> AsyncIterator[Owned]:
     me = lease.name()
-    epochs = await _claimed(engine, url, me, run, patience)
     holdings, outage = Holdings(()), Outage()
-    holdings.take(epochs)
+    holdings.take(await _claimed(engine, url, me, run, patience))
     try:
         position = await _patiently(lambda: _prepared(engine, url), run, patience)
+        # An older schema had fewer of them.
+        holdings.take(await _claimed(engine, url, me, run, patience))
         database = Database(engine, me, holdings, outage, patience=patience)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_renewing, Meeting(engine, me, outage), holdings, run)
@@ -154,7 +158,7 @@ async def _alone(
                 tasks.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
-            await run(lambda: Meeting(engine, me, outage).quit(epochs))
+            await run(lambda: Meeting(engine, me, outage).quit(holdings.epochs))
 
 
 @contextmanager

@@ -101,15 +101,18 @@ def _remedy(error: DBAPIError) -> tuple[type[errors.MonitorError], str]:
 
 def unfit(connection: Connection, url: URL) -> None:
     """Refuse a server that is too old, cannot be written, or has no Unicode."""
-    version, standby, encoding = connection.exec_driver_sql(
+    version, standby, read_only, encoding = connection.exec_driver_sql(
         "SELECT current_setting('server_version_num')::int / 10000,"
-        " pg_is_in_recovery(), current_setting('server_encoding')"
+        " pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',"
+        " current_setting('server_encoding')"
     ).one()
     why = ""
     if version < OLDEST:
         why = f"is PostgreSQL {version}; it must be {OLDEST} or newer"
     elif standby:
         why = "is a standby, which cannot be written; name the primary"
+    elif read_only:
+        why = "is read-only; name the primary"
     elif encoding != "UTF8":
         why = f"has the encoding {encoding}; create it with --encoding UTF8"
     if why:

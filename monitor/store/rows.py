@@ -18,6 +18,7 @@ from monitor.core.cluster import Report
 from monitor.core.decisions import Verdict
 from monitor.core.hazard import Table
 from monitor.core.listing import Row as Listed
+from monitor.core.lists import Former
 from monitor.core.member import Member
 from monitor.core.message import Message
 from monitor.core.quiet import Entry
@@ -63,6 +64,7 @@ pause = _decoder(Pause)
 report = _decoder(Report)
 hazards = _decoder(Table)
 page = _decoder(tuple[Listed, ...])
+former: Callable[[bytes], tuple[Former, ...]] = _decoder(tuple[Former, ...])
 quiet: Callable[[bytes], Entry] = _decoder(Entry)  # type: ignore[arg-type]
 
 

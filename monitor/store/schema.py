@@ -338,10 +338,27 @@ lists = Table(
     Column("name", Words, primary_key=True),
     Column("node", Words, primary_key=True),
     Column("at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("digest", Words, nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("faults", Integer, nullable=False),
+    Column("past", LargeBinary, nullable=False),
+)
+"""The files of the watch list as each machine has them: which content, since when.
+
+``seen_at`` is when that machine was last there, ``past`` what it had shortly before.
+"""
+
+list_parts = Table(
+    "list_parts",
+    metadata,
+    Column("name", Words, primary_key=True),
+    Column("node", Words, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
     Column("digest", Words, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
-"""The files of the watch list as each machine has them, as they were read there."""
+"""The content of those files in parts, so that a line more writes one of them anew."""
 
 
 def under(column: ColumnElement[str], above: str) -> ColumnElement[bool]:

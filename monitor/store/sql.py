@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 from monitor.core.decisions import Verdict
 from monitor.core.explaining import Facts, Recorded
 from monitor.core.hazard import Table
+from monitor.core.lists import Claim, Said
 from monitor.core.member import Member
 from monitor.core.message import Message
 from monitor.core.model import InstanceKey
@@ -28,6 +29,7 @@ from monitor.ports import (
     Letter,
     Listed,
     Notice,
+    Part,
     Reading,
     Shards,
     Shed,
@@ -52,6 +54,7 @@ from monitor.store import (
     passing,
     register,
     replaying,
+    shared,
     shelf,
     tracing,
     wishes,
@@ -105,6 +108,10 @@ class SqlStore:
 
     async def heads(self, source: str, shards: Shards = ALL) -> list[Head]:
         return await self._group.look(lambda c: memory.heads(c, source, shards))
+
+    async def retired(self, keys: Collection[str]) -> list[str]:
+        """Name those of *keys* that ended for good."""
+        return await self._group.look(lambda c: memory.retired(c, keys))
 
     async def enrol(self, sink: str) -> None:
         await self._group.do(lambda c: outbox.enrol(c, sink), hurry=True)
@@ -380,6 +387,41 @@ class SqlStore:
 
     async def drop_pauses(self, keys: Sequence[InstanceKey]) -> None:
         await self._do_and_mention("wishes", lambda c: wishes.drop_pauses(c, keys))
+
+    async def claims(self) -> list[Claim]:
+        return await self._group.look(shared.claims)
+
+    async def publish(
+        self, name: str, node: str, said: Said, parts: Sequence[Part]
+    ) -> None:
+        await self._do_and_mention(
+            "lists", lambda c: shared.publish(c, name, node, said, parts)
+        )
+
+    async def withdraw(self, node: str, names: Collection[str]) -> None:
+        await self._do_and_mention("lists", lambda c: shared.withdraw(c, node, names))
+
+    async def attest(self, node: str) -> None:
+        await self._group.do(lambda c: shared.attest(c, node))
+
+    async def forget_lists(self, age: float) -> int:
+        def job(connection: Connection) -> int:
+            gone = shared.forget(connection, age)
+            if gone:
+                self._journal.mention("lists")
+            return gone
+
+        return await self._group.do(job, [shard(HOUSEKEEPING)])
+
+    async def parts_of(self, claim: Claim) -> list[str]:
+        return await self._group.look(
+            lambda c: shared.digests(c, claim.name, claim.node)
+        )
+
+    async def bodies(self, claim: Claim, digests: Collection[str]) -> list[Part]:
+        return await self._group.look(
+            lambda c: shared.bodies(c, claim.name, claim.node, digests)
+        )
 
     async def said(self) -> list[Entry]:
         return await self._group.look(calendar.said)

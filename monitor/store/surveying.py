@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from monitor import errors
+from monitor.core import cluster
 from monitor.core.shards import SHARDS
 from monitor.store import lease, migrating, opening, postgres, refusals, sqlite
 from monitor.store.schema import leases, metadata
@@ -69,7 +70,7 @@ def _of_database(url: URL) -> Survey:
             store=refusals.shown(url),
             engine=f"PostgreSQL {version}",
             bytes=size or 0,
-            owners=Counter(lease.told(each.owner) for each in held if each.alive),
+            owners=Counter(cluster.told(each.owner) for each in held if each.alive),
             **_contents(connection),
         )
 

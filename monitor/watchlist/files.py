@@ -10,7 +10,7 @@ import math
 import os
 import stat
 import threading
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Final
@@ -42,6 +42,21 @@ class _Held(Struct, frozen=True):
 
     fingerprint: tuple[int, ...] | None
     parsed: Parsed
+    gone: bool = False
+
+
+class Content(Struct, frozen=True):
+    """What a file says, which the pattern of this *rank* named."""
+
+    rank: int
+    parsed: Parsed
+
+
+class Contents(Struct, frozen=True):
+    """Each file by its path; *complete*: there are no others."""
+
+    files: Mapping[str, Content]
+    complete: bool
 
 
 class Files:
@@ -78,6 +93,17 @@ class Files:
                 self._held, self._faults = held, faults
                 self._listing = self._listing if found == self._listing else found
             return self._listing
+
+    def contents(self) -> Contents:
+        """Give file by file what was read last."""
+        with self._turn:
+            files: dict[str, Content] = {}
+            for rank, pattern in enumerate(self._patterns):
+                for path in self._matched.get(pattern, ()):
+                    held = self._held.get(self._directory / path)
+                    if held is not None and not held.gone:
+                        files.setdefault(path, Content(rank, held.parsed))
+            return Contents(files, complete=not self._faults)
 
     async def changes(self) -> AsyncGenerator[Listing]:
         """Yield every listing that differs from the last one that was read.
@@ -123,7 +149,7 @@ class Files:
             fault = Fault(Place(path), f"cannot be read: {error.strerror}")
             found = Parsed(faults=(fault,), legible=False)
             ended = plain and patterns.gone(place)
-            return _Held(None, found if ended else _kept(found, before))
+            return _Held(None, found if ended else _kept(found, before), gone=ended)
         found = formats.parse(path, content, sources=self._sources)
         return _Held(fingerprint, found if found.legible else _kept(found, before))
 

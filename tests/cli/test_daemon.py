@@ -173,6 +173,19 @@ async def test_a_reload_says_what_changed_once_it_is_in_effect(tmp_path: Path) -
     assert said.stdout == "changed: retention\nwatches: 7, 2 added\n"
 
 
+@pytest.mark.parametrize(
+    ("in_all", "more"), [(7, ""), (9, "with those of other machines: 9\n")]
+)
+async def test_a_reload_says_how_many_watches_there_are_with_those_of_others(
+    tmp_path: Path, in_all: int, more: str
+) -> None:
+    over = ReloadData(number=1, result=Result.UNCHANGED, watches=7, in_all=in_all)
+    async with control.serving(tmp_path, reload.operations(Reloading(over))) as path:
+        said = await typed("reload", "--socket", str(path))
+
+    assert said.stdout == f"the configuration is what it was\nwatches: 7\n{more}"
+
+
 async def test_a_refused_configuration_ends_with_78_and_each_fault(
     tmp_path: Path,
 ) -> None:

@@ -8,10 +8,11 @@ import anyio.to_thread
 import psycopg
 import pytest
 
+from monitor.core.shards import SHARDS
 from monitor.simulator.scenarios import Parts
 from monitor.simulator.server import serving
 from tests.e2e import balance, contract, truth
-from tests.e2e.daemon import running
+from tests.e2e.daemon import Daemon, running
 from tests.e2e.receiver import receiving
 from tests.e2e.record import DatabaseRecord
 from tests.e2e.site import Site
@@ -67,7 +68,7 @@ async def test_neither_a_kill_nor_a_restart_of_the_server_loses_or_invents_anyth
         assert postgresqls.PASSWORD not in daemon.text
 
 
-async def test_a_second_daemon_is_refused_and_the_first_one_works_on(
+async def test_a_second_daemon_shares_the_database_of_the_first(
     tmp_path: Path,
 ) -> None:
     world = worlds.today()
@@ -75,16 +76,22 @@ async def test_a_second_daemon_is_refused_and_the_first_one_works_on(
         async with serving(world) as url:
             first = site(tmp_path / "first", url, databases.written(made))
             second = site(tmp_path / "second", url, databases.written(made))
-            first.watch(world.play("hang"))
-            with running(first.config) as daemon:
-                await daemon.says("service.started")
-                with running(second.config) as refused:
-                    assert await refused.ended() == 78
-                assert daemon.alive
+            job = world.play("hang")
+            for each in (first, second):
+                each.watch(job)
+            with running(first.config) as daemon, running(second.config) as other:
+                for each_of_them in (daemon, other):
+                    await each_of_them.says("service.started")
                 assert await daemon.stop() == 0
+                await other.reaches(lambda: owned(other) == SHARDS, "it owns all")
+                assert await other.stop() == 0
 
-    assert "is in use by another Job Monitor on " in refused.text
-    assert daemon.loud() == []
+    assert (daemon.loud(), other.loud()) == ([], [])
+
+
+def owned(daemon: Daemon) -> int:
+    gained = daemon.said("shards.gained")
+    return int(gained[-1]["owned"]) if gained else 0
 
 
 def site(directory: Path, url: str, store: str, **settings: Any) -> Site:
@@ -107,22 +114,27 @@ async def test_the_command_line_finds_the_daemon_beside_its_configuration(
     assert socket == str(tmp_path / "here" / f"{made.database}.sock")
 
 
-async def test_a_daemon_that_was_taken_over_ends_and_says_by_whom(
+async def test_a_daemon_that_was_taken_over_begins_anew_in_the_same_process(
     tmp_path: Path,
 ) -> None:
     world = worlds.today()
     with databases.created(databases.found()) as made:
         async with serving(world) as url:
             here = site(tmp_path / "here", url, databases.written(made))
+            here.watch(world.play("hang"))
             with running(here.config) as daemon:
                 await daemon.says("service.started")
                 with psycopg.connect(databases.written(made)) as connection:
                     connection.execute(
-                        "UPDATE leases SET owner = 'elsewhere/7/x', epoch = epoch + 1"
+                        "UPDATE leases SET owner = 'elsewhere/7/x', epoch = epoch + 1,"
+                        " expires_at = 0"
                     )
-                assert await daemon.ended() == 1
+                lost = await daemon.says("lease.lost")
+                await daemon.reaches(
+                    lambda: len(daemon.said("service.started")) == 2, "it begins anew"
+                )
+                assert owned(daemon) == SHARDS
+                assert await daemon.stop() == 0
 
-    assert daemon.text.endswith(
-        "Error: the lease of this daemon is lost: elsewhere (process 7) owns the"
-        " database now; it may not write\n"
-    )
+    assert [line["event"] for line in daemon.loud()] == ["lease.lost"]
+    assert lost["remedy"] == "this daemon begins anew"

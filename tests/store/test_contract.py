@@ -13,6 +13,7 @@ from monitor.core.clusters import Tail
 from monitor.core.decisions import Decision, Verdict
 from monitor.core.model import Failure, HostId, InstanceKey, Snapshot, Step
 from monitor.core.quiet import Ack, Daily, Entry, Maintenance, Silence
+from monitor.core.shards import ALL as EVERY
 from monitor.core.state import Change, Phase, State
 from monitor.core.transitions import Attempt
 from monitor.core.watch import Added, Options, Pause, Place, Severity, Watch
@@ -24,6 +25,7 @@ from monitor.ports import (
     Notice,
     Outbox,
     Telling,
+    Unread,
 )
 from monitor.store import housekeeping
 from monitor.store.sql import SqlStore
@@ -60,7 +62,8 @@ async def at_once(store: SqlStore, changes: Sequence[Change]) -> list[bool]:
 
 
 async def unread(outbox: Outbox, sink: str = "journal", most: int = ALL) -> list[str]:
-    return ids([message for _, message in await outbox.unread(sink, most)])
+    unread = await outbox.unread(sink, most, EVERY)
+    return ids([message for _, message in unread.events])
 
 
 # Memory.
@@ -141,9 +144,9 @@ async def test_state_events_and_alerts_appear_together(engine: Engine) -> None:
         await remember(store, change)
 
         assert await store.load(KEY) == change.state
-        assert await store.unread("journal", ALL) == [
-            (position, event) for position, event in enumerate(change.events, 1)
-        ]
+        assert await store.unread("journal", ALL) == Unread(
+            [(position, event) for position, event in enumerate(change.events, 1)], 3
+        )
         assert await store.alerting() == [KEY]
 
 
@@ -275,7 +278,7 @@ async def test_each_sink_reads_at_its_own_pace(engine: Engine) -> None:
         await store.enrol("journal")
         await store.enrol("oncall")
         await remember(store, a_change(1), a_change(2))
-        (position, _), _ = await store.unread("journal", ALL)
+        (position, _), _ = (await store.unread("journal", ALL)).events
         await store.read("journal", position, [])
 
         assert await unread(store, "journal") == [f"{KEY}#2"]
@@ -325,7 +328,7 @@ async def test_positions_are_not_used_again_after_everything_was_forgotten(
     async with engine() as store:
         await remember(store, a_change(2))
 
-        assert await store.unread("journal", ALL) == [(2, an_event(2))]
+        assert await store.unread("journal", ALL) == Unread([(2, an_event(2))], 2)
 
 
 # Outbox: what waits.
@@ -337,7 +340,8 @@ async def waiting(store: SqlStore, *deliveries: Delivery) -> None:
 
 
 async def heads_of_line(outbox: Outbox, most: int = ALL) -> list[str]:
-    return ids([delivery.message for delivery in await outbox.lines("oncall", most)])
+    lines = await outbox.lines("oncall", most, EVERY)
+    return ids([delivery.message for delivery in lines])
 
 
 async def test_only_the_first_of_a_line_is_given_the_most_urgent_line_first(
@@ -394,7 +398,9 @@ async def test_a_postponed_delivery_keeps_its_place_in_the_line(
         assert await store.lines("oncall", ALL) == [later]
 
 
-async def test_waiting_counts_each_line_of_that_sink(engine: Engine) -> None:
+async def test_waiting_names_what_waits_in_each_line_of_that_sink(
+    engine: Engine,
+) -> None:
     async with engine() as store:
         await waiting(
             store,
@@ -404,7 +410,10 @@ async def test_waiting_counts_each_line_of_that_sink(engine: Engine) -> None:
             a_delivery(an_event(1), sink="another"),
         )
 
-        assert await store.waiting("oncall") == {KEY: 2, f"{KEY}!": 1}
+        assert await store.waiting("oncall") == {
+            KEY: {f"{KEY}#1", f"{KEY}#2"},
+            f"{KEY}!": {f"{KEY}!1"},
+        }
 
 
 async def test_a_buried_delivery_frees_its_line(engine: Engine) -> None:
@@ -497,7 +506,7 @@ async def test_what_is_told_is_remembered_counted_and_on_its_way(
             notifications=1,
         )
         assert await heads_of_line(store) == [f"{KEY}!1"]
-        assert await store.waiting("chat") == {f"{KEY}!": 1}
+        assert await store.waiting("chat") == {f"{KEY}!": {f"{KEY}!1"}}
 
 
 async def test_numbers_of_a_group_rise_with_each_telling(engine: Engine) -> None:
@@ -513,7 +522,7 @@ async def test_numbers_of_a_group_rise_with_each_telling(engine: Engine) -> None
 
         assert (await store.accounts([KEY]))[KEY].notifications == 3
         assert (await store.accounts([OTHER]))[OTHER].notifications == 0
-        assert await store.waiting("oncall") == {f"{KEY}!": 2}
+        assert await store.waiting("oncall") == {f"{KEY}!": {f"{KEY}!1", f"{KEY}!3"}}
 
 
 async def test_what_is_told_is_remembered_only_with_what_is_on_its_way(
@@ -722,7 +731,7 @@ async def test_a_message_comes_back_as_it_was(engine: Engine) -> None:
         await store.enrol("journal")
         await remember(store, change)
 
-        assert await store.unread("journal", ALL) == [(1, strange)]
+        assert await store.unread("journal", ALL) == Unread([(1, strange)], 1)
 
 
 # What people said about when to be quiet.

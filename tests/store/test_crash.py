@@ -100,7 +100,7 @@ async def assert_kept(url: str, acknowledged: Acknowledged) -> None:
 async def assert_whole(store: SqlStore, found: dict[str, State]) -> None:
     """Hold each state against its events and alerts, each telling to its message."""
     logged: dict[str, list[int | None]] = {key: [] for key in KEYS}
-    for _, event in await store.unread("journal", ALL):
+    for _, event in (await store.unread("journal", ALL)).events:
         logged[event.key].append(event.sequence)
     for key, state in found.items():
         assert state.sequence == sequence_of(state.version)
@@ -112,7 +112,7 @@ async def assert_whole(store: SqlStore, found: dict[str, State]) -> None:
     assert {*await store.alerting()} == holding
     assert await store.informed() == ([KEY] if account.told else [])
     waiting = await store.waiting("oncall")
-    assert waiting.get(f"{KEY}!", 0) == account.notifications
+    assert len(waiting.get(f"{KEY}!", ())) == account.notifications
 
 
 async def test_what_was_acknowledged_survives_a_kill_at_any_moment(
@@ -183,9 +183,9 @@ async def test_a_full_disk_refuses_changes_until_there_is_room(url: str) -> None
 
     async with opening.opened(url, run=inline) as store:
         assert (await store.load(KEY)).version == done
-        assert len(await store.unread("journal", ALL)) == done
+        assert len((await store.unread("journal", ALL)).events) == done
         await remember(store, a_change(done + 1, events=200))
-        assert len(await store.unread("journal", ALL)) == done + 200
+        assert len((await store.unread("journal", ALL)).events) == done + 200
     assert done > 0
 
 
@@ -258,7 +258,8 @@ async def survivors(log: Log) -> int:
         count = sum(state.version for state in found.values())
         expected = dict.fromkeys(KEYS, 0) | dict(map(a_story, range(count)))
         assert {key: state.version for key, state in found.items()} == expected
-        logged = [event.key for _, event in await store.unread("journal", ALL)]
+        unread = await store.unread("journal", ALL)
+        logged = [event.key for _, event in unread.events]
         assert len(logged) == sum(map(sequence_of, expected.values()))
     return count
 

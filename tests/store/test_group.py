@@ -1,6 +1,6 @@
 """Jobs that arrive together share one transaction, and answer once it is durable."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy.pool import StaticPool
 from monitor import errors
 from monitor.store import opening
 from monitor.store.group import Group, Run, Work
+from monitor.store.journal import Journal
 from tests.store.changes import KEY, a_change, remember
 from tests.store.conftest import inline
 
@@ -57,12 +58,12 @@ def connected(file: Path) -> Iterator[tuple[Connection, list[Connection]]]:
 
 @asynccontextmanager
 async def serving(connection: Connection, run: Run = inline) -> AsyncIterator[Group]:
-    def transact(work: Work) -> None:
+    def transact(work: Work, _: Collection[int]) -> None:
         with connection.begin():
             work(connection)
 
     async with anyio.create_task_group() as tasks:
-        served = Group(transact, run)
+        served = Group(transact, Journal(0), run)
         tasks.start_soon(served.run, name="group")
         yield served
         tasks.cancel_scope.cancel()

@@ -11,11 +11,22 @@ from contextlib import contextmanager
 import anyio
 import psycopg
 import pytest
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import Connection, Engine, make_url, text
 
 from monitor import errors
+from monitor.core import cluster
+from monitor.core.shards import ALL
 from monitor.core.state import State
-from monitor.store import lease, migrating, opening, postgres, refusals, schema
+from monitor.holdings import Holdings
+from monitor.store import (
+    lease,
+    migrating,
+    opening,
+    postgres,
+    refusals,
+    roll,
+    schema,
+)
 from tests.e2e.waiting import until
 from tests.store.changes import KEY, a_change, a_delivery, remember
 from tests.store.test_opening import shape
@@ -23,8 +34,10 @@ from tests.support import databases, postgresqls, severing
 from tests.support.postgresqls import PASSWORD, Server
 
 
-async def refusal(url: str) -> str:
-    with pytest.raises(errors.Misconfigured) as caught:
+async def refusal(
+    url: str, kind: type[errors.MonitorError] = errors.Misconfigured
+) -> str:
+    with pytest.raises(kind) as caught:
         async with opening.opened(url, patience=0.3):
             pass
     traced = "".join(traceback.format_exception(caught.value))
@@ -52,10 +65,10 @@ def server() -> Iterator[Server]:
         yield made
 
 
-async def test_without_a_server_the_daemon_does_not_start() -> None:
+async def test_without_a_server_the_daemon_does_not_start_and_may_try_again() -> None:
     url = f"postgresql://me:{PASSWORD}@127.0.0.1:9/jobs"
 
-    said = await refusal(url)
+    said = await refusal(url, errors.Away)
 
     assert said.startswith("store: postgresql://me@127.0.0.1:9/jobs: ")
     assert "Connection refused" in said
@@ -113,8 +126,7 @@ async def test_a_database_that_is_read_only_is_refused(database: str) -> None:
 
     said = await refusal(database)
 
-    assert "read-only transaction" in said
-    assert said.endswith("it is read-only: name the primary")
+    assert said == f"store: {shown(database)} is read-only; name the primary"
 
 
 async def test_a_database_without_unicode_is_refused() -> None:
@@ -135,7 +147,7 @@ async def test_a_database_from_a_newer_version_is_refused_and_left_alone(
         f"store: {shown(database)} was written by a newer Job Monitor; upgrade this"
         " one, or give it another store"
     )
-    assert asked(database, "SELECT owner FROM leases") == [("",)]
+    assert asked(database, "SELECT DISTINCT owner FROM leases") == [("",)]
 
 
 async def test_the_database_of_another_program_is_refused(server: Server) -> None:
@@ -172,8 +184,8 @@ def test_a_server_that_is_busy_is_asked_again(database: str) -> None:
     ):
         other.execute("LOCK TABLE leases")
         connection.execute(text("SET LOCAL lock_timeout = '50ms'"))
-        with pytest.raises(refusals.Away) as caught, refusals.clear(url):
-            lease.claim(connection, "me")
+        with pytest.raises(errors.Away) as caught, refusals.clear(url):
+            lease.claim(connection, "me", ALL)
 
     assert str(caught.value).endswith(
         "canceling statement due to lock timeout;"
@@ -184,27 +196,32 @@ def test_a_server_that_is_busy_is_asked_again(database: str) -> None:
 async def test_several_that_start_at_once_make_the_tables_once(server: Server) -> None:
     asked(server.url(), "CREATE DATABASE empty TEMPLATE template0")
     url = server.url().replace("/postgres?", "/empty?")
-    answered: list[bool] = []
-    refused: list[str] = []
+    answered: list[int] = []
 
-    async def start() -> None:
-        try:
-            async with opening.opened(url) as store:
-                await store.answers()
-                answered.append(True)
-        except errors.Misconfigured as error:
-            refused.append(str(error))
+    async def start(number: int) -> None:
+        async with opening.opened(url) as store:
+            await store.answers()
+            answered.append(number)
 
     async with anyio.create_task_group() as tasks:
-        for _ in range(4):
-            tasks.start_soon(start)
+        for number in range(4):
+            tasks.start_soon(start, number)
 
-    assert answered
-    assert len(answered) + len(refused) == 4
-    assert all("is in use by another Job Monitor" in each for each in refused)
+    assert sorted(answered) == [0, 1, 2, 3]
 
 
 # Who may write.
+
+
+_TELL = text("INSERT INTO told VALUES ('s', 'g', 1, '')")
+
+
+def claimed(engine: Engine, me: str) -> Holdings:
+    """Let *me* own all that is free."""
+    holdings = Holdings(())
+    with postgres.begun(engine) as connection:
+        holdings.take(roll.claim(connection, me, ALL))
+    return holdings
 
 
 def expire(url: str, seconds: float = -1.0) -> None:
@@ -216,40 +233,69 @@ def expire(url: str, seconds: float = -1.0) -> None:
     )
 
 
-async def test_a_second_daemon_is_refused_by_the_name_of_the_first(
+async def test_a_second_daemon_shares_what_the_first_one_has(database: str) -> None:
+    async with opening.opened(database) as one, opening.opened(database) as other:
+        await remember(one, a_change(1))
+
+        assert (await other.load(KEY)).version == 1
+        assert one.holdings.active == ALL
+        assert other.holdings.active == frozenset()
+
+
+async def test_who_needs_all_of_it_is_refused_by_the_name_of_who_shares_it(
     database: str,
 ) -> None:
     async with opening.opened(database):
-        said = await refusal(database)
+        with pytest.raises(errors.Misconfigured) as caught:
+            await whole(database)
 
-    assert said.startswith(
-        f"store: {shown(database)} is in use by another Job Monitor on "
+    assert str(caught.value) == (
+        f"store: {shown(database)} is in use by Job Monitor on "
+        f"{cluster.told(lease.name())}; stop it for this, or name another store"
     )
-    assert said.endswith(
-        f"{lease.told(lease.name())}; stop it, or give this one another store"
-    )
 
 
-async def test_after_a_clean_stop_the_next_one_starts_at_once(database: str) -> None:
+async def whole(url: str) -> None:
+    async with opening.owned(opening.parsed(url), anyio.to_thread.run_sync):
+        pass
+
+
+async def test_who_was_refused_keeps_nothing_of_it(database: str) -> None:
+    async with opening.opened(database) as store:
+        store.holdings.drop([0, 1, 2])
+        asked(database, "UPDATE leases SET owner = '', expires_at = 0 WHERE shard < 3")
+        with pytest.raises(errors.Misconfigured):
+            await whole(database)
+
+        await remember(store, a_change())
+        free = "SELECT shard FROM leases WHERE owner = '' ORDER BY shard"
+        assert asked(database, free) == [(0,), (1,), (2,)]
+
+
+async def test_after_a_clean_stop_the_next_one_owns_all_at_once(database: str) -> None:
+    epochs = "SELECT epoch FROM leases ORDER BY shard"
     async with opening.opened(database) as store:
         await remember(store, a_change())
-        [(epoch,)] = asked(database, "SELECT epoch FROM leases")
-    assert asked(database, "SELECT owner, expires_at FROM leases") == [("", 0.0)]
+        before = asked(database, epochs)
+    stopped = asked(database, "SELECT DISTINCT owner, expires_at FROM leases")
 
     async with opening.opened(database) as store:
         assert (await store.load(KEY)).version == 1
-        assert asked(database, "SELECT epoch FROM leases")[0] > (epoch,)
+        assert store.holdings.active == ALL
+        now = asked(database, epochs)
+
+    assert stopped == [("", 0.0)]
+    assert all(a < b for a, b in zip(before, now, strict=True))
 
 
-async def test_after_a_kill_the_next_one_starts_once_the_lease_has_run_out(
+async def test_who_needs_all_of_it_waits_for_the_leases_of_the_dead(
     database: str,
 ) -> None:
     asked(database, "UPDATE leases SET owner = 'node/1/dead'")
     expire(database, 1.0)
     began = time.perf_counter()
 
-    async with opening.opened(database) as store:
-        await remember(store, a_change())
+    await whole(database)
 
     assert time.perf_counter() - began > 0.5
 
@@ -262,7 +308,8 @@ async def test_a_lease_is_renewed_while_its_daemon_lives(database: str) -> None:
 
 def left(url: str) -> float:
     [(seconds,)] = asked(
-        url, "SELECT expires_at - extract(epoch FROM clock_timestamp()) FROM leases"
+        url,
+        "SELECT min(expires_at - extract(epoch FROM clock_timestamp())) FROM leases",
     )
     return float(str(seconds))
 
@@ -270,10 +317,13 @@ def left(url: str) -> float:
 _DAEMON = """
 import itertools, sys
 import anyio
+import structlog
 from monitor import errors
 from monitor.store import opening
 from tests.e2e.waiting import until
 from tests.store.changes import a_change
+
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 async def main():
     async with opening.opened(sys.argv[1]) as store:
@@ -309,6 +359,7 @@ async def test_a_daemon_that_slept_through_its_end_writes_nothing_more(
     with another_daemon(database) as daemon:
         daemon.send_signal(signal.SIGSTOP)
         expire(database)
+        asked(database, "UPDATE nodes SET seen_at = 0")
         async with opening.opened(database) as store:
             taken = (await store.load(KEY)).version
             daemon.send_signal(signal.SIGCONT)
@@ -317,18 +368,16 @@ async def test_a_daemon_that_slept_through_its_end_writes_nothing_more(
             assert (await store.load(KEY)).version == taken
             await remember(store, a_change(taken + 1))
 
-    mine = lease.told(lease.name())
-    assert f"is lost: {mine} owns the database now; it may not write" in last
+    assert "not this daemon's any more" in last or "were taken over" in last
 
 
-async def test_who_was_taken_over_ends_and_names_who_did_it(database: str) -> None:
+async def test_who_was_taken_over_hears_of_it_at_the_next_renewal(
+    database: str,
+) -> None:
     with pytest.raises(ExceptionGroup) as caught:
         await until_the_end(database)
 
-    assert caught.group_contains(
-        errors.StoreError,
-        match=r"elsewhere \(process 7\) owns the database now; it may not write",
-    )
+    assert caught.group_contains(errors.LeaseLost, match="64 shards were taken over")
 
 
 async def until_the_end(database: str) -> None:
@@ -340,10 +389,28 @@ async def until_the_end(database: str) -> None:
         await anyio.sleep_forever()
 
 
+async def test_who_was_taken_over_may_not_write_and_names_who_did_it(
+    database: str,
+) -> None:
+    with postgres.connected(make_url(database)) as engine:
+        holdings = claimed(engine, "me")
+        ours = postgres.Database(engine, "me", holdings, postgres.Outage())
+        asked(database, "UPDATE leases SET owner = 'elsewhere/7/x' WHERE shard < 3")
+
+        with pytest.raises(errors.LeaseLost) as caught:
+            ours.transact(lambda c: [c.execute(_TELL)].clear(), [2, 3])
+
+    assert str(caught.value) == (
+        "1 shards are not this daemon's any more, elsewhere (process 7) owns them now;"
+        " it may not write there"
+    )
+    assert asked(database, "SELECT * FROM told") == []
+
+
 async def test_an_epoch_that_moved_is_enough_to_be_fenced(database: str) -> None:
     async with opening.opened(database) as store:
         asked(database, "UPDATE leases SET epoch = epoch + 1")
-        with pytest.raises(errors.StoreError, match="the lease of this daemon is lost"):
+        with pytest.raises(errors.LeaseLost, match="1 shards are not this daemon's"):
             await store.commit(a_change(1))
         assert await store.load(KEY) == State(key=KEY)
         asked(database, "UPDATE leases SET epoch = epoch - 1")
@@ -362,26 +429,23 @@ async def test_who_takes_over_waits_for_a_transaction_that_holds_the_lease(
 ) -> None:
     mine = postgres.connected(make_url(database))
     with mine as engine, engine.connect() as connection:
-        lease.claim(connection, "a/1/x")
-        owner = lease.Lease("a/1/x", lease.held(connection).epoch)
-        connection.commit()
-        connection.execute(text("DELETE FROM told"))
-        connection.execute(text("INSERT INTO told VALUES ('s', 'g', 1, '')"))
-        assert owner.fence(connection) is not None
+        held = claimed(engine, "a/1/x").epochs
+        connection.execute(_TELL)
+        assert lease.fence(connection, "a/1/x", held, [7]).xid is not None
         with psycopg.connect(database) as other:
             other.execute("SET LOCAL lock_timeout = '100ms'")
+            other.execute("UPDATE leases SET owner = 'b' WHERE shard = 8")
             with pytest.raises(psycopg.errors.LockNotAvailable):
-                other.execute("UPDATE leases SET owner = 'b'")
+                other.execute("UPDATE leases SET owner = 'b' WHERE shard = 7")
 
 
 async def test_who_only_reads_takes_no_lock_and_no_transaction_id(
     database: str,
 ) -> None:
     with postgres.connected(make_url(database)) as engine, engine.connect() as reading:
-        owner = lease.Lease("nobody", 0)
         reading.execute(text("SELECT count(*) FROM states"))
 
-        assert owner.fence(reading) is None
+        assert lease.fence(reading, "nobody", {}, ALL).xid is None
 
 
 # What is lost: nothing.
@@ -393,7 +457,7 @@ async def test_what_is_in_force_is_so_for_the_transaction_alone(database: str) -
     wanted = {
         "statement_timeout": "30s",
         "lock_timeout": "10s",
-        "idle_in_transaction_session_timeout": "30s",
+        "idle_in_transaction_session_timeout": "5s",
         "synchronous_commit": "on",
         "transaction_isolation": "read committed",
     }
@@ -447,10 +511,11 @@ async def test_a_transaction_that_was_cut_off_runs_again_once(database: str) -> 
 async def test_a_database_that_stays_away_is_a_clean_error(database: str) -> None:
     job, _ = interrupting(database, times=1_000_000)
     with postgres.connected(make_url(database)) as engine:
-        away = postgres.Database(engine, lease.Lease("me", 1), patience=0.3)
+        outage = postgres.Outage()
+        away = postgres.Database(engine, "me", Holdings(), outage, patience=0.3)
 
         with pytest.raises(errors.StoreError) as caught:
-            away.transact(lambda connection: [job(connection)].clear())
+            away.transact(lambda connection: [job(connection)].clear(), ())
 
     assert str(caught.value).startswith("the database is away: terminating connection")
     assert asked(database, "SELECT * FROM told") == []
@@ -459,47 +524,56 @@ async def test_a_database_that_stays_away_is_a_clean_error(database: str) -> Non
 async def test_a_store_that_is_closed_waits_for_no_database(database: str) -> None:
     job, runs = interrupting(database, times=1_000_000)
     with postgres.connected(make_url(database)) as engine:
-        closed = postgres.Database(engine, lease.Lease("me", 1))
+        closed = postgres.Database(engine, "me", Holdings(), postgres.Outage())
         closed.end()
 
         with pytest.raises(errors.StoreError, match="the database is away"):
-            closed.transact(lambda connection: [job(connection)].clear())
+            closed.transact(lambda connection: [job(connection)].clear(), ())
 
     assert len(runs) == 1
 
 
-@pytest.mark.parametrize(
-    ("bound", "statement", "said"),
-    [
-        (
-            "statement_timeout",
-            "SELECT pg_sleep(30)",
-            "canceling statement due to statement timeout",
-        ),
-        (
-            "lock_timeout",
-            "LOCK TABLE told",
-            "canceling statement due to lock timeout",
-        ),
-    ],
-)
-async def test_a_time_out_fails_that_transaction_alone(
-    database: str, bound: str, statement: str, said: str
-) -> None:
-    def slow(connection: Connection) -> None:
+def slowly(setting: str, statement: str) -> Callable[[Connection], None]:
+    def job(connection: Connection) -> None:
         connection.execute(text("INSERT INTO groups VALUES ('g', 1, 1)"))
-        connection.execute(text(f"SET LOCAL {bound} = '50ms'"))
+        connection.execute(text(f"SET LOCAL {setting} = '50ms'"))
         connection.execute(text(statement))
+
+    return job
+
+
+async def test_a_time_out_fails_that_transaction_alone(database: str) -> None:
+    slow = slowly("statement_timeout", "SELECT pg_sleep(30)")
+
+    async with opening.opened(database) as store:
+        with pytest.raises(errors.StoreError) as caught:
+            await store._group.do(slow)
+        await remember(store, a_change(1))
+
+    assert str(caught.value) == (
+        "the store failed: canceling statement due to statement timeout"
+    )
+    assert asked(database, "SELECT * FROM groups") == []
+
+
+async def test_a_lock_of_somebody_else_is_waited_for(database: str) -> None:
+    blocked = slowly("lock_timeout", "LOCK TABLE told")
+    tries: list[int] = []
 
     with psycopg.connect(database) as other:
         other.execute("LOCK TABLE told")
-        async with opening.opened(database) as store:
-            with pytest.raises(errors.StoreError) as caught:
-                await store._group.do(slow)
-            await remember(store, a_change(1))
 
-    assert str(caught.value) == f"the store failed: {said}"
-    assert asked(database, "SELECT * FROM groups") == []
+        def job(connection: Connection) -> None:
+            tries.append(1)
+            if len(tries) == 2:
+                other.rollback()
+            blocked(connection)
+
+        async with opening.opened(database) as store:
+            await store._group.do(job)
+
+    assert len(tries) == 2
+    assert len(asked(database, "SELECT * FROM groups")) == 1
 
 
 async def test_a_failure_shows_no_statement_and_no_row(database: str) -> None:
@@ -538,8 +612,8 @@ async def test_a_commit_that_was_not_answered_happened_once(
             assert await store.commit(a_change(1, events=2))
 
             assert way.cuts == []
-            events = await store.unread("journal", 9)
-            assert [event.sequence for _, event in events] == [1, 2]
+            unread = await store.unread("journal", 9)
+            assert [event.sequence for _, event in unread.events] == [1, 2]
             assert await store.commit(a_change(2, after=2))
 
 
@@ -574,10 +648,8 @@ async def test_a_server_that_restarts_is_waited_for(server: Server) -> None:
             tasks.start_soon(remember, store, a_change(2))
             tasks.start_soon(anyio.to_thread.run_sync, server.start)
 
-        assert [event.sequence for _, event in await store.unread("journal", 9)] == [
-            1,
-            2,
-        ]
+        unread = await store.unread("journal", 9)
+    assert [event.sequence for _, event in unread.events] == [1, 2]
 
 
 async def test_words_with_a_nul_are_kept_without_it(database: str) -> None:

@@ -41,7 +41,7 @@ async def facts(store: SqlStore, id_: str) -> Facts:
 
 
 async def read_to_the_end(store: SqlStore) -> int:
-    position = (await store.unread(SINK, 1000))[-1][0]
+    position, _ = (await store.unread(SINK, 1000)).events[-1]
     await store.read(SINK, position, [])
     return position
 

@@ -17,6 +17,7 @@ from monitor.core.wording import Frame
 from monitor.deciding import Listener
 from monitor.dispatcher import Dispatcher
 from monitor.grouping import Grouping
+from monitor.holdings import Holdings
 from monitor.notifier import Habits, Notifier
 from monitor.ports import Quiet
 from monitor.recorder import Recorder
@@ -70,15 +71,24 @@ class Desk:
         logs: SourceWithLogs | None = None,
         turns: Turns | None = None,
         quiet: Quiet | None = None,
+        holdings: Holdings | None = None,
     ) -> None:
         self.store = store
+        self.holdings = holdings or Holdings()
         self.lost: set[str] = set()
         self.labels: dict[InstanceKey, dict[str, str]] = {}
         self.quiet = Said()
         self.grouping = Grouping(route, Inhibitions(inhibit), self.frame)
         self.recorder = Recorder(store, self._committed)
         self.dispatchers = [
-            Dispatcher(each, store, None, now=clock.now, luck=clock.middling)
+            Dispatcher(
+                each,
+                store,
+                None,
+                now=clock.now,
+                luck=clock.middling,
+                holdings=self.holdings,
+            )
             for each in listeners
         ]
         self.notifier = Notifier(
@@ -96,6 +106,7 @@ class Desk:
             posted=self._wake,
             now=clock.now,
             quiet=quiet or self.quiet,
+            owns=self.holdings.owns,
         )
         self.tails: Tails | None = None
         if logs is not None:
@@ -151,6 +162,7 @@ async def telling_to(
     logs: SourceWithLogs | None = None,
     turns: Turns | None = None,
     quiet: Quiet | None = None,
+    holdings: Holdings | None = None,
 ) -> AsyncIterator[Desk]:
     listeners = {each: (wants or {}).get(each.name, everything) for each in sinks}
     names = tuple(each.name for each in sinks)
@@ -164,6 +176,7 @@ async def telling_to(
         logs=logs,
         turns=turns,
         quiet=quiet,
+        holdings=holdings,
     )
     async with anyio.create_task_group() as tasks:
         for dispatcher in desk.dispatchers:

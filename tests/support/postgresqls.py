@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -28,7 +28,7 @@ def programs() -> Path:
 class Server:
     """Runs as the user ``postgres`` where we are root, which it refuses to be."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, settings: Sequence[str] = ()) -> None:
         self._programs = programs()
         self._data = directory / "data"
         self.port = ports.free()
@@ -44,9 +44,10 @@ class Server:
         # Whoever comes by a proxy comes from any address of the loopback network.
         with (self._data / "pg_hba.conf").open("a") as admitted:
             admitted.write("host all all 127.0.0.0/8 scram-sha-256\n")
+        more = "".join(f" -c {setting}" for setting in settings)
         options = (
             f"-c listen_addresses=127.0.0.1 -c port={self.port} -c ssl=off -c fsync=off"
-            f" -c unix_socket_directories={directory}"
+            f" -c unix_socket_directories={directory}{more}"
         )
         self._options = ("-o", options, "-l", str(directory / "log"))
 
@@ -85,10 +86,10 @@ class Server:
 
 
 @contextmanager
-def served() -> Iterator[Server]:
+def served(*settings: str) -> Iterator[Server]:
     # Not below pytest's directory, into which nobody else may look.
     with tempfile.TemporaryDirectory(prefix="job-monitor-") as name:
-        server = Server(Path(name))
+        server = Server(Path(name), settings)
         server.start()
         try:
             yield server

@@ -9,6 +9,7 @@ from monitor.agenda import Learning, Rules
 from monitor.core.message import Message
 from monitor.core.state import Change
 from monitor.core.watch import Watch
+from monitor.holdings import Holdings
 from monitor.pace import Pace
 from monitor.poller import Poller
 from monitor.ports import Luck, Source
@@ -34,9 +35,11 @@ class Watching:
         luck: Luck = clock.middling,
         heard: Callable[[Change], None] = lambda _: None,
         learning: Learning | None = None,
+        holdings: Holdings | None = None,
     ) -> None:
         self.changes: list[Change] = []
-        self.recorder = Recorder(store, self._committed)
+        self.holdings = holdings or Holdings()
+        self.recorder = Recorder(store, self._committed, self.holdings.owns)
         self._heard = heard
         self.pace = Pace(width=width, per_second=None, luck=luck)
         self.scheduler = Scheduler(source.name, self.pace, luck=luck)
@@ -58,6 +61,7 @@ class Watching:
             pace=self.pace,
             rules=rules,
             learning=learning,
+            holdings=self.holdings,
             now=clock.now,
             luck=luck,
         )
@@ -85,9 +89,12 @@ async def watching(
     rules: Rules = AT_ONCE,
     width: int = 8,
     learning: Learning | None = None,
+    holdings: Holdings | None = None,
 ) -> AsyncIterator[Watching]:
     """Watch for as long as the block lasts; what was going on then is cut off."""
-    all_of_it = Watching(store, source, rules=rules, width=width, learning=learning)
+    all_of_it = Watching(
+        store, source, rules=rules, width=width, learning=learning, holdings=holdings
+    )
     await all_of_it.sight.remember(await store.heads(source.name))
     await all_of_it.poller.watch(watches)
     async with anyio.create_task_group() as tasks:

@@ -69,6 +69,8 @@ def parsed() -> argparse.Namespace:
         ("skew", "seconds between the clocks of two daemons; 0: none"),
         ("duration", "seconds over which all this is spread, at least"),
         ("beat", "seconds that a state of an instance lasts, at most"),
+        ("patience", "how long all may take to be told once nothing is wrong"),
+        ("slack", "how long after two looks, at most, somebody has surely looked"),
         ("max_interval", "seconds between two looks at an instance, at most"),
     ):
         option, usual = f"--{name.replace('_', '-')}", f"{what}; {_usual(name)}"

@@ -38,15 +38,13 @@ _SCHEMA: Final = """
         epoch bigint
     )"""
 
-# While one daemon owns everything, the lease of shard 0 stands for all.
 _FUNCTION: Final = """
     CREATE FUNCTION torture.{table}() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         INSERT INTO torture.writes
         SELECT extract(epoch FROM clock_timestamp()), '{table}', NEW.shard, NEW.{name},
             {number}, host(inet_client_addr()), leases.owner, leases.epoch
-        FROM (VALUES (1)) AS always LEFT JOIN public.leases ON leases.shard =
-            (SELECT max(shard) FROM public.leases WHERE shard IN (0, NEW.shard));
+        FROM (VALUES (1)) AS always LEFT JOIN public.leases ON leases.shard = NEW.shard;
         RETURN NULL;
     END $$"""
 

@@ -23,13 +23,14 @@ from tests.e2e.receiver import SECRET, receiving
 from tests.e2e.record import DatabaseRecord
 from tests.e2e.site import Site
 from tests.e2e.test_kills import SCENARIOS, retry_some, unfinished
+from tests.e2e.waiting import until
 from tests.support import postgresqls, worlds
 from tests.support.postgresqls import Server
 from tests.support.proxying import proxying
 from tests.torture import audit, figures, schedule
 from tests.torture.evidence import Evidence, Struck
 from tests.torture.figures import Figures
-from tests.torture.members import Member, environs, library
+from tests.torture.members import LONG, Member, environs, library
 from tests.torture.sampling import Sampler
 from tests.torture.schedule import PROMISE, Fault, Kind, Plan
 
@@ -37,9 +38,6 @@ Say = Callable[[str], None]
 
 WAVES: Final = 20
 """So often instances are begun, in the first four fifths of a run."""
-
-PATIENCE: Final = 180.0
-"""Seconds for all to be known and told, once nothing is wrong any more."""
 
 
 PARTS: Final = (0.08, 0.25, 0.5, 1.0)
@@ -91,7 +89,7 @@ class Campaign:
 
     async def _start(self) -> None:
         for member in self.members:
-            await member.daemon.says("service.started")
+            await member.working()
         self._say(f"{len(self.members)} daemons work")
         self.evidence.began = anyio.current_time()
 
@@ -99,7 +97,10 @@ class Campaign:
         evidence = self.evidence
         evidence.ended = anyio.current_time()
         for member in self.members:
-            await member.drain(PATIENCE)
+            await member.drain()
+        skew = self._plan.skew if evidence.skewed else 0.0
+        for member in self.members:
+            member.remember(evidence.date_of_zero, member.number * skew)
         evidence.lives = [life for each in self.members for life in each.lives]
         url = self._server.url()
         evidence.writes = await anyio.to_thread.run_sync(audit.writes, url)
@@ -114,7 +115,19 @@ class Campaign:
     async def _strike_all(self, troubles: anyio.abc.TaskGroup) -> None:
         for fault in schedule.faults(self._plan):
             await anyio.sleep_until(self.evidence.began + fault.at)
+            await self._someone_else_works(fault)
             troubles.start_soon(self._strike, fault)
+
+    async def _someone_else_works(self, fault: Fault) -> None:
+        """Wait until somebody is there to take over."""
+        others = [each for each in self.members if each.number != fault.member]
+        if others:
+            await until(
+                lambda: any(each.works for each in others),
+                "somebody works",
+                within=LONG,
+                every=0.2,
+            )
 
     async def _strike(self, fault: Fault) -> None:
         begun = anyio.current_time()
@@ -143,7 +156,7 @@ class Campaign:
                 await anyio.sleep(fault.seconds)
                 member.start()
             case Kind.DRAIN:
-                await member.drain(PATIENCE)
+                await member.drain()
                 await anyio.sleep(fault.seconds)
                 member.start()
             case Kind.STOP:
@@ -172,7 +185,7 @@ class Campaign:
         # The last fault has its takeovers as well.
         await anyio.sleep(PROMISE)
         for member in self.members:
-            await member.daemon.says("service.started")
+            await member.working()
         left: dict[str, Callable[[], Iterator[object]]] = {
             "stories are not over": lambda: unfinished(self.evidence.world),
             "instances are not as on record": self._untrue,
@@ -193,7 +206,7 @@ class Campaign:
             await anyio.sleep(1.0)
 
     def _patience(self) -> float:
-        return PATIENCE + 10 * self._plan.beat
+        return self._plan.patience + 10 * self._plan.beat
 
     def _untrue(self) -> Iterator[object]:
         return truth.untrue(self.evidence.world, self.evidence.record)
@@ -218,6 +231,9 @@ async def run(plan: Plan, directory: Path, say: Say) -> Figures:
     """Run *plan* with daemons that work in *directory*; measure what came of it."""
     async with _prepared(plan, directory, say) as campaign:
         await campaign.run()
+        (directory / "timeline.json").write_bytes(campaign.evidence.timeline())
+        with (directory / "receipts.jsonl").open("wb") as receipts:
+            receipts.writelines(campaign.evidence.receipts())
         return await anyio.to_thread.run_sync(figures.measured, campaign.evidence)
 
 

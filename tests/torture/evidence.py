@@ -1,14 +1,16 @@
 """What is known after a run: what was done, what was seen, what was received."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from monitor.simulator.world import World
 from tests.e2e.receiver import Receiver
 from tests.e2e.record import Record
 from tests.torture.audit import Write
+from tests.torture.looks import Looks
 from tests.torture.members import Life
 from tests.torture.sampling import Sampler
 from tests.torture.schedule import Kind, Plan
@@ -45,6 +47,7 @@ class Evidence:
     ) -> None:
         self.plan = plan
         self.world = world
+        self.told = world.record = Looks()
         self.receiver = receiver
         self.began = began
         self.zero = began - world.now()
@@ -68,5 +71,38 @@ class Evidence:
     def outages(self) -> list[tuple[float, float]]:
         return [(s.at, s.until) for s in self.struck if s.kind is Kind.RESTART]
 
+    @property
+    def severed(self) -> list[Struck]:
+        return [struck for struck in self.struck if struck.kind is Kind.SEVER]
+
+    def looks(self) -> dict[str, list[float]]:
+        """Tell when JOB was asked about each instance, and answered."""
+        return {
+            f"prod/biz/{self.world.instances[instance]}": [
+                self.zero + second for second in sorted(seconds)
+            ]
+            for instance, seconds in self.told.at.items()
+            if instance in self.world.instances
+        }
+
     def life(self, pid: int) -> Life | None:
         return next((life for life in self.lives if life.pid == pid), None)
+
+    def timeline(self) -> bytes:
+        """Write down what was done and who owned what, in seconds of the loop's clock."""
+        told = {
+            "began": self.began,
+            "ended": self.ended,
+            "date_of_zero": self.date_of_zero,
+            "struck": self.struck,
+            "lives": self.lives,
+            "tenures": self.sampler.tenures,
+            "looks": self.looks(),
+        }
+        return msgspec.json.encode(told)
+
+    def receipts(self) -> Iterator[bytes]:
+        """Write down all that was received: when, and what."""
+        for delivery in self.receiver.deliveries:
+            told = {"at": delivery.at, "message": msgspec.Raw(delivery.body)}
+            yield msgspec.json.encode(told) + b"\n"

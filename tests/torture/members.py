@@ -4,9 +4,11 @@ Each life of a daemon reaches the database from another address, so that the
 database itself can tell who writes.
 """
 
+import json
 import os
 import signal
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +17,14 @@ from msgspec import Struct
 
 from tests.e2e.daemon import Daemon
 from tests.e2e.site import Site
+from tests.e2e.waiting import until
 from tests.support.proxying import Proxy
+from tests.torture.schedule import RECOVERY
+
+LONG: Final = 180.0
+"""Seconds; no daemon takes so long to start or to end."""
+
+STARTED: Final = '"service.started"'
 
 FAKETIME: Final = Path("/usr/lib")
 LIBRARY: Final = "*/faketime/libfaketime.so.1"
@@ -36,7 +45,7 @@ class Life(Struct):
     """Its last words, where it ended by itself."""
 
     ills: list[tuple[float, float]] = []
-    """When it was stopped or cut off."""
+    """When it was stopped, cut off, or began anew with what is on record."""
 
     def well(self, now: float) -> Iterator[tuple[float, float]]:
         """List the stretches of time in which nothing kept it from work."""
@@ -46,10 +55,26 @@ class Life(Struct):
             begin = end
         yield begin, now if self.ended is None else self.ended
 
+    def begins_anew(self, log: str, zero: float) -> None:
+        """Find in its *log* when it forgot what it had heard; *zero*: its second 0."""
+        lost: float | None = None
+        for line in map(json.loads, _objects(log)):
+            said = datetime.fromisoformat(line["timestamp"]).timestamp() - zero
+            if line["event"] == "lease.lost":
+                lost = said
+            if line["event"] == "service.started" and lost is not None:
+                self.ills.append((lost, said))
+                lost = None
+
     def lives(self, at: float) -> bool:
         ended = self.ended if self.ended is not None else float("inf")
         ill = any(start <= at < end for start, end in self.ills)
         return self.began <= at < ended and not ill
+
+
+def _objects(log: str) -> Iterator[str]:
+    """Leave out what is said in other words, as at a bad end."""
+    return (line for line in log.splitlines() if line.startswith("{"))
 
 
 class Member:
@@ -62,10 +87,12 @@ class Member:
         self.site = site
         self.proxy = proxy
         self.lives: list[Life] = []
+        self._logs: list[Path] = []
         self._environ = environ
         self._daemon: Daemon | None = None
         self._wanted = False
         self._ails = False
+        self._ailed_until = 0.0
 
     @property
     def daemon(self) -> Daemon:
@@ -76,10 +103,23 @@ class Member:
     def life(self) -> Life:
         return self.lives[-1]
 
+    @property
+    def works(self) -> bool:
+        """Whether its daemon has started, and nothing keeps it from work."""
+        if not self._wanted or self._ails or anyio.current_time() < self._ailed_until:
+            return False
+        text = self.daemon.text
+        return text.rfind(STARTED) > text.rfind('"lease.lost"')
+
+    async def working(self) -> None:
+        """Wait until its daemon has started; it may end by itself meanwhile."""
+        await until(lambda: self.works, f"daemon {self.number} works", within=LONG)
+
     def start(self) -> None:
         high, low = divmod(len(self.lives), 250)
         self.proxy.address = f"127.{self.number + 1}.{high}.{low + 1}"
         self._daemon = Daemon(self.site.config, self._environ)
+        self._logs.append(self._daemon.stderr)
         pid = self._daemon.process.pid
         now = anyio.current_time()
         ills = [(now, float("inf"))] if self._ails else []
@@ -92,10 +132,11 @@ class Member:
         self.daemon.kill()
         self.life.ended = anyio.current_time()
 
-    async def drain(self, within: float) -> None:
+    async def drain(self) -> None:
         """End it in good order."""
+        await self.working()
         self._wanted = False
-        code = await self.daemon.stop(within=within)
+        code = await self.daemon.stop(within=LONG)
         self.life.ended = anyio.current_time()
         if code:
             self._fell(code)
@@ -124,6 +165,7 @@ class Member:
         if last:
             self.daemon.signal(last)
         self._ails = False
+        self._ailed_until = anyio.current_time() + RECOVERY
         # It may be another life than that which fell ill.
         begin, _ = self.life.ills[-1]
         self.life.ills[-1] = (begin, anyio.current_time())
@@ -141,6 +183,11 @@ class Member:
         self.life.code = code
         lines = self.daemon.text.splitlines()
         self.life.said = lines[-1] if lines else ""
+
+    def remember(self, date_of_zero: float, ahead: float) -> None:
+        """Add to its lives what their logs say; its clock is so much *ahead*."""
+        for life, log in zip(self.lives, self._logs, strict=True):
+            life.begins_anew(log.read_text(), date_of_zero + ahead)
 
     def end(self) -> None:
         if self._daemon is not None and self._daemon.alive:

@@ -67,12 +67,8 @@ class Sampler:
         if last and not _rises(last, seen):
             self.falls.append(seen)
 
-    def of(self, shard: int) -> list[Tenure]:
-        """List the tenures of *shard*; while one daemon has all, 0 stands for them."""
-        return self.tenures.get(shard) or self.tenures.get(0, [])
-
     def owner(self, shard: int, at: float) -> int:
-        before = [tenure for tenure in self.of(shard) if tenure.at <= at]
+        before = [tenure for tenure in self.tenures[shard] if tenure.at <= at]
         return before[-1].pid if before else 0
 
     def owned(self, pid: int, at: float) -> frozenset[int]:
@@ -81,7 +77,7 @@ class Sampler:
 
     def after(self, shard: int, at: float) -> list[Tenure]:
         """List the tenures of *shard* that began after *at*."""
-        return [tenure for tenure in self.of(shard) if tenure.at > at]
+        return [tenure for tenure in self.tenures[shard] if tenure.at > at]
 
 
 @asynccontextmanager

@@ -56,6 +56,11 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Seconds that each state of an instance lasts, of others shorter ones."""
 
     max_interval: float = 5.0
+    patience: float = 180.0
+    """Seconds for all to be known and told, once nothing is wrong any more."""
+
+    slack: float = 10.0
+    """Seconds beyond two of those, after which an instance has surely been asked for."""
 
 
 class Fault(Struct, frozen=True):

@@ -1,14 +1,18 @@
 """Which states of each instance are on record, against those that it truly had.
 
-A state that lasted while its shard had, for long enough at a stretch, an owner that
-was well and had a database, must have been seen. Shorter ones may have been missed:
-that is polling, and no loss. Instances whose answers are spoilt are left out.
+A state must be on record if JOB told it to an owner of its shard that then stayed well,
+and had a database, for long enough to write it down; and also if there was such an
+owner for so long at a stretch that he must have asked. Other states may have been
+missed: that is polling, and no loss. Instances whose answers are spoilt are left out.
 """
 
 import json
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from operator import itemgetter
+from typing import Final
 
 from msgspec import Struct
 
@@ -17,8 +21,12 @@ from monitor.core.shards import SHARDS, shard
 from monitor.simulator.instance import Instance
 from monitor.simulator.story import Story
 from tests.torture.evidence import Evidence
+from tests.torture.members import Life
 from tests.torture.sampling import Tenure
 from tests.torture.schedule import RECOVERY
+
+WRITTEN: Final = 15.0
+"""Seconds after an answer until what it says is surely on record."""
 
 Stretch = tuple[float, float]
 
@@ -60,10 +68,27 @@ def sight(evidence: Evidence, events: Iterable[Message]) -> Sight:
         for instance in evidence.world.instances.values()
         for state in _states(instance, evidence)
     ]
-    well = stretches(evidence)
-    sure = 2 * evidence.plan.max_interval + 5.0
-    must = [s for s in true if _longest(well[shard(s.key)], s.begin, s.end) >= sure]
-    return Sight(true, must, _recorded(events))
+    return Sight(true, [*_sure(evidence, true)], _recorded(events))
+
+
+def _sure(evidence: Evidence, states: Iterable[State]) -> Iterator[State]:
+    well, looks = stretches(evidence), evidence.looks()
+    for state in states:
+        mine, asked = well[shard(state.key)], looks.get(state.key, ())
+        long = 2 * evidence.plan.max_interval + evidence.plan.slack
+        if _longest(mine, state.begin, state.end) >= long or _told(state, asked, mine):
+            yield state
+
+
+def _told(state: State, asked: Sequence[float], well: Sequence[Stretch]) -> bool:
+    """Tell whether somebody heard of *state* who could write it down."""
+    heard = asked[bisect_left(asked, state.begin) : bisect_left(asked, state.end)]
+    return any(_is_inside(at, at + WRITTEN, well) for at in heard)
+
+
+def _is_inside(begin: float, end: float, stretches: Sequence[Stretch]) -> bool:
+    later = bisect_right(stretches, begin, key=itemgetter(0))
+    return later > 0 and end <= stretches[later - 1][1]
 
 
 def _recorded(events: Iterable[Message]) -> dict[str, list[int]]:
@@ -93,8 +118,8 @@ def _states(instance: Instance, evidence: Evidence) -> Iterator[State]:
 
 def stretches(evidence: Evidence) -> list[list[Stretch]]:
     """Give for each shard when it had an owner that was well, and a database."""
-    tenures = map(evidence.sampler.of, range(SHARDS))
-    return [[*_well(evidence, each)] for each in tenures]
+    tenures = evidence.sampler.tenures
+    return [[*_well(evidence, tenures[each])] for each in range(SHARDS)]
 
 
 def _well(evidence: Evidence, tenures: Sequence[Tenure]) -> Iterator[Stretch]:
@@ -103,7 +128,12 @@ def _well(evidence: Evidence, tenures: Sequence[Tenure]) -> Iterator[Stretch]:
         if life := evidence.life(tenure.pid):
             for begin, until in life.well(evidence.ended):
                 inside = max(begin, tenure.at), min(until, end)
-                yield from _with_a_database(inside, evidence.outages)
+                yield from _with_a_database(inside, _cuts(evidence, life))
+
+
+def _cuts(evidence: Evidence, life: Life) -> list[Stretch]:
+    severed = [(s.at, s.until) for s in evidence.severed if s.pid == life.pid]
+    return [*evidence.outages, *severed]
 
 
 def _with_a_database(stretch: Stretch, outages: Iterable[Stretch]) -> Iterator[Stretch]:

@@ -42,10 +42,16 @@ def _was_replaced(struck: Struck, seconds: float | None) -> bool:
 
 
 def _without_owner(evidence: Evidence, struck: Struck, shard: int) -> float | None:
-    for tenure in evidence.sampler.after(shard, struck.at):
+    later = evidence.sampler.after(shard, struck.at)
+    ends = [*(tenure.at for tenure in later[1:]), evidence.ended]
+    for tenure, end in zip(later, ends, strict=False):
         life = evidence.life(tenure.pid)
-        if life and tenure.pid != struck.pid and life.lives(tenure.at):
-            return tenure.at - struck.at
+        if life and tenure.pid != struck.pid:
+            # Whoever took it may be stopped, or about to begin anew.
+            for begin, until in life.well(evidence.ended):
+                served = max(begin, tenure.at)
+                if served < min(until, end):
+                    return served - struck.at
     return None
 
 

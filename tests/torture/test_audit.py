@@ -14,8 +14,7 @@ from tests.torture import audit
 from tests.torture.members import Life
 
 EVENT = """INSERT INTO events VALUES (%s, 7, 'prod/biz/2/1', %s, 't', 0, '')"""
-OWNED = """INSERT INTO leases VALUES (7, %s, 5, 0)
-    ON CONFLICT (shard) DO UPDATE SET owner = excluded.owner"""
+OWNED = "UPDATE leases SET owner = %s, epoch = 5 WHERE shard = 7"
 LIVES = [Life(0, 100, "127.1.0.1", 0.0), Life(1, 200, "127.2.0.1", 0.0)]
 
 

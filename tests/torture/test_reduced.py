@@ -20,6 +20,8 @@ PLAN: Final = Plan(
     duration=50.0,
     beat=6.0,
     max_interval=1.0,
+    slack=30.0,
+    patience=30.0,
     seed=20261129,
 )
 

@@ -79,6 +79,22 @@ def test_what_happens_while_the_database_is_away_may_be_missed() -> None:
     assert missed(sight(away, told(FAILED))) == []
 
 
+def test_a_short_state_that_was_told_to_its_owner_must_be_on_record() -> None:
+    short = run("one_ip_fails", 0.5)
+    short.told.at[2, 20000153].append(1.2)
+
+    assert missed(sight(short, told(FAILED))) == [
+        f"{KEY}: [4] on record, [2, 4] must be"
+    ]
+
+
+def test_what_was_told_to_an_owner_that_was_stopped_next_may_be_lost() -> None:
+    short = run("one_ip_fails", 0.5, (2.0, 30.0))
+    short.told.at[2, 20000153].append(1.2)
+
+    assert missed(sight(short, told(FAILED))) == []
+
+
 def test_a_state_that_never_was_or_comes_twice_is_invented() -> None:
     found = run("one_ip_fails", 20.0)
 

@@ -37,7 +37,7 @@ def test_a_takeover_lasts_from_the_fault_to_the_next_owner() -> None:
     assert found == Takeover(Kind.KILL, 3, 8.0, 11.5, disturbed=False)
 
 
-def test_an_owner_that_is_stopped_at_that_moment_does_not_count() -> None:
+def test_an_owner_that_is_stopped_all_the_while_does_not_count() -> None:
     sampler = seen(
         Tenure(3, 0.0, FIRST, 1), Tenure(3, 18.0, SECOND, 2), Tenure(3, 20.0, THIRD, 3)
     )
@@ -47,6 +47,16 @@ def test_an_owner_that_is_stopped_at_that_moment_does_not_count() -> None:
     [found] = takeovers(evidence(sampler, lives=them, struck=[kill(8.0, 3)]))
 
     assert found.seconds == 12.0
+
+
+def test_an_owner_counts_from_when_it_is_well_again() -> None:
+    sampler = seen(Tenure(3, 0.0, FIRST, 1), Tenure(3, 18.0, SECOND, 2))
+    _, second = them = lives(100, 200)
+    second.ills.append((17.0, 20.5))
+
+    [found] = takeovers(evidence(sampler, lives=them, struck=[kill(8.0, 3)]))
+
+    assert found.seconds == 12.5
 
 
 def test_a_shard_that_nobody_takes_is_told_of_as_well() -> None:
@@ -92,3 +102,16 @@ def test_a_life_is_well_but_while_it_is_stopped() -> None:
     assert [at for at in (4.0, 6.0, 8.0, 9.0) if life.lives(at)] == [6.0, 9.0]
     life.ills[-1] = (7.0, inf)
     assert not life.lives(1000.0)
+
+
+def test_a_life_that_began_anew_was_not_well_meanwhile() -> None:
+    log = """
+{"timestamp": "1970-01-01T01:00:07Z", "event": "lease.lost"}
+{"timestamp": "1970-01-01T01:00:09Z", "event": "service.started"}
+Error: the store failed
+"""
+    life = Life(1, 100, "127.1.0.1", 5.0)
+
+    life.begins_anew(log, 3600.0)
+
+    assert life.ills == [(7.0, 9.0)]

@@ -255,7 +255,9 @@ class Relay:
         Once more if it may be a torn read (JOB writes hosts, step and job one after
         the other), or if the daemon asked before we began to wait.
         """
-        late = said.seen_at is not None and said.seen_at >= self._began
+        # Whoever asks another node hears when it moved last: it was looked at then.
+        seen_at = said.seen_at or said.changed_at
+        late = seen_at is not None and seen_at >= self._began
         return _confirmed(said, said) or (late and not said.distinct.unfinished)
 
     async def _tell(self, key: InstanceKey, said: InstanceStateData) -> bool:
@@ -295,6 +297,11 @@ class Relay:
             return
         if looked.paused is not None:
             self._give_up([key], f"{key}: the daemon looks at it no more")
+        elif looked.failures is None:
+            if key in self._unconfirmed:
+                self._give_up(
+                    [key], f"{key}: another node looks at it, be sure of its end"
+                )
         elif looked.failures >= UNSEEN and not self._doubted:
             self._give_up([key], f"{key}: the daemon cannot see it")
         elif key in self._unconfirmed and _confirmed(self._unconfirmed[key], looked):

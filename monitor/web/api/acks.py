@@ -1,6 +1,6 @@
 """Acknowledgements: who cares for which incident."""
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -38,15 +38,26 @@ class Incidents(Protocol):
     def groups(self) -> Collection[str]: ...
 
 
+async def nothing(_: Collection[str]) -> None:
+    """There is nobody else who could know more."""
+
+
 def operations(
-    known: Acks, incidents: Incidents, sources: Collection[str], now: Now
+    known: Acks,
+    incidents: Incidents,
+    sources: Collection[str],
+    now: Now,
+    learn: Callable[[Collection[str]], Awaitable[None]] = nothing,
 ) -> list[Operation]:
+    """*learn* hears at once what other nodes recorded about keys, else within a second."""
+
     async def listed(request: web.Request) -> web.Response:
         places = [((ack.group,), ack) for ack in in_force(known, now())]
         return asked.answer(asked.page(request, places, data))
 
     async def acknowledge(request: web.Request) -> web.Response:
         wanted = await asked.body(request, AckAsked)
+        await learn(_full(wanted.of, incidents, sources))
         acks = [
             _ack(group, wanted, now())
             for group in _groups(wanted.of, incidents, sources)

@@ -190,17 +190,29 @@ def page(
 ) -> PageData[D]:
     """Give the wanted page of what comes with its place, in the order of places."""
     wanted = span(request)
+    return shown(wanted, behind(wanted, places, wanted.limit + 1), data)
+
+
+def behind(
+    wanted: Span, places: Iterable[tuple[Any, T]], most: int
+) -> list[tuple[Any, T]]:
+    """Give the first of those behind the wanted place, in order."""
     after = None if wanted.after is None else tuple(wanted.after)
-    behind = (each for each in places if after is None or each[0] > after)
+    found = (each for each in places if after is None or each[0] > after)
     try:
-        first = nsmallest(wanted.limit + 1, behind, key=lambda each: each[0])
+        return nsmallest(most, found, key=lambda each: each[0])
     except TypeError:
         raise web.HTTPBadRequest(text=NO_PLACE) from None
-    shown = first[: wanted.limit]
-    more = len(first) > len(shown)
+
+
+def shown(
+    wanted: Span, found: Sequence[tuple[Any, T]], data: Callable[[T], D]
+) -> PageData[D]:
+    """Give a page of *found*; of what is more than fits, where it goes on."""
+    first = found[: wanted.limit]
     return PageData(
-        items=[data(each) for _, each in shown],
-        next=place_text(shown[-1][0]) if more else None,
+        items=[data(each) for _, each in first],
+        next=place_text(first[-1][0]) if len(found) > len(first) else None,
     )
 
 

@@ -85,6 +85,7 @@ class House(Struct, frozen=True, kw_only=True):
 
     frame: Callable[[str], Frame]
     looked: Callable[[InstanceKey], Looked | None]
+    owner: Callable[[InstanceKey], str | None]
     paused: Callable[[InstanceKey], bool]
 
 
@@ -264,7 +265,7 @@ class Desk:
         return state
 
     def shown(self, key: InstanceKey, state: State) -> InstanceStateData:
-        looked = self._house.looked(key)
+        looked = self._looked(key, state)
         known, frame = state.snapshot, self._house.frame(str(key))
         steps = known.steps if known else ()
         return InstanceStateData(
@@ -286,8 +287,16 @@ class Desk:
             steps=[_step(step, state, frame) for step in steps],
             problems=list(_problems(state, frame)),
             watch=watches.data(looked.watch, looked.pause) if looked else None,
+            owner=self._house.owner(key) if looked else None,
             paused=looked is not None and looked.pause is not None,
         )
+
+    def _looked(self, key: InstanceKey, state: State) -> Looked | None:
+        """Say who watches *key*; whoever is another node's may have ended for good."""
+        looked = self._house.looked(key)
+        if looked is not None and looked.failures is None:
+            return None if state.phase is Phase.RETIRED else looked
+        return looked
 
 
 def step_of(state: State, number: str) -> Step:

@@ -1,11 +1,12 @@
 """How each sink fares, and what is behind there."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from aiohttp import web
 
+from monitor.core.cluster import SinkReport
 from monitor.outlet import Condition, Health
 from monitor.ports import Standing
 from monitor.web import api
@@ -30,22 +31,56 @@ class Standings(Protocol):
     async def standing(self, sink: str) -> Standing: ...
 
 
-def operations(sinks: Sinks, standings: Standings) -> list[Operation]:
+Fare = Health | SinkReport
+
+Elsewhere = Callable[[str], Sequence[tuple[str, SinkReport]]]
+"""Says how the other nodes fare with a sink, each with its name."""
+
+
+def nowhere(_: str) -> Sequence[tuple[str, SinkReport]]:
+    return ()
+
+
+def operations(
+    sinks: Sinks, standings: Standings, elsewhere: Elsewhere = nowhere
+) -> list[Operation]:
     async def show(_: web.Request) -> web.Response:
-        return asked.answer(PageData(items=await states(sinks, standings)))
+        found = await states(sinks, standings, elsewhere)
+        return asked.answer(PageData(items=found))
 
     return [
         operation.get(PATH, show, "Say how each sink fares.", PageData[SinkStateData])
     ]
 
 
-async def states(sinks: Sinks, standings: Standings) -> list[SinkStateData]:
-    return [_data(sinks, name, await standings.standing(name)) for name in sinks.names]
+async def states(
+    sinks: Sinks, standings: Standings, elsewhere: Elsewhere = nowhere
+) -> list[SinkStateData]:
+    return [
+        _data(sinks, name, await standings.standing(name), elsewhere(name))
+        for name in sinks.names
+    ]
 
 
-def _data(sinks: Sinks, name: str, standing: Standing) -> SinkStateData:
-    health, oldest = sinks.health(name), standing.oldest
-    condition = health.condition
+def _worst(fares: Sequence[tuple[str | None, Fare]]) -> tuple[str | None, Fare]:
+    """Find who fares worst; of those who fare alike the first."""
+    ladder = [str(each) for each in Condition]
+    return max(fares, key=lambda each: ladder.index(each[1].condition))
+
+
+def _latest(moments: Iterable[datetime | None]) -> datetime | None:
+    return max((at for at in moments if at is not None), default=None)
+
+
+def _data(
+    sinks: Sinks,
+    name: str,
+    standing: Standing,
+    others: Sequence[tuple[str, SinkReport]],
+) -> SinkStateData:
+    fares: list[tuple[str | None, Fare]] = [(None, sinks.health(name)), *others]
+    (node, health), oldest = _worst(fares), standing.oldest
+    condition = Condition(health.condition)
     if condition is Condition.WELL and standing.retried:  # since before the start
         condition = Condition.FAILING
     return SinkStateData(
@@ -54,11 +89,12 @@ def _data(sinks: Sinks, name: str, standing: Standing) -> SinkStateData:
         since=health.since,
         until=health.until,
         error=health.error,
-        taken_at=health.taken_at,
-        failed_at=health.failed_at,
+        taken_at=_latest(each.taken_at for _, each in fares),
+        failed_at=_latest(each.failed_at for _, each in fares),
         waiting=standing.waiting,
         oldest=None if oldest is None else datetime.fromtimestamp(oldest, UTC),
         unread=standing.unread,
         dead=standing.dead,
         fallback=sinks.fallback(name),
+        node=node,
     )

@@ -8,13 +8,14 @@ from aiohttp import web
 from msgspec import Struct
 
 from monitor.core import codes
+from monitor.core.cluster import View
 from monitor.core.codes import Meaning
 from monitor.core.gist import RANKS
 from monitor.ports import Tally
 from monitor.web import api
 from monitor.web.api import asked, operation, sinks
 from monitor.web.api.operation import Operation
-from monitor.web.api.sinks import Sinks, Standings
+from monitor.web.api.sinks import Elsewhere, Sinks, Standings
 from monitor.web.shapes.delivery import SinkStateData
 from monitor.web.shapes.sources import SourceData
 from monitor.web.shapes.status import StatusData
@@ -34,6 +35,8 @@ class House(Struct, frozen=True, kw_only=True):
     faults: Callable[[], int]
     sources: Callable[[], Sequence[SourceData]]
     sinks: Sinks
+    elsewhere: Elsewhere
+    view: Callable[[], View]
 
 
 def operations(records: Records, house: House) -> list[Operation]:
@@ -45,8 +48,8 @@ def operations(records: Records, house: House) -> list[Operation]:
 
 async def state(records: Records, house: House) -> StatusData:
     tallies = await records.tally()
-    fare = await sinks.states(house.sinks, records)
-    sources = house.sources()
+    fare = await sinks.states(house.sinks, records, house.elsewhere)
+    view, sources = house.view(), house.sources()
     seen = sum(each.instances for each in tallies if each.status is not None)
     watches = house.watches()
     return StatusData(
@@ -69,6 +72,8 @@ async def state(records: Records, house: House) -> StatusData:
         waiting=_total(fare, "waiting") + _total(fare, "unread"),
         dead=_total(fare, "dead"),
         faults=house.faults(),
+        nodes=view.present,
+        unowned=len(view.unowned()),
     )
 
 

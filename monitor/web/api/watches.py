@@ -1,6 +1,6 @@
 """Who is watched, and the lists that say so; added, removed and paused at run time."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -33,6 +33,11 @@ LISTS: Final = f"{api.ROOT}/watch-lists"
 
 PLACE: Final = Place("api")
 
+_AT_ONCE: Final = 500
+"""Watches of which the store is asked together whether they ended for good."""
+
+Placed = tuple[tuple[str], Watch]
+
 
 class Beside(Protocol):
     """Labels and options, read by the rules of watch lists."""
@@ -63,11 +68,18 @@ class Wishes(Protocol):
 
 
 class House(Struct, frozen=True, kw_only=True):
-    """*written*: what a file says of an instance; *beside* raises a ValueError."""
+    """*written*: what a file says of an instance; *beside* raises a ValueError.
+
+    *watches* are looked at here. *elsewhere*: those that other nodes look at, or did
+    until they ended for good; *retired* tells of whom that is so.
+    """
 
     watches: Callable[[], Iterable[Watch]]
+    elsewhere: Callable[[], Iterable[Watch]]
+    retired: Callable[[Collection[InstanceKey]], Awaitable[Collection[InstanceKey]]]
     lists: Callable[[], Sequence[WatchListData]]
     looked: Callable[[InstanceKey], Looked | None]
+    owner: Callable[[InstanceKey], str | None]
     written: Callable[[InstanceKey], Watch | None]
     beside: Callable[[WatchAsked], Beside]
     sources: tuple[str, ...]
@@ -77,13 +89,13 @@ def operations(house: House, wishes: Wishes, now: Now) -> list[Operation]:
     desk = Desk(house, wishes, now)
 
     async def listed(request: web.Request) -> web.Response:
-        return asked.answer(asked.page(request, desk.chosen(request), desk.data))
+        return asked.answer(await desk.page(request))
 
     async def lists(_: web.Request) -> web.Response:
         return asked.answer(PageData(items=[*house.lists()]))
 
     async def show(request: web.Request) -> web.Response:
-        return asked.answer(looked_data(desk.looked(asked.key_of(request))))
+        return asked.answer(await desk.looked_data(asked.key_of(request)))
 
     async def add(request: web.Request) -> web.Response:
         watch = desk.drafted(await asked.body(request, WatchAsked))
@@ -91,21 +103,21 @@ def operations(house: House, wishes: Wishes, now: Now) -> list[Operation]:
         return asked.answer(desk.data(watch), 201)
 
     async def remove(request: web.Request) -> web.Response:
-        watch = desk.removable(asked.key_of(request))
+        watch = await desk.removable(asked.key_of(request))
         await wishes.remove(watch.key)
         return asked.answer(desk.data(watch))
 
     async def pause(request: web.Request) -> web.Response:
-        key = desk.looked(asked.key_of(request)).watch.key
+        key = (await desk.looked(asked.key_of(request))).watch.key
         await wishes.pause(desk.pause(key, await asked.body(request, PauseAsked)))
-        return asked.answer(looked_data(desk.looked(key)), 201)
+        return asked.answer(await desk.looked_data(key), 201)
 
     async def resume(request: web.Request) -> web.Response:
         key = asked.key_of(request)
-        if desk.looked(key).pause is None:
+        if (await desk.looked(key)).pause is None:
             raise web.HTTPNotFound(text=f"{key} is not paused")
         await wishes.resume(key)
-        return asked.answer(looked_data(desk.looked(key)))
+        return asked.answer(await desk.looked_data(key))
 
     return [
         operation.get(
@@ -172,11 +184,32 @@ class Desk:
         self._wishes = wishes
         self._now = now
 
-    def chosen(self, request: web.Request) -> Iterable[tuple[tuple[str], Watch]]:
+    async def page(self, request: web.Request) -> PageData[WatchData]:
+        span, house = asked.span(request), self._house
+        elsewhere = [*self._chosen(request, house.elsewhere())]
+        if not elsewhere:
+            here = self._chosen(request, house.watches())
+            return asked.page(request, here, self.data)
+        places = [*self._chosen(request, house.watches()), *elsewhere]
+        behind = asked.behind(span, places, len(places))
+        found: list[Placed] = []
+        for start in range(0, len(behind), _AT_ONCE):
+            if len(found) <= span.limit:
+                found += await self._still(behind[start : start + _AT_ONCE])
+        return asked.shown(span, found, self.data)
+
+    async def _still(self, places: Sequence[Placed]) -> list[Placed]:
+        """Leave out who ended for good."""
+        retired = await self._house.retired([watch.key for _, watch in places])
+        return [place for place in places if place[1].key not in retired]
+
+    def _chosen(
+        self, request: web.Request, watches: Iterable[Watch]
+    ) -> Iterable[Placed]:
         wanted = asked.matching(request)
         origin = asked.one_of(request, "origin", Origin)
         paused = asked.flag(request, "paused")
-        for each in self._house.watches():
+        for each in watches:
             if origin is not None and each.origin is not origin:
                 continue
             if paused and self._wishes.pause_of(each.key) is None:
@@ -187,11 +220,27 @@ class Desk:
     def data(self, watch: Watch) -> WatchData:
         return data(watch, self._wishes.pause_of(watch.key))
 
-    def looked(self, key: InstanceKey) -> Looked:
+    async def looked(self, key: InstanceKey) -> Looked:
         looked = self._house.looked(key)
-        if looked is None:
+        if looked is None or await self._is_retired(looked):
             raise web.HTTPNotFound(text=f"nobody watches {key}")
         return looked
+
+    async def _is_retired(self, looked: Looked) -> bool:
+        """Ask the store of whom another node looks at."""
+        if looked.failures is not None:
+            return False
+        return bool(await self._house.retired([looked.watch.key]))
+
+    async def looked_data(self, key: InstanceKey) -> LookedData:
+        looked = await self.looked(key)
+        return LookedData(
+            **structs.asdict(data(looked.watch, looked.pause)),
+            seen_at=looked.seen_at,
+            next_at=looked.next_at,
+            failures=looked.failures,
+            owner=self._house.owner(key),
+        )
 
     def drafted(self, wanted: WatchAsked) -> Watch:
         with asked.refusing("key"):
@@ -216,7 +265,7 @@ class Desk:
             added=Added(at=now, author=wanted.author, comment=wanted.comment),
         )
 
-    def removable(self, key: InstanceKey) -> Watch:
+    async def removable(self, key: InstanceKey) -> Watch:
         added = self._wishes.added(key)
         if added is not None:
             return added
@@ -225,7 +274,7 @@ class Desk:
             raise web.HTTPConflict(
                 text=f"{key} stands in {written.place}: take it out there, or pause it"
             )
-        place = self.looked(key).watch.place
+        place = (await self.looked(key)).watch.place
         raise web.HTTPConflict(
             text=f"a rule of {place} found {key}: change the rule, or pause it"
         )
@@ -260,15 +309,6 @@ def data(watch: Watch, pause: Pause | None = None) -> WatchData:
         author=added.author if added else "",
         comment=added.comment if added else "",
         paused=_pause(pause),
-    )
-
-
-def looked_data(looked: Looked) -> LookedData:
-    return LookedData(
-        **structs.asdict(data(looked.watch, looked.pause)),
-        seen_at=looked.seen_at,
-        next_at=looked.next_at,
-        failures=looked.failures,
     )
 
 

@@ -32,6 +32,9 @@ MARKS: Final[Mapping[str, str]] = {
     "seen": "✓",
     "doubted": "?",
     "lost": "✕",
+    "living": "✓",
+    "draining": "◷",
+    "gone": "✕",
 }
 """A shape beside each colour, for those who see no colours."""
 

@@ -17,6 +17,7 @@ class House(Struct, frozen=True, kw_only=True):
     sinks: api.Sinks
     standings: api.Standings
     letters: dlq.Letters
+    elsewhere: api.Elsewhere
 
 
 def shown(house: House) -> Callable[..., Any]:
@@ -24,7 +25,7 @@ def shown(house: House) -> Callable[..., Any]:
         found = await house.letters.letters(LETTERS)
         return page.response(
             "sinks.html",
-            sinks=await api.states(house.sinks, house.standings),
+            sinks=await api.states(house.sinks, house.standings, house.elsewhere),
             letters=[dlq.data(each, whole=False) for each in found],
         )
 

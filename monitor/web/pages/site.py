@@ -10,12 +10,14 @@ from aiohttp import web
 from msgspec import Struct
 
 from monitor import errors
+from monitor.core.cluster import View
 from monitor.ports import Now
 from monitor.web import access
 from monitor.web.access import Access, Scope
 from monitor.web.api import asked, operation
 from monitor.web.pages import (
     instance,
+    nodes,
     overview,
     quiet,
     rendering,
@@ -40,13 +42,17 @@ Show = Callable[[web.Request, Page], Awaitable[web.Response]]
 
 
 class House(Struct, frozen=True, kw_only=True):
-    """What the pages show; *locale* is for browsers that ask for none that we speak."""
+    """What the pages show; *locale* is for browsers that ask for none that we speak.
+
+    Without *nodes* there is one, and nobody wants a table of it.
+    """
 
     overview: overview.House
     instance: instance.House
     sinks: sinks.House
     sources: sources.House
     quiet: quiet.House
+    nodes: Callable[[], View] | None
     version: str
     locale: str
     away: Callable[[], bool]
@@ -64,6 +70,7 @@ def routes(house: House, admission: Access) -> list[web.RouteDef]:
         web.get(LOGIN, site.login),
         web.post(LOGIN, site.enter),
         web.post(LOGOUT, site.leave),
+        *_nodes(house, site),
         *_files(),
     ]
 
@@ -108,6 +115,7 @@ class _Site:
             self._house.now(),
             version=self._house.version,
             changes=scope is Scope.ADMIN,
+            shared=self._house.nodes is not None,
             signed_in=scope is not None and not self._access.open,
         )
 
@@ -146,6 +154,11 @@ class _Site:
         there = _to(LOGIN)
         there.del_cookie(access.COOKIE)
         return there
+
+
+def _nodes(house: House, site: _Site) -> Iterator[web.RouteDef]:
+    if house.nodes is not None:
+        yield web.get("/nodes", site.page(nodes.shown(house.nodes, house.now)))
 
 
 async def _token(request: web.Request) -> str:

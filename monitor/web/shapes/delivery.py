@@ -10,7 +10,8 @@ from msgspec import Struct
 class SinkStateData(Struct, kw_only=True):
     """*condition*: ``well``, ``failing`` (not all is taken) or ``resting`` (*until* then).
 
-    *since* is when trouble began, *error* the last there was.
+    *since* is when trouble began, *error* the last there was; *node* has that trouble,
+    and it is null where all nodes fare alike.
 
     *waiting* messages are on their way, the first since *oldest*; *unread* is at least
     how many events are still to be read for it; *dead* counts its dead letters.
@@ -28,6 +29,7 @@ class SinkStateData(Struct, kw_only=True):
     unread: int
     dead: int
     fallback: str
+    node: str | None = None
 
 
 class LetterData(Struct, kw_only=True):

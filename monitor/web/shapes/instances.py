@@ -85,8 +85,10 @@ class DistinctData(Struct, kw_only=True):
 class InstanceStateData(ListedData, kw_only=True):
     """*seen_at* is when it was last looked at, *next_at* when it will be; null: never.
 
-    *failures*: so many looks in a row have failed since. *sequence* is that of its
-    last event. *watch* is null where nobody watches it.
+    *failures*: so many looks in a row have failed since. *owner* is the node that looks
+    at it, null where none does; where that is not the node that answers, the other three
+    are not known here, and null. *sequence* is that of its last event. *watch* is null
+    where nobody watches it.
     """
 
     operator: str
@@ -98,11 +100,12 @@ class InstanceStateData(ListedData, kw_only=True):
     sequence: int
     seen_at: datetime | None
     next_at: datetime | None
-    failures: int
+    failures: int | None
     distinct: DistinctData
     steps: list[StepStateData]
     problems: list[AlertData]
     watch: WatchData | None
+    owner: str | None = None
 
 
 class HostStateData(HostData, kw_only=True):

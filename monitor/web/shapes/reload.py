@@ -19,8 +19,9 @@ class ReloadData(Struct, kw_only=True, frozen=True):
     *changed* names the keys that are other than before, *needs_restart* those that
     keep their old value until then. *faults* are those of a configuration that was
     refused, *quarantined* those of watch lists, at most 100. *watches*: how many
-    there are, of which so many were *added*, *removed* or are *altered*; None while
-    it is under way.
+    there are in the files of this machine, of which so many were *added*, *removed* or
+    are *altered*; *in_all*: how many with those of other machines. None while it is
+    under way.
     """
 
     number: int = 0
@@ -33,3 +34,4 @@ class ReloadData(Struct, kw_only=True, frozen=True):
     added: int = 0
     removed: int = 0
     altered: int = 0
+    in_all: int | None = None

@@ -10,7 +10,8 @@ class StatusData(Struct, kw_only=True):
     """*watches* are wished for; of those *unseen* were not seen so far.
 
     Nobody looks at those that are *paused*. *instances* counts those that are watched by meaning of their status, *problems*
-    by severity. *failed* of *hosts* hosts have failed and not recovered.
+    by severity. *failed* of *hosts* hosts have failed and not recovered. All is of all
+    *nodes* that live together; *unowned*: shards that none of them owns.
     """
 
     version: str
@@ -29,3 +30,5 @@ class StatusData(Struct, kw_only=True):
     waiting: int
     dead: int
     faults: int
+    nodes: int = 1
+    unowned: int = 0

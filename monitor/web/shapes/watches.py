@@ -66,12 +66,15 @@ class PauseAsked(Struct, kw_only=True, forbid_unknown_fields=True):
 class LookedData(WatchData, kw_only=True):
     """A watch, and when its instance was and will be looked at; null: never.
 
-    *failures*: so many looks in a row have failed since.
+    *failures*: so many looks in a row have failed since. *owner* is the node that looks
+    at it, null where none does at the moment; where that is not the node that answers,
+    the other three are not known here, and null.
     """
 
     seen_at: datetime | None
     next_at: datetime | None
-    failures: int
+    failures: int | None
+    owner: str | None = None
 
 
 class WatchListData(Struct, kw_only=True):

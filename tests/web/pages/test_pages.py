@@ -133,6 +133,17 @@ async def test_who_was_not_seen_yet_is_named_with_its_place(tmp_path: Path) -> N
     assert KEY not in text
 
 
+async def test_who_is_alone_has_no_page_of_nodes(tmp_path: Path) -> None:
+    async with shown(tmp_path) as url:
+        _, text = await page(f"{url}/")
+        async with aiohttp.ClientSession() as session:
+            answer = await session.get(f"{url}/nodes")
+            status = answer.status
+
+    assert 'href="/nodes"' not in text
+    assert status == 404
+
+
 async def test_without_a_token_a_browser_is_sent_to_sign_in(tmp_path: Path) -> None:
     async with shown(tmp_path, token="a-long-token") as url:
         status, text = await page(f"{url}/")

@@ -27,6 +27,14 @@ def upgrade() -> None:
         sa.Column("job_instance_id", sa.BigInteger, nullable=False),
         sa.Column("at", sa.Float, nullable=False),
     )
+    _lists()
+    _log()
+    _news()
+    _leases()
+    _gaps()
+
+
+def _lists() -> None:
     op.create_table(
         "pages",
         sa.Column("number", Number, sa.Identity(), primary_key=True),
@@ -39,13 +47,20 @@ def upgrade() -> None:
         sa.Column("name", Words, primary_key=True),
         sa.Column("node", Words, primary_key=True),
         sa.Column("at", sa.Float, nullable=False),
+        sa.Column("seen_at", sa.Float, nullable=False),
+        sa.Column("digest", Words, nullable=False),
+        sa.Column("rank", sa.Integer, nullable=False),
+        sa.Column("faults", sa.Integer, nullable=False),
+        sa.Column("past", sa.LargeBinary, nullable=False),
+    )
+    op.create_table(
+        "list_parts",
+        sa.Column("name", Words, primary_key=True),
+        sa.Column("node", Words, primary_key=True),
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("digest", Words, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
     )
-    _log()
-    _news()
-    _leases()
-    _gaps()
 
 
 def _log() -> None:

@@ -1,0 +1,64 @@
+"""Who owns what: shares of 64, and what moves when the number of daemons changes."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.core import shards
+from monitor.core.shards import AT_ONCE, SETTLED, SHARDS
+
+several = st.integers(1, 100)
+taken = st.dictionaries(st.integers(0, SHARDS - 1), st.floats(0, 1000))
+
+
+@given(several)
+def test_all_together_may_own_everything_and_no_share_is_larger_than_needed(
+    living: int,
+) -> None:
+    most = shards.quota(living)
+
+    assert most * living >= SHARDS
+    assert (most - 1) * living < SHARDS
+
+
+def test_who_is_alone_may_own_everything_whatever_is_counted() -> None:
+    assert shards.quota(1) == shards.quota(0) == SHARDS
+
+
+@given(taken, st.integers(0, SHARDS), st.floats(0, 2000))
+def test_who_owns_too_much_gives_up_a_few_that_are_settled_and_never_too_many(
+    taken_at: dict[int, float], most: int, now: float
+) -> None:
+    left = shards.surplus(taken_at, most, now)
+
+    assert len(left) == len({*left}) <= AT_ONCE
+    assert len(taken_at) - len(left) >= min(most, len(taken_at))
+    assert all(now - taken_at[each] >= SETTLED for each in left)
+
+
+def test_what_was_taken_a_moment_ago_stays_for_ten_seconds() -> None:
+    taken_at = {1: 0.0, 2: 5.0, 3: 5.0}
+
+    assert shards.surplus(taken_at, 1, 9.9) == []
+    assert shards.surplus(taken_at, 1, 10.0) == [1]
+    assert shards.surplus(taken_at, 1, 15.0) == [1, 2]
+
+
+@given(st.lists(st.integers(0, SHARDS - 1), unique=True), st.integers(0, 99), several)
+def test_what_is_free_is_claimed_in_the_order_given_and_no_more_than_the_share(
+    free: list[int], owned: int, most: int
+) -> None:
+    wanted = [*shards.claims(free, owned, most)]
+
+    assert wanted == free[: len(wanted)]
+    assert len(wanted) == min(len(free), max(0, most - owned))
+
+
+@given(st.text())
+def test_every_key_has_a_shard(key: str) -> None:
+    assert 0 <= shards.shard(key) < SHARDS
+
+
+def test_the_shard_of_a_key_is_the_same_for_ever() -> None:
+    keys = ("prod", "prod/biz/2", "prod/biz/2/20000153", "housekeeping", "")
+
+    assert [shards.shard(key) for key in keys] == [40, 53, 51, 17, 25]

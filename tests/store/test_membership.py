@@ -1,0 +1,368 @@
+"""Several daemons on one real database: who gets what, and who may write."""
+
+from collections.abc import Iterator
+
+import anyio
+import pytest
+from sqlalchemy import Engine, make_url, text
+
+from monitor import errors
+from monitor.core.cluster import Report
+from monitor.core.model import InstanceKey
+from monitor.core.shards import ALL, SETTLED, SHARDS, shard
+from monitor.core.state import State
+from monitor.core.watch import Pause
+from monitor.holdings import Holdings
+from monitor.store import postgres
+from monitor.store.lease import RENEW, Epochs
+from monitor.store.membership import SURE, Membership
+from monitor.store.roll import Seen
+from tests.store.changes import KEY, NOW, a_change, remember
+from tests.support import clock
+from tests.support.cluster import (
+    ROUND,
+    Node,
+    joined,
+    live,
+    living,
+    owners,
+    shared_out,
+)
+from tests.support.stores import inline
+
+pytestmark = pytest.mark.looptime
+
+HALF = SHARDS // 2
+GIVING_UP_HALF = SETTLED + 5 * RENEW
+
+
+@pytest.fixture
+def engine(database: str) -> Iterator[Engine]:
+    with postgres.connected(make_url(database)) as made:
+        yield made
+
+
+async def two(engine: Engine) -> tuple[Node, Node]:
+    """Let two share it evenly."""
+    one, other = await joined(engine), await joined(engine)
+    await live(GIVING_UP_HALF, one, other)
+    assert len(one.owned) == len(other.owned) == HALF
+    return one, other
+
+
+# Who gets what.
+
+
+async def test_the_first_one_takes_everything_at_once(engine: Engine) -> None:
+    one = await joined(engine)
+
+    assert one.owned == ALL
+    assert owners(engine) == {one.me: {*ALL}}
+
+
+async def test_two_that_start_at_once_share_evenly_within_twenty_seconds(
+    engine: Engine,
+) -> None:
+    one, other = await two(engine)
+
+    assert shared_out(one, other)
+    assert owners(engine) == {node.me: {*node.owned} for node in (one, other)}
+
+
+async def test_nothing_moves_before_it_is_settled_and_then_eight_a_round(
+    engine: Engine,
+) -> None:
+    one, other = await joined(engine), await joined(engine)
+    async with living(one, other):
+        await anyio.sleep(SETTLED - 0.1)
+        before = len(one.owned)
+        await anyio.sleep(0.2)
+        after = len(one.owned)
+
+    assert (before, after) == (SHARDS, SHARDS - 8)
+
+
+async def test_a_third_one_gets_its_share_and_nobody_else_loses_more_than_that(
+    engine: Engine,
+) -> None:
+    one, other = await two(engine)
+    before = one.owned, other.owned
+    third = await joined(engine)
+    await live(SETTLED + 3 * RENEW, one, other, third)
+
+    assert shared_out(one, other, third)
+    assert sorted(map(len, (one.owned, other.owned, third.owned))) == [20, 22, 22]
+    assert one.owned < before[0]
+    assert other.owned < before[1]
+
+
+async def test_once_it_is_shared_out_nothing_moves_any_more(engine: Engine) -> None:
+    one, other = await two(engine)
+    moved = [*one.member.left, *other.member.gained]
+    before = one.owned, other.owned
+    await live(120, one, other)
+
+    assert (one.owned, other.owned) == before
+    assert [*one.member.left, *other.member.gained] == moved
+
+
+async def test_what_a_clean_leaver_had_is_taken_in_one_round(engine: Engine) -> None:
+    one, other = await two(engine)
+    await other.membership.leave()
+    await live(ROUND, one)
+
+    assert one.owned == ALL
+    assert one.membership.view.living == 1
+
+
+async def test_who_is_never_heard_of_again_is_replaced_once_its_lease_has_run_out(
+    engine: Engine,
+) -> None:
+    one, other = await two(engine)
+    await live(3 * ROUND, one)
+    before = len(one.owned)
+    other.is_heard_of_no_more()
+    await live(ROUND, one)
+
+    assert before == HALF
+    assert one.owned == ALL
+
+
+async def test_who_works_hears_what_was_gained_and_what_is_to_be_left(
+    engine: Engine,
+) -> None:
+    one, other = await two(engine)
+
+    assert frozenset().union(*one.member.left) == other.owned
+    assert frozenset().union(*other.member.gained) == other.owned
+    assert one.member.view.living == other.member.view.living == 2
+    [report, _] = [node.report for node in one.member.view.nodes]
+    assert (report.version, report.watches) == ("1.2.3", 7)
+
+
+async def test_a_shard_is_nobody_else_s_until_nothing_is_under_way_there(
+    engine: Engine,
+) -> None:
+    one, other = await joined(engine), await joined(engine)
+    busy = one.member.busy = anyio.Event()
+    async with living(one, other):
+        await anyio.sleep(SETTLED + 2 * ROUND)
+        begun, free = len(one.owned), owners(engine)
+        busy.set()
+        await anyio.sleep(2 * ROUND)
+
+    assert begun < SHARDS
+    assert free == {one.me: {*ALL}}
+    assert len(other.owned) > 0
+
+
+async def test_while_nobody_attends_nothing_is_claimed_or_given_up(
+    engine: Engine,
+) -> None:
+    one, other, leaver = [await joined(engine) for _ in range(3)]
+    await live(60, one, other, attended=False)
+    kept = one.owned, other.owned
+    await one.membership.leave()
+    await live(60, other, leaver, attended=False)
+
+    assert kept == (ALL, frozenset())
+    assert owners(engine) == {}
+
+
+async def test_what_nobody_can_let_go_of_stays(engine: Engine) -> None:
+    one, _ = await joined(engine), await joined(engine)
+    async with anyio.create_task_group() as tasks:
+        async with one.membership.attended(one.member):
+            one.member.busy = anyio.Event()
+            tasks.start_soon(one.membership.run)
+            await anyio.sleep(SETTLED + ROUND + 0.1)
+            # One lot is waited for, and another is behind it.
+            tasks.start_soon(_set, one.member.busy)
+            waiting = SHARDS - len(one.owned)
+        await anyio.sleep(ROUND)
+        tasks.cancel_scope.cancel()
+
+    given_up = frozenset[int]().union(*one.member.left)
+    assert waiting == 16
+    assert one.owned == ALL - given_up
+    assert owners(engine) == {one.me: {*one.owned}}
+
+
+async def _set(event: anyio.Event) -> None:
+    event.set()
+
+
+async def test_who_drains_claims_nothing_more_and_the_others_share_among_them(
+    engine: Engine,
+) -> None:
+    one, other = await two(engine)
+    third = await joined(engine)
+    third.membership.drain()
+    await live(SETTLED + 3 * RENEW, one, other, third)
+    beside = len(one.owned), len(other.owned), len(third.owned)
+    other.is_heard_of_no_more()
+    await live(ROUND, third)
+    await live(ROUND, one, third)
+
+    assert beside == (HALF, HALF, 0)
+    assert (one.owned, third.owned) == (ALL, frozenset())
+
+
+async def test_who_drains_keeps_what_it_has_until_it_leaves(engine: Engine) -> None:
+    one, other = await two(engine)
+    other.membership.drain()
+    await live(SETTLED, one, other)
+    drained = len(one.owned), len(other.owned)
+    await other.membership.leave()
+    await live(ROUND, one)
+
+    assert drained == (HALF, HALF)
+    assert one.owned == ALL
+
+
+# Who may write.
+
+
+async def test_who_slept_until_others_took_over_hears_of_it_when_it_wakes(
+    engine: Engine,
+) -> None:
+    one, other = await two(engine)
+    other.is_heard_of_no_more()
+    await live(ROUND, one)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await live(ROUND, other)
+
+    assert caught.group_contains(errors.LeaseLost, match="32 shards were taken over")
+
+
+async def test_who_slept_and_was_not_replaced_goes_on(engine: Engine) -> None:
+    _, other = await two(engine)
+    before = other.owned
+    other.is_heard_of_no_more()
+    await live(3 * ROUND, other)
+
+    assert other.owned == before
+    assert owners(engine)[other.me] == before
+
+
+async def test_of_a_transaction_that_touches_what_was_lost_nothing_is_kept(
+    engine: Engine,
+) -> None:
+    one = await joined(engine)
+    kept = next(
+        key
+        for key in (f"prod/biz/2/{number}" for number in range(1, 99))
+        if shard(key) != shard(KEY)
+    )
+    taken(engine, shard(KEY))
+    refused: list[str] = []
+
+    async def write(key: str) -> None:
+        try:
+            await one.store.commit(a_change(1, key))
+        except errors.LeaseLost:
+            refused.append(key)
+
+    async with living(one, attended=False):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(write, kept)
+            tasks.start_soon(write, KEY)
+        found = [await one.store.load(key) for key in (kept, KEY)]
+        end = one.store.position, await one.store.end()
+        await remember(one.store, a_change(1, kept))
+
+    assert sorted(refused) == sorted([kept, KEY])
+    assert found == [State(key=kept), State(key=KEY)]
+    assert end == (0, 0)
+    assert one.store.position == 1
+
+
+def taken(engine: Engine, lost: int) -> None:
+    """Let somebody else take one shard over."""
+    with engine.begin() as connection:
+        statement = "UPDATE leases SET owner = 'x/7/x', epoch = epoch + 1"
+        connection.execute(text(f"{statement} WHERE shard = {lost}"))
+
+
+async def test_what_people_ask_for_is_written_by_whoever_they_asked(
+    engine: Engine,
+) -> None:
+    _, other = await joined(engine), await joined(engine)
+    async with living(other, attended=False):
+        await other.store.keep_pause(PAUSE)
+
+        assert await other.store.paused() == [PAUSE]
+
+
+PAUSE = Pause(key=InstanceKey("prod", "biz", "2", 1), at=NOW)
+
+
+# What each knows of the others.
+
+
+async def test_what_one_changes_the_others_hear_once(engine: Engine) -> None:
+    one, other = await joined(engine), await joined(engine)
+    async with living(one, other):
+        await anyio.sleep(2 * ROUND)
+        before = [*other.member.topics]
+        await one.store.keep_pause(PAUSE)
+        await anyio.sleep(3 * ROUND)
+
+    assert before == []
+    assert other.member.topics == [frozenset({"wishes"})]
+
+
+async def test_how_far_the_log_goes_is_heard_at_each_renewal(engine: Engine) -> None:
+    one, other = await joined(engine), await joined(engine)
+    async with living(one, other):
+        await remember(one.store, a_change(1, events=3))
+        await anyio.sleep(ROUND)
+
+    assert other.store.position == 3
+
+
+class Away:
+    """Satisfies ``membership.Roll``: a database that is not there."""
+
+    def renew(self, held: Epochs, report: Report, *, draining: bool) -> Seen:
+        raise errors.Away
+
+    def claim(self, wanted: object) -> Epochs:
+        raise errors.Away
+
+    def release(self, left: object) -> None:
+        raise errors.Away
+
+    def leave(self, left: object) -> None:
+        raise errors.Away
+
+
+async def test_without_the_database_nobody_is_sure_of_anything_for_long() -> None:
+    holdings = Holdings(())
+    holdings.take({7: 1})
+    holdings.deadline = anyio.current_time() + SURE
+    alone = Membership(
+        Away(), "me", holdings, inline, reached=lambda _: None, luck=clock.middling
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(alone.run)
+        await anyio.sleep(SURE - 0.1)
+        before = holdings.sure()
+        await anyio.sleep(0.2)
+        after = holdings.sure()
+        await alone.leave()
+        tasks.cancel_scope.cancel()
+
+    assert (before, after) == (True, False)
+    assert holdings.active == {7}
+
+
+async def test_whoever_renews_is_sure_of_what_it_owns(engine: Engine) -> None:
+    one = await joined(engine)
+    async with living(one):
+        await anyio.sleep(60)
+        renewing = one.holdings.sure()
+    await anyio.sleep(SURE)
+
+    assert (renewing, one.holdings.sure()) == (True, False)

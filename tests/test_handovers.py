@@ -1,0 +1,524 @@
+"""What changes hands between daemons: nothing is lost, repeated, ended or told twice.
+
+Two of everything on one real store, in virtual time.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from monitor.core import state
+from monitor.core.model import InstanceKey
+from monitor.core.shards import ALL, shard
+from monitor.core.state import Change, Phase, State
+from monitor.dispatcher import UNSURE, Dispatcher
+from monitor.holdings import Holdings
+from monitor.notifier import Habits
+from monitor.ports import Reading
+from monitor.recorder import Recorder
+from monitor.store import opening
+from monitor.store.sql import SqlStore
+from monitor.storm import Bound
+from tests.support import clock, log, stores
+from tests.support.answers import (
+    FAILED,
+    KEY,
+    RECOVERED,
+    RETRYING,
+    RUNNING,
+    SUCCEEDED,
+    a_key,
+    a_watch,
+)
+from tests.support.desk import Desk, telling_to
+from tests.support.sink import RecordingSink, down
+from tests.support.source import ScriptedSource
+from tests.support.watching import watching
+
+pytestmark = pytest.mark.looptime
+
+OTHER = a_key(2)
+DAY = 86_400.0
+CHANGING = frozenset({shard(str(KEY))})
+STAYING = frozenset({shard(str(OTHER))})
+
+assert CHANGING != STAYING
+
+
+def gained(holdings: Holdings, shards: frozenset[int] = CHANGING) -> None:
+    holdings.take(dict.fromkeys(shards, 1))
+
+
+def unheard(_: Change) -> None:
+    """Somebody else's daemon."""
+
+
+# Who delivers.
+
+
+class Carrier:
+    """One daemon's dispatcher of a sink that several have."""
+
+    def __init__(
+        self, store: SqlStore, sink: RecordingSink, owned: frozenset[int]
+    ) -> None:
+        self.holdings = Holdings(owned)
+        self.dispatcher = Dispatcher(
+            sink,
+            store,
+            lambda _: True,
+            now=clock.now,
+            luck=clock.middling,
+            holdings=self.holdings,
+        )
+
+    async def give(self, shards: frozenset[int] = CHANGING) -> None:
+        self.holdings.leave(shards)
+        await self.dispatcher.let_go(shards)
+        self.holdings.drop(shards)
+
+    async def take(self, shards: frozenset[int] = CHANGING) -> None:
+        gained(self.holdings, shards)
+        await self.dispatcher.gain(shards)
+
+
+@asynccontextmanager
+async def carrying(
+    store: SqlStore, sink: RecordingSink, *owned: frozenset[int]
+) -> AsyncIterator[list[Carrier]]:
+    await store.enrol(sink.name)
+    carriers = [Carrier(store, sink, shards) for shards in owned]
+    async with anyio.create_task_group() as tasks:
+        for carrier in carriers:
+            tasks.start_soon(carrier.dispatcher.run)
+        yield carriers
+        tasks.cancel_scope.cancel()
+
+
+def recording(store: SqlStore, *carriers: Carrier) -> Recorder:
+    def wake(_: Change) -> None:
+        for carrier in carriers:
+            carrier.dispatcher.wake()
+
+    return Recorder(store, wake)
+
+
+def events(numbers: range, key: InstanceKey = KEY) -> list[str]:
+    return [f"{key}#{number}" for number in numbers]
+
+
+async def test_each_delivers_what_is_of_its_own_shards(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        async with carrying(store, sink, STAYING) as [one]:
+            recorder = recording(store, one)
+            await log.saw(recorder, FAILED)
+            await log.saw(recorder, FAILED, OTHER)
+            await anyio.sleep(DAY)
+
+        assert sink.ids == events(range(1, 6), OTHER)
+
+
+async def test_letting_go_takes_until_what_is_under_way_is_done(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        sink.latency = lambda _: 5.0
+        async with carrying(store, sink, ALL) as [one]:
+            await log.saw(recording(store, one), RUNNING)
+            await anyio.sleep(1)
+            began = sink.ids
+            await one.give()
+            took, done = anyio.current_time(), sink.ids
+            await log.saw(recording(store, one), FAILED)
+            await anyio.sleep(DAY)
+
+        assert (began, done) == ([], events(range(1, 2)))
+        assert took == pytest.approx(5, abs=0.1)
+        assert sink.ids == done
+
+
+async def test_over_a_handover_everything_arrives_once_and_in_order(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        sink.latency = lambda _: 1.0
+        async with carrying(store, sink, ALL, frozenset()) as [one, other]:
+            recorder = recording(store, one, other)
+            await log.saw(recorder, RUNNING)
+            await log.saw(recorder, FAILED)
+            async with anyio.create_task_group() as tasks:
+                await anyio.sleep(2.5)
+                tasks.start_soon(log.saw, recorder, RETRYING)
+                await one.give()
+                await other.take()
+            await anyio.sleep(60)
+            await other.give()
+            await log.saw(recorder, RECOVERED)
+            await one.take()
+            await anyio.sleep(60)
+            known = await store.load(str(KEY))
+
+        assert sink.ids == events(range(1, known.sequence + 1))
+        assert len(sink.tried) == known.sequence > 10
+
+
+async def test_what_waits_holds_back_its_line_whoever_delivers_it(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=lambda m: down(m) if m.sequence == 1 else None)
+        async with carrying(store, sink, ALL, frozenset()) as [one, other]:
+            recorder = recording(store, one, other)
+            await log.saw(recorder, FAILED)
+            await anyio.sleep(1)
+            await one.give()
+            await other.take()
+            await log.saw(recorder, RETRYING)
+            await anyio.sleep(60)
+            held = sink.ids
+            sink.refuse = lambda _: None
+            await anyio.sleep(DAY)
+
+        assert held == []
+        assert sink.ids == events(range(1, 8))
+
+
+async def test_what_was_let_go_of_holds_back_nothing_once_it_comes_back(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=lambda m: down(m) if m.sequence == 1 else None)
+        async with carrying(store, sink, ALL, frozenset()) as [one, other]:
+            recorder = recording(store, one, other)
+            await log.saw(recorder, FAILED)
+            await anyio.sleep(1)
+            await one.give()
+            sink.refuse = lambda _: None
+            await other.take()
+            await anyio.sleep(DAY)
+            await other.give()
+            await one.take()
+            before = sink.ids
+            await log.saw(recorder, RETRYING)
+            await anyio.sleep(1)
+
+        assert before == events(range(1, 6))
+        assert sink.ids == events(range(1, 8))
+
+
+async def test_who_is_not_sure_sends_nothing_until_it_is(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        async with carrying(store, sink, ALL) as [one]:
+            one.holdings.deadline = 0.0
+            await log.saw(recording(store, one), FAILED)
+            await anyio.sleep(60)
+            unsure = sink.tried[:]
+            one.holdings.deadline = 1000.0
+            await anyio.sleep(UNSURE + 0.1)
+
+        assert unsure == []
+        assert sink.ids == events(range(1, 6))
+
+
+async def test_who_becomes_unsure_goes_on_with_nothing(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        sink.latency = lambda _: 1.0
+        async with carrying(store, sink, ALL) as [one]:
+            one.holdings.deadline = 1.5
+            await log.saw(recording(store, one), FAILED)
+            await anyio.sleep(60)
+            begun = sink.ids
+            one.holdings.deadline = 1000.0
+            await anyio.sleep(60)
+
+        assert begun == events(range(1, 3))
+        assert sink.ids == events(range(1, 6))
+        assert len(sink.tried) == 5
+
+
+async def test_a_backlog_that_only_seems_too_long_is_left_alone(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink(refuse=down)
+        recorder = Recorder(store, unheard)
+        async with carrying(store, sink, ALL) as [one]:
+            await log.saw(recorder, FAILED, OTHER)
+            await store.read(sink.name, 5, [], ALL - CHANGING)
+            seems = await store.standing(sink.name)
+            with anyio.fail_after(1):
+                await one.dispatcher.keep_in_bounds(2)
+
+        assert seems.unread == 5
+        assert sink.tried == []
+
+
+# Who records.
+
+
+async def test_what_is_somebody_else_s_to_record_is_not_recorded(
+    tmp_path: Path,
+) -> None:
+    asked: list[State] = []
+
+    def decide(known: State) -> Change | None:
+        asked.append(known)
+        return None
+
+    async with stores.opened(tmp_path) as store:
+        recorder = Recorder(store, unheard, Holdings(STAYING).owns)
+
+        assert await recorder.record(str(KEY), decide) is None
+        await recorder.insist(str(KEY), decide)
+        assert asked == []
+        assert await recorder.record(str(OTHER), decide) == State(key=str(OTHER))
+
+
+async def test_what_is_being_recorded_can_be_waited_for(tmp_path: Path) -> None:
+    changes: list[Change] = []
+    async with stores.opened(tmp_path) as store:
+        holdings = Holdings()
+        recorder = Recorder(store, changes.append, holdings.owns)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(log.saw, recorder)
+            tasks.start_soon(log.saw, recorder, RECOVERED)
+            await anyio.lowlevel.checkpoint()
+            holdings.leave(CHANGING)
+            await recorder.settled()
+            settled = len(changes)
+
+    assert settled == len(changes) == 1
+
+
+# Who watches.
+
+WATCHES = [a_watch(KEY), a_watch(OTHER)]
+
+
+async def test_letting_go_of_an_instance_ends_nothing(tmp_path: Path) -> None:
+    source = ScriptedSource(RUNNING)
+    async with stores.opened(tmp_path) as store:
+        async with watching(store, source, WATCHES) as seen:
+            await anyio.sleep(1)
+            seen.holdings.leave(CHANGING)
+            await seen.poller.let_go(CHANGING)
+            seen.holdings.drop(CHANGING)
+            asked = source.counts[KEY]
+            await seen.poller.watch(WATCHES)
+            await anyio.sleep(600)
+        phases = [(await store.load(str(key))).phase for key in (KEY, OTHER)]
+
+    assert source.counts[KEY] == asked == 1
+    assert source.counts[OTHER] > 10
+    assert phases == [Phase.WATCHED, Phase.WATCHED]
+    assert seen.types == ["instance.appeared"] * 2
+
+
+async def test_an_answer_that_comes_too_late_is_not_recorded(tmp_path: Path) -> None:
+    source = ScriptedSource(RUNNING)
+    source.latency = 5.0
+    async with stores.opened(tmp_path) as store:
+        async with watching(store, source, WATCHES) as seen:
+            await anyio.sleep(1)
+            seen.holdings.leave(CHANGING)
+            await seen.poller.let_go(CHANGING)
+            await anyio.sleep(60)
+
+        assert await store.load(str(KEY)) == State(key=str(KEY))
+        assert {event.key for event in seen.events} == {str(OTHER)}
+
+
+async def test_what_was_gained_is_watched_on_and_appears_no_second_time(
+    tmp_path: Path,
+) -> None:
+    source = ScriptedSource(FAILED)
+    async with stores.opened(tmp_path) as store:
+        await log.saw(Recorder(store, unheard), RUNNING)
+        async with watching(store, source, WATCHES, holdings=Holdings(STAYING)) as seen:
+            await anyio.sleep(60)
+            before = source.counts[KEY]
+            gained(seen.holdings)
+            await seen.poller.watch(WATCHES)
+            await anyio.sleep(60)
+        mine = [event for event in seen.events if event.key == str(KEY)]
+
+    assert before == 0
+    assert source.counts[KEY] > 0
+    assert mine[0].type == "bkjob.instance.finished"
+    assert [event.sequence for event in mine] == [*range(2, 2 + len(mine))]
+
+
+async def retired(store: SqlStore) -> None:
+    """Let somebody see KEY through to its end."""
+    recorder = Recorder(store, unheard)
+    await log.saw(recorder, SUCCEEDED)
+    frame = log.a_frame()
+    await recorder.record(
+        str(KEY),
+        lambda known: state.ended(known, Phase.RETIRED, frame, clock.now()),
+    )
+
+
+async def test_who_retired_elsewhere_stays_retired_where_it_is_gained(
+    tmp_path: Path,
+) -> None:
+    source = ScriptedSource(RUNNING)
+    async with stores.opened(tmp_path) as store:
+        await retired(store)
+        holdings = Holdings(STAYING)
+        async with watching(store, source, WATCHES, holdings=holdings) as seen:
+            gained(holdings)
+            await seen.poller.watch(WATCHES)
+            await anyio.sleep(DAY)
+
+        assert seen.poller.retired == {KEY}
+        assert source.counts[KEY] == 0
+
+
+async def test_what_is_gained_while_others_are_taken_up_is_taken_up_as_well(
+    tmp_path: Path,
+) -> None:
+    source = ScriptedSource(RUNNING)
+    meanwhile: list[Callable[[], None]] = []
+
+    async def run(job: Callable[[], Any]) -> Any:
+        found = job()
+        while meanwhile:
+            meanwhile.pop()()
+        return found
+
+    async with opening.opened(f"sqlite:///{tmp_path}/m.db", run=run) as store:
+        await retired(store)
+        holdings = Holdings(())
+        async with watching(store, source, [], holdings=holdings) as seen:
+            gained(holdings, STAYING)
+            meanwhile.append(partial(gained, holdings, CHANGING))
+            await seen.poller.watch(WATCHES)
+            await anyio.sleep(600)
+
+        assert seen.poller.retired == {KEY}
+        assert source.counts[KEY] == 0
+        assert source.counts[OTHER] > 0
+
+
+# Who tells.
+
+
+async def test_groups_of_others_are_known_and_told_by_nobody_here(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall, holdings=Holdings(STAYING)) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(DAY)
+
+        assert desk.grouping.groups() == {str(KEY)}
+        assert oncall.tried == []
+
+
+async def test_whoever_gains_a_group_tells_what_holds_there(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall, holdings=Holdings(STAYING)) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await anyio.sleep(60)
+            await take_over(desk)
+            await anyio.sleep(60)
+
+        assert oncall.said == ["first"]
+
+
+async def take_over(desk: Desk) -> None:
+    gained(desk.holdings)
+    for dispatcher in desk.dispatchers:
+        await dispatcher.gain(CHANGING)
+    await desk.notifier.gain(CHANGING)
+
+
+async def test_what_its_owner_recorded_last_is_told_by_whoever_gains_it(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall, holdings=Holdings(STAYING)) as desk:
+            elsewhere = Recorder(store, unheard)
+            await log.saw(elsewhere, FAILED)
+            await take_over(desk)
+            await anyio.sleep(60)
+            desk.holdings.leave(CHANGING)
+            await desk.notifier.let_go(CHANGING)
+            await log.saw(elsewhere, RECOVERED)
+            await take_over(desk)
+            await anyio.sleep(60)
+
+        assert oncall.said == ["first", "resolved"]
+        assert desk.grouping.groups() == set()
+
+
+async def test_what_others_record_about_a_group_of_ours_is_told(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall) as desk:
+            await log.saw(Recorder(store, unheard), FAILED)
+            await anyio.sleep(60)
+            before = oncall.said
+            events = await store.logged(Reading(), None, 100)
+            await desk.notifier.changed_elsewhere([event for _, event in events])
+            await anyio.sleep(60)
+
+        assert (before, oncall.said) == ([], ["first"])
+
+
+async def test_what_is_let_go_of_is_told_by_nobody_here(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall) as desk:
+            await log.saw(desk.recorder, FAILED)
+            await log.saw(desk.recorder, FAILED, OTHER)
+            await anyio.sleep(0.5)
+            desk.holdings.leave(CHANGING)
+            await desk.notifier.let_go(CHANGING)
+            await anyio.sleep(DAY)
+
+        assert {message.key for message in oncall.delivered} == {str(OTHER)}
+
+
+async def test_two_that_sum_up_a_storm_do_so_under_different_names(
+    tmp_path: Path,
+) -> None:
+    one_a_minute = Habits(storm=Bound(messages=1, per=timedelta(minutes=1)))
+    halves = frozenset(range(0, 64, 2)), frozenset(range(1, 64, 2))
+    keys = [a_key(number) for number in range(1, 60)]
+    digests: list[str] = []
+    async with stores.opened(tmp_path) as store:
+        for half in halves:
+            oncall = RecordingSink()
+            async with telling_to(
+                store, oncall, habits=one_a_minute, holdings=Holdings(half)
+            ) as desk:
+                for key in keys:
+                    if shard(str(key)) in half:
+                        await log.saw(desk.recorder, FAILED, key)
+                await anyio.sleep(300)
+            assert oncall.said == ["first", "storm"]
+            digests.append(oncall.delivered[-1].key)
+
+    first, second = digests
+    assert first != second
+    assert shard(first) in halves[0]
+    assert shard(second) in halves[1]
