@@ -76,13 +76,11 @@ async def test_what_runs_is_remembered_though_no_list_shows_it(tmp_path: Path) -
 
 async def test_who_called_back_is_known_to_be_another_daemon_s(tmp_path: Path) -> None:
     theirs, ours = (a_watch(a_key(number)) for number in (1, 2))
-    async with (
-        stores.opened(tmp_path) as store,
-        a_station(store, "http://127.0.0.1:9") as opened,
-    ):
+    async with stores.opened(tmp_path) as store:
         store.holdings.leave([shard(str(theirs.key))])
-        await opened.watch(Listing(watches={w.key: w for w in (theirs, ours)}))
+        async with a_station(store, "http://127.0.0.1:9") as opened:
+            await opened.watch(Listing(watches={w.key: w for w in (theirs, ours)}))
 
-        known = {number: opened.watched_elsewhere(number) for number in (1, 2, 3)}
-        assert known == {1: True, 2: False, 3: False}
-        assert [opened.hint(number) for number in (1, 2, 3)] == [0, 1, 0]
+            known = {number: opened.watched_elsewhere(number) for number in (1, 2, 3)}
+            assert known == {1: True, 2: False, 3: False}
+            assert [opened.hint(number) for number in (1, 2, 3)] == [0, 1, 0]
