@@ -77,7 +77,8 @@ class Discovery:
     """*changed* is called when ``watches`` says something else, but by ``follow``.
 
     *pages* and *rows* count what was read, *found* the instances. *ours*: of several
-    daemons one asks, and the others hear of what it finds.
+    daemons one asks, and the others hear of what it finds; *shared*: others may visit
+    what is found, and see its end.
     """
 
     def __init__(
@@ -90,8 +91,10 @@ class Discovery:
         now: Now,
         luck: Luck,
         ours: Callable[[], bool] = lambda: True,
+        shared: bool = False,
     ) -> None:
         self._ours = ours
+        self._shared = shared
         self.pages = 0
         self.rows = 0
         self.found = 0
@@ -146,9 +149,13 @@ class Discovery:
             found = await self._register.found(self._source.name)
             self._watches = {watch.key: watch for watch in found}
             self._rows = {k: row for k, row in self._rows.items() if k in self._watches}
+            self._over &= self._watches.keys()
 
-    def wake(self) -> None:
+    async def take_over(self) -> None:
         """It may be ours to ask from now on."""
+        async with self._turn:
+            if self._ours():
+                await self._pass_on()
         self._woken.set()
 
     async def run(
@@ -222,6 +229,9 @@ class Discovery:
             return
 
         self._answered(asking)
+        if not self._ours():
+            asking.query = None
+            return  # whoever asks from now on finds it too
         self.pages += 1
         self.rows += len(page.rows)
         await self._take(asking, page)
@@ -259,7 +269,9 @@ class Discovery:
             asking.newest = max(asking.newest or row.created_at, row.created_at)
             known = self._watches.get(row.key)
             if known is not None:
-                watch = discovery.watch_of(self._askings[known.rule].rule, row)
+                # A daemon with other rules may have found it, a moment ago.
+                finder = self._askings.get(known.rule, asking)
+                watch = discovery.watch_of(finder.rule, row)
             elif not discovery.matches(rule, row, now):
                 continue
             elif held + len(fresh) >= rule.most:
@@ -280,6 +292,8 @@ class Discovery:
             # One of JOB's machines may be ahead, and the others are read by this too.
             asking.mark = min(asking.newest, asking.began_at)
         self._report_full(asking)
+        if self._shared:
+            self.ended(await self._register.over(self._source.name))
         if self._over:
             await self._forget()
 

@@ -118,7 +118,8 @@ class Experience:
     """*limits* are those of most watches: the price counts with them.
 
     At most *most* classes are remembered, those that were used last. *ours*: of
-    several daemons one keeps what it learnt.
+    several daemons one keeps what it learnt. *wanted*: how many looks a second the
+    unlearnt rule would spend on what runs; None: it has yet to be counted.
     """
 
     def __init__(
@@ -131,6 +132,7 @@ class Experience:
         ours: Callable[[], bool] = lambda: True,
     ) -> None:
         self._ours = ours
+        self.wanted: float | None = None
         self._source = source
         self._shelf = shelf
         self._limits = limits or Limits()
@@ -274,6 +276,7 @@ class Experience:
         self._tell(crowds)
         groups: list[Group] = []
         spent = self._unlearnt(crowds.values())
+        self.wanted = spent
         for done, crowd in enumerate(crowds.values(), 1):
             crowd.kind.draw(self._turn)
             groups += self._groups(crowd)

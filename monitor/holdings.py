@@ -1,12 +1,23 @@
 """Which shards are this daemon's, and for how long it may be sure of that."""
 
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from math import inf
+from typing import Final
 
 import anyio
+import structlog
 
 from monitor.core import shards
 from monitor.core.shards import ALL
+
+MOMENT: Final = 0.5
+"""Seconds by which clocks may differ: an answer takes as long."""
+
+FAR: Final = 5.0
+"""Seconds by which clocks differ so far that somebody should hear of it."""
+
+log = structlog.get_logger()
 
 
 class Holdings:
@@ -14,13 +25,15 @@ class Holdings:
 
     *epochs* are of the shards that may be written; with those that are *active*
     something new is begun; until *deadline*, on the clock of the event loop, nobody
-    takes them over.
+    takes them over. *ahead* is what the store's clock is ahead of this machine's: times
+    that daemons leave to one another are by that one.
     """
 
     def __init__(self, owned: Collection[int] = ALL) -> None:
         self.epochs: Mapping[int, int] = dict.fromkeys(owned, 0)
         self.active = frozenset(owned)
         self.deadline = inf
+        self.ahead = timedelta(0)
 
     def owns(self, key: str) -> bool:
         return self.active is ALL or shards.shard(key) in self.active
@@ -28,6 +41,17 @@ class Holdings:
     def sure(self) -> bool:
         """Tell whether nobody else can have taken over by now."""
         return anyio.current_time() < self.deadline
+
+    def differ(self, ahead: float) -> None:
+        """Hear by how many seconds the clocks differ; what is a moment stays."""
+        if abs(ahead - self.ahead.total_seconds()) > MOMENT:
+            self.ahead = timedelta(seconds=ahead)
+            if abs(ahead) > FAR:
+                log.warning(
+                    "clock.differs",
+                    seconds=round(ahead, 1),
+                    remedy="let an NTP client set the clock of this machine",
+                )
 
     def take(self, epochs: Mapping[int, int]) -> None:
         self.epochs = {**self.epochs, **epochs}

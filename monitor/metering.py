@@ -131,6 +131,12 @@ API_BUDGET_TOKENS: Final = Metric(
     ("source",),
     "Requests that may be sent at once; +Inf without a limit.",
 )
+API_BUDGET_PART: Final = Metric(
+    "api_budget_part",
+    "gauge",
+    ("source",),
+    "Part of the source's budget that is this daemon's: 1 where it is alone.",
+)
 API_THROTTLED: Final = Metric(
     "api_throttled_total",
     "counter",
@@ -288,6 +294,7 @@ METRICS: Final = (
     API_REQUESTS,
     API_REQUESTS_SAVED,
     API_BUDGET_TOKENS,
+    API_BUDGET_PART,
     API_THROTTLED,
     POLL_LATENESS,
     OLDEST_UNPOLLED,
@@ -372,6 +379,10 @@ def saved(source: str, counts: Mapping[str, int]) -> Iterator[Sample]:
 
 def tokens(source: str, left: float) -> Iterator[Sample]:
     yield Sample(API_BUDGET_TOKENS, (source,), left)
+
+
+def part(source: str, part: float) -> Iterator[Sample]:
+    yield Sample(API_BUDGET_PART, (source,), part)
 
 
 def throttled(source: str, times: int) -> Iterator[Sample]:

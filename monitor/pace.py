@@ -15,7 +15,7 @@ from typing import Final
 import anyio
 
 from monitor import errors
-from monitor.core import backoff, rate
+from monitor.core import backoff, budget, rate
 from monitor.core.rate import Quota
 from monitor.ports import Luck
 
@@ -29,13 +29,15 @@ SPARE: Final = 0.25
 class Pace:
     """*width*: requests at once, at most; *per_second*: None for no limit of ours.
 
-    *moves* grows whenever one begins or ends.
+    *part* of both is ours, the rest is for other daemons. *moves* grows whenever one
+    begins or ends.
     """
 
     def __init__(self, *, width: int, per_second: float | None, luck: Luck) -> None:
         self.slots = rate.Slots(per_second)
         self.width = rate.Width(width)
         self.most = width
+        self.part = 1.0
         self.in_flight = 0
         self.moves = 0
         self.throttled = 0
@@ -52,6 +54,15 @@ class Pace:
         self._freed = freed
         self._busy = busy
 
+    def take_part(self, part: float) -> None:
+        """Ask for no more than *part* of what the source bears; 0: for nothing."""
+        if part == self.part:
+            return
+        self.part = part
+        self.slots.part(part)
+        self.width.bound(budget.at_once(self.most, part))
+        self._freed()
+
     @property
     def full(self) -> bool:
         return self.in_flight >= self.width.limit
@@ -66,6 +77,8 @@ class Pace:
         """How many requests may begin now; infinite where no rate is known."""
         if self.slots.rate == inf:
             return inf
+        if self.slots.closed:
+            return 0.0
         saved = self._time() - self.slots.ready_at
         most = self.width.limit - self.in_flight
         return max(
@@ -119,7 +132,7 @@ class Pace:
     @asynccontextmanager
     async def turn(self, *, spare: bool = False) -> AsyncIterator[None]:
         """Satisfies ``ports.Budget``."""
-        while spare and (self._busy() or self.full):  # noqa: ASYNC110 - no one event
+        while self.slots.closed or (spare and (self._busy() or self.full)):  # noqa: ASYNC110 - no one event
             await anyio.sleep(SPARE)
         await anyio.sleep_until(self.slots.take(self._time()))
         # Throttled meanwhile: what was booked is still to come, only later.

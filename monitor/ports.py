@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from monitor.core.codes import Meaning
 from monitor.core.decisions import Verdict
-from monitor.core.listing import Page, Query
+from monitor.core.listing import Page, Query, Row
 from monitor.core.lists import Claim, Said
 from monitor.core.member import Member
 from monitor.core.message import Kind, Message
@@ -251,6 +251,14 @@ class Notice(Struct, frozen=True, kw_only=True):
     verdict: Verdict | None = None
 
 
+class Shown(Struct, frozen=True):
+    """What a page of a list showed *at* that moment of instances elsewhere."""
+
+    source: str
+    rows: Sequence[Row]
+    at: datetime
+
+
 class Register(Protocol):
     """The watches that discovery found.
 
@@ -265,6 +273,10 @@ class Register(Protocol):
         ...
 
     async def drop(self, keys: Sequence[InstanceKey]) -> None: ...
+
+    async def over(self, source: str) -> list[InstanceKey]:
+        """Name those at whom nobody looks any more: retired, or gone."""
+        ...
 
 
 class Memory(Protocol):

@@ -58,11 +58,13 @@ from monitor.deciding import Listener
 from monitor.dispatching import Care, Dispatching
 from monitor.elsewhere import Elsewhere
 from monitor.grouping import Grouping
+from monitor.hearsay import Hearsay
+from monitor.holdings import Holdings
 from monitor.metering import Meter, Sample, Tenure
 from monitor.milestones import Hear, Hitch, Ready, Starting, Stopping, Summary
 from monitor.neighbours import Neighbours
 from monitor.notifier import Notifier
-from monitor.ports import Luck, Now, Sink
+from monitor.ports import Luck, Now, Shown, Sink
 from monitor.quiet import Quiet
 from monitor.recorder import Recorder
 from monitor.reloading import Reloading
@@ -98,6 +100,9 @@ PATIENCE = 2.0
 OWNERS, GROUPS = 0o600, 0o660
 """The control socket beside the store is its owner's; where systemd made a directory
 for the service, its group is the service's own and its members may come too."""
+
+HINTS = 1000
+"""Callbacks that wait to be passed on to other daemons; any more are left to visits."""
 
 log = structlog.get_logger()
 
@@ -298,13 +303,14 @@ class _House:
         self._door = door
         self._guests = guests
         self._guest_names = tuple(guest.name for guest in guests)
-        self._now = now
+        holdings = store.holdings
+        self._now = now = partial(_by_the_store, now, holdings)
         self._luck = luck
         self._local = Listing()
         self._listing = Listing()
         self._reading = anyio.Lock()
         self._union = self._united(store)
-        self._holdings = store.holdings
+        self._holdings = holdings
         self._recorder = Recorder(store, self._committed, self._holdings.owns)
         self._wishes = Wishes(
             store,
@@ -338,6 +344,8 @@ class _House:
         self._grouping: Grouping
         self._notifier: Notifier
         self._callbacks = Callbacks(self._hint)
+        self._hints: dict[int, None] = {}
+        self._hinted = anyio.Event()
         self._ready = False
 
     async def live(
@@ -382,6 +390,14 @@ class _House:
         tasks.start_soon(self._follow_others, self._union, name="watch lists elsewhere")
         elsewhere = Elsewhere(self._store, self._holdings, self._heard_elsewhere)
         tasks.start_soon(elsewhere.run, name="elsewhere")
+        hearsay = Hearsay(
+            self._store,
+            others=lambda: bool(membership.view.others()),
+            hinted=self._hint_here,
+            shown=self._shown,
+        )
+        tasks.start_soon(hearsay.run, name="hearsay")
+        tasks.start_soon(self._pass_hints_on, name="hints")
         async with membership.attended(self):
             yield
 
@@ -640,7 +656,29 @@ class _House:
         yield from metering.recorded(self._recorded)
 
     def _hint(self, job_instance_id: int) -> int:
+        here = self._hint_here(job_instance_id)
+        stations = self._stations.values()
+        there = any(one.watched_elsewhere(job_instance_id) for one in stations)
+        if there and len(self._hints) < HINTS:
+            self._hints[job_instance_id] = None
+            self._hinted.set()
+        return here + there
+
+    def _hint_here(self, job_instance_id: int) -> int:
         return sum(one.hint(job_instance_id) for one in self._stations.values())
+
+    def _shown(self, page: Shown) -> None:
+        if page.source in self._stations:
+            self._stations[page.source].shown(page)
+
+    async def _pass_hints_on(self) -> Never:
+        """Let other daemons know who called back that is theirs."""
+        while True:
+            await self._hinted.wait()
+            self._hinted = anyio.Event()
+            hints, self._hints = self._hints, {}
+            for job_instance_id in hints:
+                await self._store.hint(job_instance_id, self._now())
 
     def _start_delivery(self, tasks: TaskGroup) -> None:
         self._dispatching.start(tasks)
@@ -827,7 +865,7 @@ class _House:
         return mute or self._grouping.inhibited(traits)
 
     def _lost(self, source: str) -> bool:
-        return source in self._stations and self._stations[source].sight.lost
+        return source in self._stations and self._stations[source].sight.missing
 
     def _reads_logs(self, source: str) -> bool:
         one = self._stations.get(source)
@@ -855,6 +893,11 @@ class _House:
                 age = max(self._settings.retention, KEPT_LISTS)
                 await self._store.forget_lists(age.total_seconds())
             await anyio.sleep(KEPT_HOUSE.total_seconds())
+
+
+def _by_the_store(now: Now, holdings: Holdings) -> datetime:
+    """Tell the date by the clock that all daemons share."""
+    return now() + holdings.ahead
 
 
 def _secrets(settings: Settings) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from msgspec import structs
 from monitor import agenda, metering, tracing, wiring
 from monitor.core import model
 from monitor.core.cluster import SourceReport, View
+from monitor.core.listing import Page
 from monitor.core.model import InstanceKey
 from monitor.core.shards import ALL
 from monitor.core.state import Change, Phase
@@ -27,13 +28,15 @@ from monitor.job import source as job
 from monitor.job.source import JobSource
 from monitor.metering import Histogram, Sample
 from monitor.milestones import Hitch
+from monitor.overhearing import Overhearing
 from monitor.pace import Pace
 from monitor.poller import Poller
-from monitor.ports import Luck, Now
+from monitor.ports import Luck, Now, Shown
 from monitor.recorder import Recorder
 from monitor.scheduler import Scheduler
 from monitor.settings import secret
 from monitor.settings.model import Settings
+from monitor.sharing import Sharing
 from monitor.sight import Sight
 from monitor.store.sql import SqlStore
 from monitor.sweep import Sweep
@@ -46,6 +49,9 @@ from monitor.wishes import Wishes
 
 UNSURE: Final = 0.5
 """Seconds until it is looked again whether what was ours still is."""
+
+UNHEARD: Final = 2.0
+"""Longest sweeps without a word of an instance, until nobody speaks for it any more."""
 
 
 class Station:
@@ -68,6 +74,10 @@ class Station:
         self._api = configured.api
         self.source = source
         self.pace = pace
+        self._store = store
+        self._now = now
+        self._view = store.membership.view if store.membership else View()
+        self._sharing = Sharing(name, pace, store.holdings, self._view)
         self.lateness = Histogram(metering.LATENESS)
         self.delay = Histogram(metering.DELAY)
         self._begins, self._late = 0, 0.0
@@ -90,6 +100,8 @@ class Station:
             luck=luck,
             locale=settings.locale,
             policy=rules.policy,
+            view=self._view,
+            owns=store.holdings.owns,
         )
         self.poller = Poller(
             source,
@@ -108,17 +120,24 @@ class Station:
             luck=luck,
         )
 
-        tracks, cap = self.poller.tracks, rules.limits.cap
+        tracks, self._cap = self.poller.tracks, rules.limits.cap
+        vouching = Vouching(
+            tracks, self.scheduler, self.poller.agenda, cap=self._cap, luck=luck
+        )
+        limits = wiring.sweep_limits(settings)
         self.sweep = Sweep(
             source,
             self.pace,
-            Vouching(tracks, self.scheduler, self.poller.agenda, cap=cap, luck=luck),
+            vouching,
             mode=settings.polling.sweep,
-            limits=wiring.sweep_limits(settings),
+            limits=limits,
             now=now,
             luck=luck,
             ours=self._is_ours,
+            shown=self._show,
+            daemons=lambda: self._view.living,
         )
+        self._overhearing = Overhearing(vouching, patience=UNHEARD * limits.cap)
         self.discovery = Discovery(
             source,
             self.pace,
@@ -127,6 +146,7 @@ class Station:
             now=now,
             luck=luck,
             ours=self._is_ours,
+            shared=store.membership is not None,
         )
         self.tails: Tails | None = None
         if settings.polling.logs:
@@ -142,6 +162,7 @@ class Station:
             )
         self._listed: Mapping[InstanceKey, Watch] = {}
         self._wanted: Mapping[InstanceKey, Watch] = {}
+        self._scopes: set[tuple[str, str]] = set()
         self._joined = joined
         self._wishes = wishes
 
@@ -149,6 +170,24 @@ class Station:
         """Move who has this id to the front; say how many there are."""
         tracks = self.poller.tracks
         return sum(map(tracks.hint, [*tracks.named(self.name, job_instance_id)]))
+
+    def watched_elsewhere(self, job_instance_id: int) -> bool:
+        """Tell whether another daemon looks at who has this id."""
+        keys = (InstanceKey(self.name, *one, job_instance_id) for one in self._scopes)
+        return any(
+            key in self._wanted and not self._holdings.owns(str(key)) for key in keys
+        )
+
+    async def _show(self, page: Page, at: datetime) -> None:
+        """Let the others see what a list says of instances that are theirs."""
+        mine, wanted = self.poller.tracks, self._wanted
+        rows = [r for r in page.rows if r.key in wanted and r.key not in mine]
+        if rows and self._view.others():
+            await self._store.show(Shown(self.name, rows, at))
+
+    def shown(self, page: Shown) -> None:
+        """See what a list says that another daemon reads."""
+        self._overhearing.hear(page.rows, page.at)
 
     def hitch(self) -> Hitch | None:
         """Say how far visits are if one should move now; None: nothing is to be done.
@@ -165,6 +204,7 @@ class Station:
         yield from metering.saved(self.name, {"sweep": int(self.sweep.saved)})
         yield from metering.throttled(self.name, self.pace.throttled)
         yield from metering.tokens(self.name, self.pace.tokens)
+        yield from metering.part(self.name, self.pace.part)
         yield from metering.lateness(self.name, self.lateness)
         yield from metering.unpolled(self.name, self.scheduler.oldest)
         yield from metering.detection_delay(self.name, self.delay)
@@ -205,6 +245,7 @@ class Station:
             **self._wishes.of(self.name),
             **self._listed,
         }
+        self._scopes = {(key.scope_type, key.scope_id) for key in self._wanted}
         await self.poller.watch(self._wanted.values())
         # Who retired before a restart is known to the poller alone.
         self.discovery.ended(self.poller.retired)
@@ -232,10 +273,25 @@ class Station:
 
     def report(self) -> SourceReport:
         """Say to the other daemons how this one sees the source."""
-        return SourceReport(watches=len(self.poller))
+        return structs.replace(
+            self.sight.report(looking=len(self.scheduler) > 0),
+            need=self._need(),
+            share=self._sharing.claim,
+            watches=len(self.poller),
+            late=self.lateness.sum / max(1, self.lateness.count),
+        )
+
+    def _need(self) -> float | None:
+        """Say how many visits a second would be made here if nothing were scarce."""
+        wanted = self.experience.wanted
+        return None if wanted is None else wanted + len(self.poller) / self._cap
 
     def met(self, view: View) -> None:
         """Hear how the others see it."""
+        self._view = view
+        self._sharing.met(view)
+        self.sight.met(view)
+        self._overhearing.look()
 
     async def read_again(self) -> None:
         """Somebody found something elsewhere."""
@@ -244,8 +300,9 @@ class Station:
 
     async def gain(self, gained: frozenset[int]) -> None:
         """Watch what became ours, of all that anybody wants."""
+        await self.sight.take_up(await self._store.alerting())
         await self.discovery.read_again()
-        self.discovery.wake()
+        await self.discovery.take_over()
         self.poller.gain(gained)
         await self.join()
         if self.tails is not None:
@@ -254,6 +311,7 @@ class Station:
     async def let_go(self, left: frozenset[int]) -> None:
         """Leave what belongs to these shards to others."""
         await self.poller.let_go(left)
+        await self.sight.keep(self.poller.tracks)
 
     async def added(self, key: InstanceKey) -> None:
         """Watch *key*, though it may have ended long ago."""
@@ -298,6 +356,8 @@ class Station:
     def start(self, tasks: TaskGroup, spans: Tracing = tracing.OFF) -> None:
         visit = spans.visits(self._visit)
         tasks.start_soon(self.scheduler.run, visit, name=f"scheduler {self.name}")
+        tasks.start_soon(self._sharing.run, name=f"budget {self.name}")
+        tasks.start_soon(self.sight.run, name=f"sight {self.name}")
         tasks.start_soon(self.sweep.run, name=f"sweep {self.name}")
         tasks.start_soon(self.discovery.run, name=f"discovery {self.name}")
         tasks.start_soon(

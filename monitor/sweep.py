@@ -6,7 +6,7 @@ asking for: they are left to their visits for a while. Knows nothing of states, 
 no list ever decides what has happened.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from math import inf
 from typing import Final, Literal, Protocol
@@ -135,11 +135,16 @@ class _Scope:
         return sweeping.first(way)
 
 
+async def _to_nobody(_: Page, __: datetime) -> None:
+    """Nobody else looks at this source."""
+
+
 class Sweep:
     """*pages* and *rows* were read, *hints* given, *saved* visits vouched away.
 
     *saved* counts at most one visit of an instance a sweep, without the pages.
-    *ours*: of several daemons one sweeps.
+    *ours*: of several daemons one sweeps, and *shown* shows its pages to the others.
+    *daemons* are so many; each looks at about as many instances, anywhere in a list.
     """
 
     def __init__(
@@ -153,8 +158,12 @@ class Sweep:
         now: Now,
         luck: Luck,
         ours: Callable[[], bool] = lambda: True,
+        shown: Callable[[Page, datetime], Awaitable[None]] = _to_nobody,
+        daemons: Callable[[], int] = lambda: 1,
     ) -> None:
         self._ours = ours
+        self._shown = shown
+        self._daemons = daemons
         self.pages = 0
         self.rows = 0
         self.hints = 0
@@ -203,6 +212,9 @@ class Sweep:
         }
 
     async def _go_on(self, scope: _Scope) -> None:
+        if not self._ours():
+            self._look()
+            return
         scope.query = scope.query or self._begin(scope)
         if scope.query is None:
             scope.due = anyio.current_time() + LOOK
@@ -216,6 +228,7 @@ class Sweep:
         else:
             self._answered(scope)
             self._read(scope, scope.query, page, at)
+            await self._shown(page, at)
 
     def _begin(self, scope: _Scope) -> Query | None:
         """Ask for the newest page, if the pages will be worth their price."""
@@ -238,7 +251,7 @@ class Sweep:
 
     def _period(self, scope: _Scope, standings: Sequence[Standing]) -> float | None:
         intervals = [self._interval(one) for one in standings]
-        enough, to_begin = _NEEDED[self._mode]
+        enough, to_begin = (each / self._daemons() for each in _NEEDED[self._mode])
         pages, limits = max(1, round(scope.price * len(standings))), self._limits
         period = sweeping.period(intervals, pages, limits, to_begin)
         if period is None and scope.swept:
@@ -319,7 +332,7 @@ class Sweep:
         enough, _ = _NEEDED[self._mode]
         intervals = (self._interval(one) for one in found)
         worth = sum(sweeping.weight(one, self._limits.cap) for one in intervals)
-        if worth < enough:
+        if worth < enough / self._daemons():
             scope.poor += 1
             until = anyio.current_time() + REST
             scope.lone |= {one.key: until for one in found}

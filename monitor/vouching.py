@@ -11,7 +11,7 @@ from monitor.core import asking
 from monitor.core.model import InstanceKey
 from monitor.core.sweeping import Standing
 from monitor.ports import Luck
-from monitor.tracks import Plan, Tracks
+from monitor.tracks import Plan, Track, Tracks
 
 
 class Vouching:
@@ -37,20 +37,32 @@ class Vouching:
         """
         now = self._agenda.now()
         for key, track in self._tracks.of(scope):
-            if track.outline is None or track.created_at is None or track.missing:
-                continue
-            if track.paused:
-                continue
-            ended = track.finished_at is not None
-            if (ended and not track.confirmed) or asking.between_steps(track.outline):
-                continue
-            yield Standing(
-                key=key,
-                status=track.outline.status,
-                created_at=track.created_at,
-                seen_at=track.seen_at,
-                interval=self._cap if ended else self._agenda.interval(track, now),
-            )
+            standing = self._standing(key, track, now)
+            if standing is not None:
+                yield standing
+
+    def standing(self, key: InstanceKey) -> Standing | None:
+        """Say the same of *key* alone; None: no list can speak for it."""
+        track = self._tracks.get(key)
+        return self._standing(key, track, self._agenda.now()) if track else None
+
+    def _standing(
+        self, key: InstanceKey, track: Track, now: datetime
+    ) -> Standing | None:
+        if track.outline is None or track.created_at is None or track.missing:
+            return None
+        if track.paused:
+            return None
+        ended = track.finished_at is not None
+        if (ended and not track.confirmed) or asking.between_steps(track.outline):
+            return None
+        return Standing(
+            key=key,
+            status=track.outline.status,
+            created_at=track.created_at,
+            seen_at=track.seen_at,
+            interval=self._cap if ended else self._agenda.interval(track, now),
+        )
 
     def vouch(self, keys: Collection[InstanceKey], at: datetime) -> None:
         """Visit *keys* rarely: whatever happens to them, a list tells.

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from monitor import errors
 from monitor.core.discovery import Rule
 from monitor.core.model import InstanceKey
+from monitor.core.state import Change, Phase, State
 from monitor.core.watch import Options, Place, Severity, Watch
 from monitor.discovery import Discovery
 from monitor.ports import Means
@@ -47,11 +48,17 @@ class CountingRegister:
         self.dropped += [key.job_instance_id for key in keys]
         await self._store.drop(keys)
 
+    async def over(self, source: str) -> list[InstanceKey]:
+        return await self._store.over(source)
+
 
 class Finding:
     """*seen* is which instances were found, each time that this changed."""
 
-    def __init__(self, source: ListingSource, store: SqlStore) -> None:
+    def __init__(
+        self, source: ListingSource, store: SqlStore, *, shared: bool = False
+    ) -> None:
+        self._store = store
         self.seen: list[tuple[float, list[int]]] = []
         self.budget = FreeBudget()
         self.register = CountingRegister(store)
@@ -62,7 +69,13 @@ class Finding:
             changed=self._changed,
             now=clock.now,
             luck=clock.middling,
+            shared=shared,
         )
+
+    async def visited_elsewhere(self, key: InstanceKey, *, over: bool) -> None:
+        phase = Phase.RETIRED if over else Phase.WATCHED
+        state = State(key=str(key), version=1, sequence=0, phase=phase)
+        assert await self._store.commit(Change(state=state, events=()))
 
     @property
     def numbers(self) -> list[int]:
@@ -77,11 +90,11 @@ class Finding:
 
 @asynccontextmanager
 async def finding(
-    source: ListingSource, directory: Path, *rules: Rule
+    source: ListingSource, directory: Path, *rules: Rule, shared: bool = False
 ) -> AsyncIterator[Finding]:
     """Look for what *rules* say for as long as the block lasts."""
     async with stores.opened(directory) as store:
-        all_of_it = Finding(source, store)
+        all_of_it = Finding(source, store, shared=shared)
         await all_of_it.discovery.follow(rules)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(all_of_it.discovery.run)
@@ -428,3 +441,19 @@ async def test_what_is_left_out_is_counted_once_however_often_it_is_read(
 
     full = [line["left_out"] for line in logs if line["event"] == "discovery.full"]
     assert full == [2_490]
+
+
+async def test_what_ended_elsewhere_is_forgotten_when_no_list_shows_it(
+    tmp_path: Path,
+) -> None:
+    source = ListingSource(a_row(1), a_row(2))
+    async with finding(source, tmp_path, a_rule(), shared=True) as found:
+        await anyio.sleep(1)
+        for number in (1, 2):
+            await found.visited_elsewhere(a_key(number), over=number == 1)
+        await anyio.sleep(60)
+        assert found.numbers == [1, 2]
+
+        source.hidden = {a_key(1), a_key(2)}
+        await anyio.sleep(2 * 86_400)
+        assert found.numbers == [2]

@@ -160,3 +160,48 @@ async def test_lateness_is_how_long_after_its_time_a_visit_begins() -> None:
         await scheduler.run(visit)
 
     assert late == [0, 4]
+
+
+async def test_who_has_no_part_of_the_budget_waits_until_it_gets_one() -> None:
+    pace, begun = a_pace(per_second=10), []
+    scheduler = Scheduler("prod", pace, luck=clock.middling)
+    scheduler.spread((a_key(number) for number in range(1, 51)), 0)
+    pace.take_part(0.0)
+
+    async def visit(_: InstanceKey) -> None:
+        begun.append(anyio.current_time())
+
+    async def ask() -> None:
+        async with pace.turn():
+            begun.append(anyio.current_time())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(scheduler.run, visit)
+        tasks.start_soon(ask)
+        await anyio.sleep(100)
+        before = [*begun]
+        pace.take_part(0.5)
+        await anyio.sleep(4)
+        tasks.cancel_scope.cancel()
+
+    assert before == []
+    assert begun[0] == 100
+    assert len(begun) == pytest.approx(20, abs=2)
+
+
+async def test_a_part_of_the_width_is_ours() -> None:
+    pace, most = a_pace(width=10), 0
+    pace.take_part(0.3)
+    scheduler = Scheduler("prod", pace, luck=clock.middling)
+    scheduler.spread((a_key(number) for number in range(1, 51)), 0)
+
+    async def visit(_: InstanceKey) -> None:
+        nonlocal most
+        most = max(most, pace.in_flight)
+        await anyio.sleep(1)
+        pace.succeeded()
+
+    with anyio.move_on_after(60):
+        await scheduler.run(visit)
+
+    assert most == 3

@@ -1,5 +1,6 @@
 """What the parts of a station learn of one another."""
 
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
@@ -9,14 +10,16 @@ from msgspec import structs
 
 from monitor import station
 from monitor.core.discovery import Rule
+from monitor.core.shards import shard
 from monitor.core.watch import Place
 from monitor.recorder import Recorder
 from monitor.settings.model import Settings
 from monitor.simulator.server import serving
+from monitor.station import Station
 from monitor.store.sql import SqlStore
 from monitor.watchlist.listing import Listing
 from tests.support import clock, stores, wishes, worlds
-from tests.support.answers import FAILED, a_watch
+from tests.support.answers import FAILED, a_key, a_watch
 from tests.support.source import ScriptedSource
 from tests.support.watching import watching
 
@@ -26,22 +29,23 @@ RULE: Final = Rule(source="prod", scope_type="biz", scope_id="2", place=Place("x
 FOUND: Final = structs.replace(a_watch(), rule=RULE.selection)
 
 
+def a_station(store: SqlStore, url: str) -> AbstractAsyncContextManager[Station]:
+    source = {"api": "gateway-v3", "url": f"{url}/api/bk-job/prod", "access_token": "t"}
+    return station.opened(
+        "prod",
+        Settings.model_validate({"sources": {"prod": source}}),
+        store,
+        Recorder(store, lambda _: None),
+        now=clock.now,
+        luck=clock.middling,
+        joined=lambda: None,
+        wishes=wishes.nobody_s(store),
+    )
+
+
 async def discover(store: SqlStore, url: str) -> None:
     """Let a new daemon search for a minute, and visit nobody."""
-    source = {"api": "gateway-v3", "url": f"{url}/api/bk-job/prod", "access_token": "t"}
-    async with (
-        station.opened(
-            "prod",
-            Settings.model_validate({"sources": {"prod": source}}),
-            store,
-            Recorder(store, lambda _: None),
-            now=clock.now,
-            luck=clock.middling,
-            joined=lambda: None,
-            wishes=wishes.nobody_s(store),
-        ) as opened,
-        anyio.create_task_group() as tasks,
-    ):
+    async with a_station(store, url) as opened, anyio.create_task_group() as tasks:
         await opened.watch(Listing(rules=(RULE,)))
         tasks.start_soon(opened.discovery.run)
         await anyio.sleep(60)
@@ -68,3 +72,15 @@ async def test_what_runs_is_remembered_though_no_list_shows_it(tmp_path: Path) -
         await discover(store, url)
 
         assert [watch.key for watch in await store.found("prod")] == [FOUND.key]
+
+
+async def test_who_called_back_is_known_to_be_another_daemon_s(tmp_path: Path) -> None:
+    theirs, ours = (a_watch(a_key(number)) for number in (1, 2))
+    async with stores.opened(tmp_path) as store:
+        store.holdings.leave([shard(str(theirs.key))])
+        async with a_station(store, "http://127.0.0.1:9") as opened:
+            await opened.watch(Listing(watches={w.key: w for w in (theirs, ours)}))
+
+            known = {number: opened.watched_elsewhere(number) for number in (1, 2, 3)}
+            assert known == {1: True, 2: False, 3: False}
+            assert [opened.hint(number) for number in (1, 2, 3)] == [0, 1, 0]

@@ -1,6 +1,6 @@
 """The daemons that share one store: what each says of itself, and what all know."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -20,15 +20,20 @@ def told(owner: str) -> str:
 class SourceReport(Struct, frozen=True, kw_only=True):
     """How one daemon sees one source.
 
-    *need* is how much of its budget it could use, against others; *lost*: no visit
-    of its own succeeds, for this *cause*; *refused*: scopes that JOB does not let it
-    see, with the reason. *late*: by how many seconds its visits began late, on
+    *need* is how many visits a second it would make unhindered, None: it has yet to
+    count; *share*, the part of the budget that it claims. *seen*: its visits succeed;
+    *lost*: none does, for this *cause*; *doubted*: it looks, and cannot say; none of
+    them: it does not look. *refused*: scopes that JOB does not let it see, with the
+    reason. *late*: by how many seconds its visits began late, on
     average. *unseen*: some of the keys of whom JOB has said nothing so far. What else
     there is, is as in ``web.shapes.sources``.
     """
 
-    need: float = 0.0
+    need: float | None = None
+    share: float = 0.0
     watches: int = 0
+    seen: bool = False
+    doubted: bool = False
     lost: bool = False
     cause: str = ""
     refused: Mapping[str, str] = {}
@@ -59,11 +64,16 @@ class SinkReport(Struct, frozen=True, kw_only=True):
     unread: int = 0
 
 
-class Report(Struct, frozen=True, kw_only=True):
-    """What a daemon says of itself at each renewal.
+UNKNOWN: Final = SourceReport(doubted=True)
+"""What is known of a source at a daemon that has yet to say something of itself."""
 
-    *machine* names where it runs, also after a restart. *late*: for how many seconds a visit has been due that has not begun; *waiting*:
-    messages on their way, events that a sink has yet to read among them.
+
+class Report(Struct, frozen=True, kw_only=True):
+    """What a daemon says of itself at each renewal; no *version*: nothing so far.
+
+    *machine* names where it runs, also after a restart. *late*: for how many seconds
+    a visit has been due that has not begun; *waiting*: messages on their way, events
+    that a sink has yet to read among them.
     """
 
     version: str = ""
@@ -86,6 +96,12 @@ class Node(Struct, frozen=True, kw_only=True):
     living: bool
     report: Report
     shards: tuple[int, ...] = ()
+
+    def about(self, source: str) -> SourceReport | None:
+        """Say how it sees *source*; None: it does not know that there is one."""
+        if not self.report.version:
+            return UNKNOWN
+        return self.report.sources.get(source)
 
     @property
     def state(self) -> str:
@@ -118,6 +134,11 @@ class View(Struct, frozen=True, kw_only=True):
     def others(self) -> list[Node]:
         """Give those that live, but for this one."""
         return [node for node in self.nodes if node.living and node.name != self.me]
+
+    def elsewhere(self, source: str) -> list[SourceReport]:
+        """Say how those see *source* that live and stay, but for this one."""
+        staying = (node.about(source) for node in self.others() if not node.draining)
+        return [said for said in staying if said is not None]
 
     def reports(self) -> list[tuple[str, Report]]:
         """Give what those say that live, with their names."""
@@ -159,3 +180,13 @@ def _aged(node: Node, seen: float, lasts: float) -> Node:
     living = node.living and seen < lasts
     shards = node.shards if living else ()
     return structs.replace(node, seen=seen, living=living, shards=shards)
+
+
+def lost(said: Iterable[SourceReport]) -> bool | None:
+    """Tell whether nobody sees the source; None: nobody can tell for sure."""
+    said = [*said]
+    if any(each.seen for each in said):
+        return False
+    if any(each.doubted for each in said):
+        return None
+    return any(each.lost for each in said) or None

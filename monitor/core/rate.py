@@ -41,10 +41,15 @@ class Quota(Struct, frozen=True):
 
 
 class Slots:
-    """Slots in time: each request takes one, at a distance that is asked for or learnt."""
+    """Slots in time: each request takes one, at a distance that is asked for or learnt.
+
+    Of all that the source bears, the part that is ours: the rest is for other daemons.
+    """
 
     def __init__(self, rate: float | None) -> None:
         self._asked = 1 / rate if rate else 0.0
+        self._part = 1.0
+        self.closed = False
         self.gap = self._asked
         self._next = 0.0
         self.not_before = 0.0
@@ -61,13 +66,27 @@ class Slots:
     @property
     def rate(self) -> float:
         """Requests a second that are let through; infinite where nothing is known."""
+        if self.closed:
+            return 0.0
         return 1 / self.gap if self.gap else inf
 
     @property
     def ready_at(self) -> float:
-        """When the next request may begin."""
+        """When the next request may begin; never, while no part is ours."""
+        if self.closed:
+            return inf
         # Asked for each poll: comparing costs a third of calling max.
         return max(self.not_before, self._next)
+
+    def part(self, part: float) -> None:
+        """Let through *part* of what the source bears, from 0 to 1."""
+        self.closed = part <= 0
+        if self.closed or part == self._part:
+            return
+        # What was learnt was learnt of the part that was ours then.
+        self._ceiling *= part / self._part
+        self._part = part
+        self._adjust()
 
     def take(self, now: float) -> float:
         """Take the next slot, and tell when it is."""
@@ -110,7 +129,7 @@ class Slots:
         if self._limit:
             return
         if borne is not None:
-            self._ceiling, self._held_until = borne / _HEADROOM, inf
+            self._ceiling, self._held_until = borne * self._part / _HEADROOM, inf
             self._adjust()
             return
         self._turn_over(now)
@@ -140,7 +159,7 @@ class Slots:
     def _adjust(self) -> None:
         quota = _HEADROOM * self._window / self._limit if self._limit else 0.0
         learnt = 1 / self._ceiling if self._ceiling < inf else 0.0
-        self.gap = max(self._asked, quota, learnt)
+        self.gap = max(max(self._asked, quota) / self._part, learnt)
 
 
 class Width:
@@ -157,6 +176,12 @@ class Width:
         self._most = float(most)
         self._least = min(self.LEAST, self._most)
         self.limit = min(self.START, self._most)
+
+    def bound(self, most: int) -> None:
+        """Let no more than *most* be under way, whatever was learnt."""
+        self._most = float(most)
+        self._least = min(self.LEAST, self._most)
+        self.limit = min(self.limit, self._most)
 
     def succeeded(self, in_flight: int) -> None:
         if self.limit < self._most and 2 * in_flight >= self.limit:

@@ -73,6 +73,8 @@ def after_failure(
 def change(before: Reach, after: Reach) -> Kind | None:
     """Tell whether sight of the source was lost or restored in between."""
     was, is_ = before.standing is Standing.LOST, after.standing is Standing.LOST
-    if was == is_:
-        return None
-    return Kind.LOST if is_ else Kind.RESTORED
+    return None if was == is_ else kind(lost=is_)
+
+
+def kind(*, lost: bool) -> Kind:
+    return Kind.LOST if lost else Kind.RESTORED

@@ -17,7 +17,7 @@ from monitor import errors
 from monitor.core.shards import ALL
 from monitor.store import columns, opening
 from monitor.store.group import Transact, Work, short
-from monitor.store.schema import leases, log, metadata, news, nodes
+from monitor.store.schema import hints, leases, log, metadata, news, nodes, pages
 from monitor.store.surveying import survey
 
 BATCH: Final = 500
@@ -28,9 +28,11 @@ Report = Callable[[str, int, int], None]
 Values = tuple[Any, ...]
 Page = list[Values]
 
+_OF_THE_MOMENT: Final = (leases, nodes, hints, pages)
+
 TABLES: Final = tuple(
     sorted(
-        (table for table in metadata.tables.values() if table not in (leases, nodes)),
+        (table for table in metadata.tables.values() if table not in _OF_THE_MOMENT),
         key=lambda table: table.name,
     )
 )

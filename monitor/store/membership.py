@@ -174,6 +174,7 @@ class Membership:
         self._renewed_at = began
         self._holdings.deadline = began + SURE
         self.view = seen.view
+        self._holdings.differ(seen.ahead)
         self._reached(seen.position)
         return seen
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
+from monitor import clock
 from monitor.core.cluster import Node, Report, View
 from monitor.store import journal, lease, rows
 from monitor.store.lease import NOW, TTL, Epochs, Held
@@ -18,13 +19,17 @@ SHOWN: Final = 3600.0
 
 
 class Seen(Struct, frozen=True):
-    """What a renewal brought: what is *kept*, every lease, all daemons, news, log's end."""
+    """What a renewal brought: what is *kept*, every lease, all daemons, news, log's end.
+
+    *ahead*: by how many seconds the database's clock is ahead of this machine's.
+    """
 
     kept: Epochs
     leases: list[Held]
     view: View
     news: Mapping[str, int]
     position: int
+    ahead: float
 
     def free(self) -> list[int]:
         return [each.shard for each in self.leases if not each.alive]
@@ -42,7 +47,14 @@ def renew(
         view=View(me=me, nodes=_read(connection, leases)),
         news=journal.heard(connection),
         position=journal.end(connection),
+        ahead=_ahead(connection),
     )
+
+
+def _ahead(connection: Connection) -> float:
+    asked = clock.utc_now().timestamp()
+    theirs: float = connection.execute(select(NOW)).scalar_one()
+    return theirs - (asked + clock.utc_now().timestamp()) / 2
 
 
 def claim(connection: Connection, me: str, shards: Collection[int]) -> Epochs:

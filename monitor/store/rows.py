@@ -17,6 +17,7 @@ from monitor import errors
 from monitor.core.cluster import Report
 from monitor.core.decisions import Verdict
 from monitor.core.hazard import Table
+from monitor.core.listing import Row as Listed
 from monitor.core.lists import Former
 from monitor.core.member import Member
 from monitor.core.message import Message
@@ -62,6 +63,7 @@ watch = _decoder(Watch)
 pause = _decoder(Pause)
 report = _decoder(Report)
 hazards = _decoder(Table)
+page = _decoder(tuple[Listed, ...])
 former: Callable[[bytes], tuple[Former, ...]] = _decoder(tuple[Former, ...])
 quiet: Callable[[bytes], Entry] = _decoder(Entry)  # type: ignore[arg-type]
 

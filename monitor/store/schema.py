@@ -322,6 +322,16 @@ hints = Table(
 )
 """Instances that called back; whoever owns one looks at it."""
 
+pages = Table(
+    "pages",
+    metadata,
+    Column("number", Number, Identity(), primary_key=True),
+    Column("source", Words, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+"""What the list of a source showed a moment ago, for all that look there."""
+
 lists = Table(
     "lists",
     metadata,

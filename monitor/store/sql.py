@@ -33,12 +33,14 @@ from monitor.ports import (
     Reading,
     Shards,
     Shed,
+    Shown,
     Standing,
     Tally,
     Unread,
     Wanted,
 )
 from monitor.store import (
+    board,
     bounds,
     calendar,
     housekeeping,
@@ -310,6 +312,27 @@ class SqlStore:
             self._journal.mention(topic)
 
         await self._group.do(mentioned)
+
+    async def over(self, source: str) -> list[InstanceKey]:
+        return await self._group.look(lambda c: register.over(c, source))
+
+    async def pinned_up(self) -> board.Place:
+        return await self._group.look(board.end)
+
+    async def hint(self, job_instance_id: int, now: datetime) -> None:
+        """Let all daemons know that something may have happened there."""
+        moment = now.timestamp()
+        await self._group.do(lambda c: board.hint(c, job_instance_id, moment))
+
+    async def hinted(self, after: int) -> list[tuple[int, int]]:
+        return await self._group.look(lambda c: board.hinted(c, after))
+
+    async def show(self, shown: Shown) -> None:
+        """Let all daemons see what a page showed."""
+        await self._group.do(lambda c: board.show(c, shown))
+
+    async def shown(self, after: int) -> list[tuple[int, Shown]]:
+        return await self._group.look(lambda c: board.shown(c, after))
 
     async def learnt(self, source: str) -> dict[str, Table]:
         return await self._group.look(lambda c: shelf.learnt(c, source))

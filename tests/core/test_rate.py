@@ -136,3 +136,69 @@ def test_a_width_that_is_not_used_does_not_grow() -> None:
         width.succeeded(1)
 
     assert width.limit == Width.START
+
+
+@given(st.floats(1, 1000), st.floats(0.05, 0.95))
+def test_two_parts_of_a_rate_are_no_more_than_the_whole(
+    rate: float, part: float
+) -> None:
+    one, other = Slots(rate), Slots(rate)
+    one.part(part)
+    other.part(1 - part)
+
+    both = [*taken(one, until=10.0), *taken(other, until=10.0)]
+    assert len(both) <= 10 * rate * (1 + SAVED) + 2
+    assert one.rate + other.rate == pytest.approx(rate)
+
+
+def test_a_quota_of_the_source_is_divided_too() -> None:
+    slots = Slots(None)
+    slots.part(0.25)
+    slots.heard(Quota(limit=40, remaining=39, reset=1.0), in_flight=0, now=0.0)
+
+    assert 9 <= slots.rate <= 10
+
+
+def test_what_the_source_says_that_it_bears_is_divided_too() -> None:
+    slots = Slots(None)
+    slots.part(0.5)
+    slots.throttled(0.0, borne=10.0)
+    half = slots.rate
+    slots.part(1.0)
+
+    assert half == pytest.approx(5, rel=0.05)
+    assert slots.rate == pytest.approx(2 * half)
+
+
+def test_what_was_learnt_of_a_part_holds_of_another_in_proportion() -> None:
+    slots = Slots(None)
+    for now in range(10):
+        for _ in range(10):
+            slots.answered(float(now))
+    slots.throttled(10.0)
+    whole = slots.rate
+    slots.part(0.5)
+
+    assert slots.rate == pytest.approx(whole / 2)
+
+
+def test_who_has_no_part_asks_nothing_until_it_has_one() -> None:
+    slots = Slots(10.0)
+    slots.part(0.0)
+    assert (slots.rate, slots.ready_at) == (0.0, inf)
+
+    slots.part(0.5)
+    assert slots.take(1.0) == 1.0
+    assert slots.rate == 5.0
+
+
+def test_no_more_are_under_way_than_the_part_allows_however_well_it_goes() -> None:
+    width = Width(64)
+    width.bound(16)
+    for _ in range(100):
+        width.succeeded(64)
+    assert width.limit == 16
+
+    width.bound(1)
+    width.failed()
+    assert width.limit == 1

@@ -46,6 +46,7 @@ class Fixed:
             view=View(me=ME, nodes=(mine, *self._nodes)),
             news={},
             position=0,
+            ahead=0.0,
         )
 
     def claim(self, wanted: Collection[int]) -> Epochs:

@@ -1,4 +1,4 @@
-"""A way to a database that is cut at a COMMIT, before or after it went through."""
+"""A way to a server that is cut: at a COMMIT, before or after it went through, or off."""
 
 import socket
 import threading
@@ -22,19 +22,34 @@ def after(through: Callable[[], None]) -> None:
 
 
 class Way:
-    """*port* leads to the server, until one of *cuts* is to be made."""
+    """*port* leads to the server, until one of *cuts* is to be made.
+
+    While it is *severed* it leads nowhere.
+    """
 
     def __init__(self, server: int) -> None:
         self.cuts: list[Cut] = []
+        self.severed = False
+        self._open: set[socket.socket] = set()
         self._server = server
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
+
+    def sever(self) -> None:
+        self.severed = True
+        for client in [*self._open]:
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
 
     def accept(self) -> None:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                _thread(self._serve, client)
+                self._open.add(client)
+                if self.severed:
+                    client.close()
+                else:
+                    _thread(self._serve, client)
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)

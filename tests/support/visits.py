@@ -16,7 +16,7 @@ from tests.support.rows import ListingSource
 
 
 class Visits:
-    """Satisfies ``sweep.Swept``; *visits* is who was looked at when.
+    """Satisfies ``sweep.Swept`` and ``overhearing.Tracked``; *visits* is who was looked at when.
 
     Each instance is visited every *interval* seconds, unless somebody vouches for
     it.
@@ -68,6 +68,9 @@ class Visits:
 
     def tracked(self, scope: str) -> Iterable[Standing]:
         return [one for key, one in self._standings.items() if key.scope == scope]
+
+    def standing(self, key: InstanceKey) -> Standing | None:
+        return self._standings.get(key)
 
     def vouch(self, keys: Collection[InstanceKey], at: datetime) -> None:
         for key in self._due.keys() & keys:

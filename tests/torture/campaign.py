@@ -18,6 +18,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from monitor.simulator.instance import Instance
 from monitor.simulator.scenarios import Parts
 from monitor.simulator.server import serving
+from monitor.store import copying
 from tests.e2e import truth
 from tests.e2e.receiver import SECRET, receiving
 from tests.e2e.record import DatabaseRecord
@@ -104,6 +105,13 @@ class Campaign:
         evidence.lives = [life for each in self.members for life in each.lives]
         url = self._server.url()
         evidence.writes = await anyio.to_thread.run_sync(audit.writes, url)
+
+    async def keep(self, file: Path) -> None:
+        """Keep the store as it is in the end, for whoever wants to look into it."""
+        target = f"sqlite:///{file}"
+        await copying.copy(
+            self._server.url(), target, replace=False, report=lambda *_: None
+        )
 
     async def _look_after(self) -> None:
         while True:
@@ -234,6 +242,7 @@ async def run(plan: Plan, directory: Path, say: Say) -> Figures:
         (directory / "timeline.json").write_bytes(campaign.evidence.timeline())
         with (directory / "receipts.jsonl").open("wb") as receipts:
             receipts.writelines(campaign.evidence.receipts())
+        await campaign.keep(directory / "store.db")
         return await anyio.to_thread.run_sync(figures.measured, campaign.evidence)
 
 

@@ -39,6 +39,7 @@ def everything() -> Iterable[Sample]:
         yield from metering.calls(source, {("status", "ok"): 3, ("list", "ok"): 1})
         yield from metering.saved(source, {"sweep": 99})
         yield from metering.tokens(source, 12.5)
+        yield from metering.part(source, 0.5)
         yield from metering.throttled(source, 2)
         yield from metering.lateness(source, seen)
         yield from metering.unpolled(source, 0.5)
@@ -87,6 +88,7 @@ async def test_the_numbers_are_served_in_the_text_format() -> None:
     assert found["api_requests_total", "prod", "status", "ok"] == 3
     assert found["api_requests_saved_total", "test", "sweep"] == 99
     assert found["api_budget_tokens", "prod"] == 12.5
+    assert found["api_budget_part", "prod"] == 0.5
     assert found["source_up", "prod"] == 1
     assert found["source_up", "test"] == 0
     assert found["callbacks_total", "moved"] == 4

@@ -11,7 +11,7 @@ class SourceData(Struct, kw_only=True):
 
     *cause*: why it is lost, ``unreachable``, ``auth``, ``throttled`` or ``garbled``.
 
-    *rate* is the requests a second that are allowed, null without a limit;
+    *rate* is the requests a second that this daemon may send, null without a limit;
     *in_flight* of *width* are under way. *requests* counts answers since the start by
     what they were, *late* is how late visits begin on average, in seconds.
     """

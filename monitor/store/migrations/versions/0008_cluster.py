@@ -36,6 +36,13 @@ def upgrade() -> None:
 
 def _lists() -> None:
     op.create_table(
+        "pages",
+        sa.Column("number", Number, sa.Identity(), primary_key=True),
+        sa.Column("source", Words, nullable=False),
+        sa.Column("at", sa.Float, nullable=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+    )
+    op.create_table(
         "lists",
         sa.Column("name", Words, primary_key=True),
         sa.Column("node", Words, primary_key=True),
