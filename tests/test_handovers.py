@@ -315,12 +315,14 @@ async def test_an_answer_that_is_under_way_is_recorded_before_others_may_look(
 ) -> None:
     source = ScriptedSource(RUNNING)
     source.latency = 3.0
-    async with stores.opened(tmp_path) as store:
-        async with watching(store, source, WATCHES) as seen:
-            await anyio.sleep(1)
-            seen.holdings.leave(CHANGING)
-            await seen.poller.let_go(CHANGING)
-            known = await store.load(str(KEY))
+    async with (
+        stores.opened(tmp_path) as store,
+        watching(store, source, WATCHES) as seen,
+    ):
+        await anyio.sleep(1)
+        seen.holdings.leave(CHANGING)
+        await seen.poller.let_go(CHANGING)
+        known = await store.load(str(KEY))
 
     assert known.snapshot is not None
     assert KEY not in seen.poller.tracks
@@ -477,16 +479,18 @@ async def test_what_others_record_about_a_group_of_ours_is_told(
     oncall = RecordingSink()
     by_team = Route(name="default", sinks=(oncall.name,), by=("team",), rules=RULES)
     elsewhere = Holdings(ALL - CHANGING)
-    async with stores.opened(tmp_path) as store:
-        async with telling_to(store, oncall, route=by_team, holdings=elsewhere) as desk:
-            desk.labels[KEY] = {"team": "dba"}
-            await log.saw(Recorder(store, unheard), FAILED)
-            await anyio.sleep(60)
-            before = oncall.said
-            events = await store.logged(Reading(), None, 100)
-            await desk.notifier.changed_elsewhere([event for _, event in events])
-            await anyio.sleep(60)
-            [group] = desk.grouping.groups()
+    async with (
+        stores.opened(tmp_path) as store,
+        telling_to(store, oncall, route=by_team, holdings=elsewhere) as desk,
+    ):
+        desk.labels[KEY] = {"team": "dba"}
+        await log.saw(Recorder(store, unheard), FAILED)
+        await anyio.sleep(60)
+        before = oncall.said
+        events = await store.logged(Reading(), None, 100)
+        await desk.notifier.changed_elsewhere([event for _, event in events])
+        await anyio.sleep(60)
+        [group] = desk.grouping.groups()
 
     assert elsewhere.owns(group)
     assert (before, oncall.said) == ([], ["first"])
