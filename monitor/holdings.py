@@ -9,7 +9,7 @@ import anyio
 import structlog
 
 from monitor.core import shards
-from monitor.core.shards import ALL
+from monitor.core.shards import ALL, SHARDS
 
 MOMENT: Final = 0.5
 """Seconds by which clocks may differ: an answer takes as long."""
@@ -37,6 +37,10 @@ class Holdings:
 
     def owns(self, key: str) -> bool:
         return self.active is ALL or shards.shard(key) in self.active
+
+    def holds(self, key: str) -> bool:
+        """Tell whether *key* may be written: what is under way is brought to its end."""
+        return len(self.epochs) == SHARDS or shards.shard(key) in self.epochs
 
     def sure(self) -> bool:
         """Tell whether nobody else can have taken over by now."""

@@ -6,7 +6,7 @@ and the cadence of the instance, never a snapshot. One poller per source.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
 from math import inf
@@ -38,6 +38,9 @@ GONE_AFTER: Final = 3
 
 UNSEEN_AFTER: Final = 10
 """Visits to one instance that failed in a row, until somebody is told."""
+
+PATIENCE: Final = 5.0
+"""Seconds that a visit is given before its instance is left to another daemon."""
 
 AT_ONCE: Final = 200
 """Removed watches that are ended together."""
@@ -88,6 +91,8 @@ class Poller:
         self._shards = (holdings or Holdings()).active
         self._remembered: frozenset[int] = frozenset()
         self._listing = anyio.Lock()
+        self._visiting: set[InstanceKey] = set()
+        self._landed = anyio.Event()
         self._unknown: set[tuple[str, int]] = set()
         self._detected = detected
         self._paused = paused
@@ -160,9 +165,14 @@ class Poller:
         async with self._listing:
             self._shards -= left
             self._remembered -= left
-            for key in [key for key in self.tracks if shard(str(key)) in left]:
-                del self.tracks[key]
+            mine = [key for key in self.tracks if shard(str(key)) in left]
+            for key in mine:
                 self._plan.drop(key)
+            # What JOB says just now might be seen by nobody else.
+            with anyio.move_on_after(PATIENCE):
+                await self._visited(mine)
+            for key in mine:
+                self.tracks.pop(key, None)
             gone = {key for key in self.retired if shard(str(key)) in left}
             self.retired -= gone
 
@@ -175,6 +185,12 @@ class Poller:
             track.paused = self._paused(key)
         due = [key for key, track in new.items() if not track.paused]
         self._plan.spread(due, min(self._rules.spread, len(due) * SPREAD_PER_WATCH))
+
+    async def _visited(self, keys: Collection[InstanceKey]) -> None:
+        """Wait until none of *keys* is being visited."""
+        while not self._visiting.isdisjoint(keys):
+            self._landed = anyio.Event()
+            await self._landed.wait()
 
     def pause(self, key: InstanceKey) -> None:
         """Look at *key* no more until ``resume``; what is known of it stays."""
@@ -205,7 +221,15 @@ class Poller:
         track = self.tracks.get(key)
         if track is None or track.paused:
             return None
-        began = self._time()
+        self._visiting.add(key)
+        try:
+            return await self._visit(track)
+        finally:
+            self._visiting.discard(key)
+            self._landed.set()
+
+    async def _visit(self, track: Track) -> float | None:
+        key, began = track.watch.key, self._time()
         try:
             seen = await self._looking.look(key, track)
         except errors.SourceError as error:

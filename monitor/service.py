@@ -311,7 +311,7 @@ class _House:
         self._reading = anyio.Lock()
         self._union = self._united(store)
         self._holdings = holdings
-        self._recorder = Recorder(store, self._committed, self._holdings.owns)
+        self._recorder = Recorder(store, self._committed, self._holdings.holds)
         self._wishes = Wishes(
             store,
             Hearers(

@@ -16,6 +16,7 @@ import pytest
 
 from monitor.core import state
 from monitor.core.model import InstanceKey
+from monitor.core.routing import Route
 from monitor.core.shards import ALL, shard
 from monitor.core.state import Change, Phase, State
 from monitor.dispatcher import UNSURE, Dispatcher
@@ -37,7 +38,7 @@ from tests.support.answers import (
     a_key,
     a_watch,
 )
-from tests.support.desk import Desk, telling_to
+from tests.support.desk import RULES, Desk, telling_to
 from tests.support.sink import RecordingSink, down
 from tests.support.source import ScriptedSource
 from tests.support.watching import watching
@@ -248,23 +249,6 @@ async def test_who_becomes_unsure_goes_on_with_nothing(tmp_path: Path) -> None:
         assert len(sink.tried) == 5
 
 
-async def test_a_backlog_that_only_seems_too_long_is_left_alone(
-    tmp_path: Path,
-) -> None:
-    async with stores.opened(tmp_path) as store:
-        sink = RecordingSink(refuse=down)
-        recorder = Recorder(store, unheard)
-        async with carrying(store, sink, ALL) as [one]:
-            await log.saw(recorder, FAILED, OTHER)
-            await store.read(sink.name, 5, [], ALL - CHANGING)
-            seems = await store.standing(sink.name)
-            with anyio.fail_after(1):
-                await one.dispatcher.keep_in_bounds(2)
-
-        assert seems.unread == 5
-        assert sink.tried == []
-
-
 # Who records.
 
 
@@ -326,9 +310,27 @@ async def test_letting_go_of_an_instance_ends_nothing(tmp_path: Path) -> None:
     assert seen.types == ["instance.appeared"] * 2
 
 
+async def test_an_answer_that_is_under_way_is_recorded_before_others_may_look(
+    tmp_path: Path,
+) -> None:
+    source = ScriptedSource(RUNNING)
+    source.latency = 3.0
+    async with (
+        stores.opened(tmp_path) as store,
+        watching(store, source, WATCHES) as seen,
+    ):
+        await anyio.sleep(1)
+        seen.holdings.leave(CHANGING)
+        await seen.poller.let_go(CHANGING)
+        known = await store.load(str(KEY))
+
+    assert known.snapshot is not None
+    assert KEY not in seen.poller.tracks
+
+
 async def test_an_answer_that_comes_too_late_is_not_recorded(tmp_path: Path) -> None:
     source = ScriptedSource(RUNNING)
-    source.latency = 5.0
+    source.latency = 20.0
     async with stores.opened(tmp_path) as store:
         async with watching(store, source, WATCHES) as seen:
             await anyio.sleep(1)
@@ -350,6 +352,7 @@ async def test_what_was_gained_is_watched_on_and_appears_no_second_time(
             await anyio.sleep(60)
             before = source.counts[KEY]
             gained(seen.holdings)
+            seen.poller.gain(CHANGING)
             await seen.poller.watch(WATCHES)
             await anyio.sleep(60)
         mine = [event for event in seen.events if event.key == str(KEY)]
@@ -380,6 +383,7 @@ async def test_who_retired_elsewhere_stays_retired_where_it_is_gained(
         holdings = Holdings(STAYING)
         async with watching(store, source, WATCHES, holdings=holdings) as seen:
             gained(holdings)
+            seen.poller.gain(CHANGING)
             await seen.poller.watch(WATCHES)
             await anyio.sleep(DAY)
 
@@ -403,8 +407,9 @@ async def test_what_is_gained_while_others_are_taken_up_is_taken_up_as_well(
         await retired(store)
         holdings = Holdings(())
         async with watching(store, source, [], holdings=holdings) as seen:
-            gained(holdings, STAYING)
-            meanwhile.append(partial(gained, holdings, CHANGING))
+            gained(holdings, ALL)
+            seen.poller.gain(STAYING)
+            meanwhile.append(partial(seen.poller.gain, CHANGING))
             await seen.poller.watch(WATCHES)
             await anyio.sleep(600)
 
@@ -471,17 +476,24 @@ async def test_what_its_owner_recorded_last_is_told_by_whoever_gains_it(
 async def test_what_others_record_about_a_group_of_ours_is_told(
     tmp_path: Path,
 ) -> None:
-    async with stores.opened(tmp_path) as store:
-        oncall = RecordingSink()
-        async with telling_to(store, oncall) as desk:
-            await log.saw(Recorder(store, unheard), FAILED)
-            await anyio.sleep(60)
-            before = oncall.said
-            events = await store.logged(Reading(), None, 100)
-            await desk.notifier.changed_elsewhere([event for _, event in events])
-            await anyio.sleep(60)
+    oncall = RecordingSink()
+    by_team = Route(name="default", sinks=(oncall.name,), by=("team",), rules=RULES)
+    elsewhere = Holdings(ALL - CHANGING)
+    async with (
+        stores.opened(tmp_path) as store,
+        telling_to(store, oncall, route=by_team, holdings=elsewhere) as desk,
+    ):
+        desk.labels[KEY] = {"team": "dba"}
+        await log.saw(Recorder(store, unheard), FAILED)
+        await anyio.sleep(60)
+        before = oncall.said
+        events = await store.logged(Reading(), None, 100)
+        await desk.notifier.changed_elsewhere([event for _, event in events])
+        await anyio.sleep(60)
+        [group] = desk.grouping.groups()
 
-        assert (before, oncall.said) == ([], ["first"])
+    assert elsewhere.owns(group)
+    assert (before, oncall.said) == ([], ["first"])
 
 
 async def test_what_is_let_go_of_is_told_by_nobody_here(tmp_path: Path) -> None:

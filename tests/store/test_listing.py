@@ -243,8 +243,9 @@ def _downgraded(file: Path) -> None:
         database.execute("DROP INDEX states_listed")
         for column in ("subject", "name", "status", "rank", "since", "failed", "hosts"):
             database.execute(f"ALTER TABLE states DROP COLUMN {column}")
-        for later in ("added", "pauses", "leases"):
-            database.execute(f"DROP TABLE {later}")
+        later = "added hints leases list_parts lists log news nodes pages pauses"
+        for table in later.split():
+            database.execute(f"DROP TABLE {table}")
         database.execute("UPDATE alembic_version SET version_num = '0004'")
 
 

@@ -455,8 +455,8 @@ async def test_what_is_in_force_is_so_for_the_transaction_alone(database: str) -
     name = make_url(database).database
     asked(database, f'ALTER DATABASE "{name}" SET synchronous_commit = off')
     wanted = {
-        "statement_timeout": "30s",
-        "lock_timeout": "10s",
+        "statement_timeout": "10s",
+        "lock_timeout": "8s",
         "idle_in_transaction_session_timeout": "5s",
         "synchronous_commit": "on",
         "transaction_isolation": "read committed",

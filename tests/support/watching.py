@@ -39,7 +39,7 @@ class Watching:
     ) -> None:
         self.changes: list[Change] = []
         self.holdings = holdings or Holdings()
-        self.recorder = Recorder(store, self._committed, self.holdings.owns)
+        self.recorder = Recorder(store, self._committed, self.holdings.holds)
         self._heard = heard
         self.pace = Pace(width=width, per_second=None, luck=luck)
         self.scheduler = Scheduler(source.name, self.pace, luck=luck)
