@@ -341,16 +341,18 @@ class Database:
         another one; where it was lost after that, the server tells what came of it.
         Raises errors.StoreError where it cannot, and when the database stays away.
         """
-        pauses = _pauses(self._ended, self._patience)
+        pauses, slow = _pauses(self._ended, self._patience), 0
+        # As it was when this was decided, however long it takes until it is written.
+        held = self._holdings.epochs
         while True:
             mark: Mark | None = None
             try:
                 with begun(self._engine) as connection:
                     work(connection)
-                    held = self._holdings.epochs
                     mark = lease.fence(connection, self._me, held, shards)
             except _TROUBLE as error:
-                if not passing(error):
+                slow += _code(error) == _SLOW
+                if not passing(error) and not 0 < slow < SLOW_TRIES:
                     raise
                 if mark and mark.xid and self._committed(mark, pauses):
                     return
@@ -398,6 +400,11 @@ _AGAIN: Final = frozenset(
     {"25006", "40001", "40P01", "53100", "53200", "53300", "55P03"}
 )
 """Read-only, in one another's way, no room, no lock: nothing was kept, try again."""
+
+
+_SLOW: Final = "57014"
+SLOW_TRIES: Final = 3
+"""For what the server ended since it took too long: it may be busy, or always be so."""
 
 
 def passing(error: Trouble) -> bool:
