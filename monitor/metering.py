@@ -286,6 +286,10 @@ LEASE: Final = Metric(
     "For how long nobody takes over what is owned here; +Inf with SQLite, 0: maybe now.",
 )
 
+STORE_UP: Final = Metric(
+    "store_up", "gauge", (), "1 unless everything waits for a database that is away."
+)
+
 METRICS: Final = (
     BUILD_INFO,
     RELOAD_SUCCESSFUL,
@@ -321,6 +325,7 @@ METRICS: Final = (
     SHARDS_LOST,
     BEGINNINGS,
     LEASE,
+    STORE_UP,
 )
 
 
@@ -410,6 +415,10 @@ def watched(source: str, instances: int) -> Iterator[Sample]:
 
 def source_up(source: str, *, up: bool) -> Iterator[Sample]:
     yield Sample(SOURCE_UP, (source,), int(up))
+
+
+def store_up(*, up: bool) -> Iterator[Sample]:
+    yield Sample(STORE_UP, (), float(up))
 
 
 def recorded(counts: Mapping[str, int]) -> Iterator[Sample]:

@@ -654,6 +654,7 @@ class _House:
         yield from metering.build(metadata.version("job-monitor"))
         yield from metering.quarantined(len(self._local.faults))
         yield from metering.recorded(self._recorded)
+        yield from metering.store_up(up=not self._store.away())
 
     def _hint(self, job_instance_id: int) -> int:
         here = self._hint_here(job_instance_id)
