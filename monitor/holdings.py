@@ -32,6 +32,7 @@ class Holdings:
     def __init__(self, owned: Collection[int] = ALL) -> None:
         self.epochs: Mapping[int, int] = dict.fromkeys(owned, 0)
         self.active = frozenset(owned)
+        self._sealed: frozenset[int] = frozenset()
         self.deadline = inf
         self.ahead = timedelta(0)
 
@@ -40,7 +41,14 @@ class Holdings:
 
     def holds(self, key: str) -> bool:
         """Tell whether *key* may be written: what is under way is brought to its end."""
-        return len(self.epochs) == SHARDS or shards.shard(key) in self.epochs
+        if len(self.epochs) == SHARDS and not self._sealed:
+            return True
+        shard = shards.shard(key)
+        return shard in self.epochs and shard not in self._sealed
+
+    def seal(self, left: Collection[int]) -> None:
+        """Begin to write nothing more there; what was begun is brought to its end."""
+        self._sealed |= frozenset(left)
 
     def sure(self) -> bool:
         """Tell whether nobody else can have taken over by now."""
@@ -67,10 +75,12 @@ class Holdings:
 
     def stay(self, kept: Collection[int]) -> None:
         """Do not leave these after all."""
+        self._sealed -= frozenset(kept)
         self._activate(self.active | frozenset(kept))
 
     def drop(self, left: Collection[int]) -> Mapping[int, int]:
         """Write nothing more there; gives the epochs that are over with that."""
+        self._sealed -= frozenset(left)
         over = {s: self.epochs[s] for s in left}
         self.epochs = {s: e for s, e in self.epochs.items() if s not in left}
         return over

@@ -56,13 +56,19 @@ class Quiet:
 
     async def read_again(self) -> None:
         """Somebody said something elsewhere: take up what holds by now."""
-        said = await self._calendar.said()
+        said, before = await self._calendar.said(), self._known()
         for known in (self._silences, self._maintenance, self._acks):
             known.clear()
         for entry in (*said, *self._configured):
             self._take(entry)
         self._rule()
-        self._changed()
+        if self._known() != before:
+            self._changed()
+
+    def _known(
+        self,
+    ) -> tuple[dict[str, Silence], dict[str, Maintenance], dict[str, Ack]]:
+        return {**self._silences}, {**self._maintenance}, {**self._acks}
 
     def _take(self, entry: Entry) -> None:
         match entry:

@@ -61,7 +61,15 @@ from monitor.grouping import Grouping
 from monitor.hearsay import Hearsay
 from monitor.holdings import Holdings
 from monitor.metering import Meter, Sample, Tenure
-from monitor.milestones import Hear, Hitch, Ready, Starting, Stopping, Summary
+from monitor.milestones import (
+    Hear,
+    Hitch,
+    Milestone,
+    Ready,
+    Starting,
+    Stopping,
+    Summary,
+)
 from monitor.neighbours import Neighbours
 from monitor.notifier import Notifier
 from monitor.ports import Luck, Now, Shown, Sink
@@ -132,16 +140,16 @@ async def serve(
     logs.protect(_secrets(settings))
     hear(Starting())
     async with AsyncExitStack() as lifetime:
+        ending = _Ending(until, hear)
         door = _Door(
             _listener(settings, lifetime),
             Reloading(now),
-            hear,
+            ending.hear,
             meters,
             spans,
             now(),
             Tenure(),
         )
-        ending = _Ending(until)
         site = _Site(load, ending.wait, reloading, guests, now, luck)
         street = _Street(settings, _files(settings), door, site)
         await _live_on(street, ending, run)
@@ -149,16 +157,27 @@ async def serve(
 
 async def _live_on(street: "_Street", ending: "_Ending", run: Run) -> None:
     """Live, and begin anew when another daemon took over what was ours."""
-    patience = opening.PATIENCE
-    while (lost := await _lived(street, run, patience)) is not None:
+    lost = await _lived(street, run, opening.PATIENCE)
+    while lost is not None:
         remedy = "others deliver the rest" if ending.told else "this daemon begins anew"
         log.warning("lease.lost", reason=str(lost), remedy=remedy)
         if ending.told:
             return
         street.tenure.begin_anew()
         street.hear(Starting())
-        # Once it ran, a database that is away is waited for, however long.
-        patience = inf
+        lost = await _lived_anew(street, ending, run)
+
+
+async def _lived_anew(
+    street: "_Street", ending: "_Ending", run: Run
+) -> errors.LeaseLost | None:
+    """Live once more, and wait for a database that is away, unless told to stop."""
+    lost: errors.LeaseLost | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ending.before_it_lives, tasks.cancel_scope, name="until")
+        lost = await _lived(street, run, inf)
+        tasks.cancel_scope.cancel()
+    return lost
 
 
 async def _lived(
@@ -183,14 +202,29 @@ def _first(group: BaseExceptionGroup[errors.LeaseLost]) -> errors.LeaseLost:
 class _Ending:
     """Remembers that we were told to stop, also where a lease is lost meanwhile."""
 
-    def __init__(self, until: Until) -> None:
+    def __init__(self, until: Until, hear: Hear) -> None:
         self._until = until
+        self._hear = hear
+        self._turn = anyio.Lock()
+        self._lives = False
         self.told = False
 
+    def hear(self, milestone: Milestone) -> None:
+        """Satisfies ``milestones.Hear``."""
+        self._lives = isinstance(milestone, Ready | Stopping)
+        self._hear(milestone)
+
     async def wait(self) -> None:
-        if not self.told:
-            await self._until()
-            self.told = True
+        async with self._turn:
+            if not self.told:
+                await self._until()
+                self.told = True
+
+    async def before_it_lives(self, scope: anyio.CancelScope) -> None:
+        """Cancel what is about to begin anew, once told to stop."""
+        await self.wait()
+        if not self._lives:
+            scope.cancel()
 
 
 class _Site(Struct, frozen=True):
@@ -843,7 +877,8 @@ class _House:
 
     async def _abandon_unknown_sources(self) -> None:
         for key in await self._store.alerting():
-            if key.partition("/")[0] not in self._settings.sources:
+            source = key.partition("/")[0]
+            if source not in self._settings.sources and not self._elsewhere(source):
                 decide = partial(
                     state.ended,
                     phase=Phase.UNWATCHED,
@@ -851,6 +886,12 @@ class _House:
                     now=self._now(),
                 )
                 await self._recorder.record(key, decide)
+
+    def _elsewhere(self, source: str) -> bool:
+        """Tell whether another daemon has *source*: configurations change one by one."""
+        membership = self._store.membership
+        others = membership.view.others() if membership else ()
+        return any(source in node.report.sources for node in others)
 
     def _reconsider(self) -> None:
         self._notifier.reconsider()

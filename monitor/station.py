@@ -47,6 +47,9 @@ from monitor.watchlist.listing import Listing
 from monitor.web.shapes.sources import SourceData
 from monitor.wishes import Wishes
 
+SAVING: Final = 2.0
+"""Seconds that what was learnt may take to be kept in the end."""
+
 UNSURE: Final = 0.5
 """Seconds until it is looked again whether what was ours still is."""
 
@@ -294,9 +297,10 @@ class Station:
         self._overhearing.look()
 
     async def read_again(self) -> None:
-        """Somebody found something elsewhere."""
-        await self.discovery.read_again()
-        await self.join()
+        """Somebody found something elsewhere, unless it was us."""
+        if not self._is_ours():
+            await self.discovery.read_again()
+            await self.join()
 
     async def gain(self, gained: frozenset[int]) -> None:
         """Watch what became ours, of all that anybody wants."""
@@ -414,4 +418,5 @@ async def opened(
         await station.sight.remember(await store.heads(name))
         await station.experience.remember()
         yield station
-        await station.experience.save()
+        with anyio.move_on_after(SAVING):
+            await station.experience.save()

@@ -7,8 +7,15 @@ without giving it up begins anew, for nothing in its memory is sure any more.
 """
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+)
+from contextlib import asynccontextmanager, contextmanager
 from math import inf
 from typing import Any, Final, Protocol
 
@@ -23,6 +30,9 @@ from monitor.holdings import Holdings
 from monitor.ports import Luck
 from monitor.store.lease import RENEW, TTL, Epochs
 from monitor.store.roll import Seen
+
+LEAVING: Final = 5.0
+"""Seconds that what is being claimed or given up may take to be ended."""
 
 SURE: Final = 0.8 * TTL
 """Seconds from when a renewal was asked for until others are believed to take over."""
@@ -66,6 +76,26 @@ class Member(Protocol):
         ...
 
 
+class _Moves:
+    """What a member does just now, to be ended with it."""
+
+    def __init__(self) -> None:
+        self._scopes: set[anyio.CancelScope] = set()
+
+    @contextmanager
+    def one(self) -> Iterator[anyio.CancelScope]:
+        with anyio.CancelScope() as scope:
+            self._scopes.add(scope)
+            try:
+                yield scope
+            finally:
+                self._scopes.discard(scope)
+
+    def cancel(self) -> None:
+        for scope in self._scopes:
+            scope.cancel()
+
+
 class Membership:
     def __init__(
         self,
@@ -92,6 +122,7 @@ class Membership:
         self._claiming = anyio.Lock()
         self._moving = anyio.Lock()
         self._hearing = anyio.Lock()
+        self._under_way = _Moves()
         self._woken = anyio.Event()
 
     @asynccontextmanager
@@ -101,12 +132,15 @@ class Membership:
         Nothing is claimed or given up while nobody does.
         """
         self._member = member
+        self._under_way = _Moves()
         try:
             yield
         finally:
             self._member = None
-            async with self._claiming, self._moving:
-                pass
+            self._under_way.cancel()
+            with anyio.move_on_after(LEAVING):
+                async with self._claiming, self._moving, self._hearing:
+                    pass
 
     @property
     def age(self) -> float:
@@ -125,6 +159,7 @@ class Membership:
     async def join(self) -> None:
         """Take part, and take what is free of one's share."""
         seen = await self._renewed()
+        self._news = seen.news  # what is new from here on may be unknown to a member
         await self._claim(seen)
 
     async def leave(self) -> None:
@@ -207,7 +242,8 @@ class Membership:
     async def _gain(self, gained: frozenset[int]) -> None:
         async with self._moving:
             if self._member is not None:
-                await self._member.gain(gained)
+                with self._under_way.one():
+                    await self._member.gain(gained)
 
     def _surplus(self) -> frozenset[int]:
         active = self._holdings.active
@@ -222,7 +258,11 @@ class Membership:
             if self._member is None:
                 self._holdings.stay(left)  # nobody says that nothing is under way
                 return
-            await self._member.let_go(left)
+            with self._under_way.one() as move:
+                await self._member.let_go(left)
+            if move.cancelled_caught:
+                self._holdings.stay(left)
+                return
             epochs = self._holdings.drop(left)
             for each in left:
                 self._taken_at.pop(each, None)
@@ -239,7 +279,8 @@ class Membership:
             topics = {t for t, n in news.items() if n != self._news.get(t, n)}
             self._news = news
             if topics and self._member is not None:
-                await self._member.hear(frozenset(topics))
+                with self._under_way.one():
+                    await self._member.hear(frozenset(topics))
 
 
 def names(view: View) -> list[str]:
