@@ -20,7 +20,7 @@ from collections.abc import (
 )
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from importlib import metadata
 from itertools import islice
 from math import inf
@@ -139,23 +139,28 @@ async def serve(
     settings = load()
     logs.protect(_secrets(settings))
     hear(Starting())
+    ending, tenure = _Ending(until, hear), Tenure()
     async with AsyncExitStack() as lifetime:
-        ending = _Ending(until, hear)
-        door = _Door(
-            _listener(settings, lifetime),
-            Reloading(now),
-            ending.hear,
-            meters,
-            spans,
-            now(),
-            Tenure(),
-        )
+
+        def door() -> _Door:
+            return _Door(
+                _listener(settings, lifetime),
+                Reloading(now),
+                ending.hear,
+                meters,
+                spans,
+                now(),
+                tenure,
+            )
+
         site = _Site(load, ending.wait, reloading, guests, now, luck)
-        street = _Street(settings, _files(settings), door, site)
-        await _live_on(street, ending, run)
+        street = _Street(settings, _files(settings), cache(door), site)
+        await _live_on(street, ending, tenure, run)
 
 
-async def _live_on(street: "_Street", ending: "_Ending", run: Run) -> None:
+async def _live_on(
+    street: "_Street", ending: "_Ending", tenure: Tenure, run: Run
+) -> None:
     """Live, and begin anew when another daemon took over what was ours."""
     lost = await _lived(street, run, opening.PATIENCE)
     while lost is not None:
@@ -163,8 +168,8 @@ async def _live_on(street: "_Street", ending: "_Ending", run: Run) -> None:
         log.warning("lease.lost", reason=str(lost), remedy=remedy)
         if ending.told:
             return
-        street.tenure.begin_anew()
-        street.hear(Starting())
+        tenure.begin_anew()
+        ending.hear(Starting())
         lost = await _lived_anew(street, ending, run)
 
 
@@ -239,21 +244,27 @@ class _Site(Struct, frozen=True):
 
 
 class _Street:
-    """One house after the other: each lives as long as its configuration."""
+    """One house after the other: each lives as long as its configuration.
+
+    *door* gives the same one each time. It is not asked before the store is open: a
+    second daemon is told of the store that it cannot have, not of a socket.
+    """
 
     def __init__(
-        self, settings: Settings, files: Files, door: "_Door", site: _Site
+        self,
+        settings: Settings,
+        files: Files,
+        door: "Callable[[], _Door]",
+        site: _Site,
     ) -> None:
         self.settings = settings
         self._files = files
-        self.hear = door.hear
-        self.tenure = door.tenure
         self._door = door
         self._site = site
         self._proven: Settings | None = None
 
     async def live(self, store: SqlStore) -> None:
-        self.tenure.gain(len(store.holdings.epochs))
+        self._door().tenure.gain(len(store.holdings.epochs))
         while (again := await self._lived(store)) is not None:
             self._files = self._files.reconfigured(
                 again.watch_lists, directory=Path(), sources=tuple(again.sources)
@@ -268,7 +279,7 @@ class _Street:
                     self.settings,
                     store,
                     self._files,
-                    self._door,
+                    self._door(),
                     site.guests,
                     now=site.now,
                     luck=site.luck,
@@ -278,7 +289,7 @@ class _Street:
             if self._proven is None:
                 raise
             log.warning("configuration.refused", faults=refused.faults)
-            self._door.reloading.not_replaced(refused.faults)
+            self._door().reloading.not_replaced(refused.faults)
             again, self._proven = self._proven, None
         else:
             self._proven = self.settings
