@@ -92,6 +92,7 @@ class Union:
         self._attested = -ATTESTED
         self._lost_at: dict[tuple[str, str, str], float] = {}
         self._disputed: dict[str, Fault] = {}
+        self._told: set[str] = set()
         self._known: object = None
         self._listing = Listing()
 
@@ -256,13 +257,16 @@ class Union:
         self, counts: Mapping[str, str], nodes: Mapping[str, Collection[str]]
     ) -> None:
         for name in filter(self._owns, sorted(nodes.keys() - self._disputed.keys())):
+            self._told.add(name)
             log.warning(
                 "watchlist.differs",
                 file=name,
                 counts=counts[name],
                 nodes=sorted(nodes[name]),
             )
-        for name in filter(self._owns, sorted(self._disputed.keys() - nodes.keys())):
+        # By whoever told the one, though another may have the shard by now.
+        for name in sorted(self._told - nodes.keys()):
+            self._told.discard(name)
             log.info("watchlist.agrees", file=name)
 
     def _name(self, path: str) -> str:
