@@ -172,6 +172,7 @@ async def test_together_they_ask_no_more_than_one_may(tmp_path: Path) -> None:
         assert await two.stop() == 0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 async def test_one_list_is_swept_for_both(tmp_path: Path) -> None:
     quick = {"sweep": "on", "min_interval": "1s", "max_interval": "2s"}
@@ -192,6 +193,7 @@ async def test_one_list_is_swept_for_both(tmp_path: Path) -> None:
             assert await daemon.stop() == 0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 async def test_one_searches_for_both(tmp_path: Path) -> None:
     async with a_house(tmp_path, jobs=20, rules=RULES, sweep="off") as house:
@@ -232,6 +234,7 @@ async def test_a_source_that_is_down_is_lost_once_and_back_once(
             assert await daemon.stop() == 0
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 async def test_who_alone_is_cut_off_makes_no_source_lost_and_catches_up(
     tmp_path: Path,
