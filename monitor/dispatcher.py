@@ -248,16 +248,20 @@ class Dispatcher:
 
     async def _try(self, delivery: Delivery, *, probe: bool = False) -> Delivery | None:
         """Try once; None when there is nothing more to do for this delivery."""
-        if not self._holdings.sure():
-            return delivery  # somebody else may be sending it by now
         try:
-            tried = await self.outlet.take(delivery.message, probe=probe)
+            tried = await self.outlet.take(
+                delivery.message, probe=probe, may=self._may_send
+            )
         except errors.Rejected as error:
             await self._bury(delivery, str(error))
             return None
         except errors.Undelivered as error:
             return await self._later(delivery, error)
         return None if tried else delivery
+
+    def _may_send(self, message: Message) -> bool:
+        """Tell whether nobody else may be sending it by now."""
+        return self._holdings.sure() and shard(message.key) in self._shards
 
     async def _later(
         self, delivery: Delivery, error: errors.Undelivered

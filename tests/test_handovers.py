@@ -15,6 +15,7 @@ import anyio.lowlevel
 import pytest
 
 from monitor.core import state
+from monitor.core.message import Message
 from monitor.core.model import InstanceKey
 from monitor.core.routing import Route
 from monitor.core.shards import ALL, shard
@@ -22,6 +23,7 @@ from monitor.core.state import Change, Phase, State
 from monitor.dispatcher import UNSURE, Dispatcher
 from monitor.holdings import Holdings
 from monitor.notifier import Habits
+from monitor.outlet import AT_ONCE
 from monitor.ports import Reading
 from monitor.recorder import Recorder
 from monitor.store import opening
@@ -247,6 +249,71 @@ async def test_who_becomes_unsure_goes_on_with_nothing(tmp_path: Path) -> None:
         assert begun == events(range(1, 3))
         assert sink.ids == events(range(1, 6))
         assert len(sink.tried) == 5
+
+
+async def put(carrier: Carrier, keys: list[InstanceKey]) -> list[str]:
+    """Let a message about each of *keys* be sent again; give their ids."""
+    messages = [
+        Message(
+            id=f"{key}#1",
+            key=str(key),
+            type="bkjob.instance.appeared",
+            source="prod",
+            subject=None,
+            time=clock.now(),
+            data=b"{}",
+            sequence=1,
+        )
+        for key in keys
+    ]
+    await carrier.dispatcher.put(messages)
+    return [message.id for message in messages]
+
+
+def key_of(id_: str) -> str:
+    return id_.partition("#")[0]
+
+
+MANY = [a_key(number) for number in range(1, 41)]
+
+
+async def test_what_waits_for_its_turn_is_not_sent_once_it_is_unsure(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        sink.latency = lambda _: 5.0
+        async with carrying(store, sink, ALL) as [one]:
+            one.holdings.deadline = 7.0
+            ids = await put(one, MANY)
+            await anyio.sleep(60)
+            begun = sink.tried[:]
+            one.holdings.deadline = 1000.0
+            await anyio.sleep(60)
+
+        assert max(at for at, _ in begun) < 7.0
+        assert len(begun) == 2 * AT_ONCE
+        assert sorted(sink.ids) == sorted(ids)
+
+
+async def test_what_waits_for_its_turn_is_not_sent_once_it_is_let_go_of(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        sink.latency = lambda _: 5.0
+        async with carrying(store, sink, ALL) as [one]:
+            ids = await put(one, MANY)
+            await anyio.sleep(1)
+            begun = {id_ for _, id_ in sink.tried}
+            left = frozenset({shard(str(MANY[-1]))})
+            await one.give(left)
+            await anyio.sleep(DAY)
+
+        kept = {id_ for id_ in ids if shard(key_of(id_)) not in left}
+        assert len(begun) == AT_ONCE
+        assert {id_ for _, id_ in sink.tried} == begun | kept
+        assert begun | kept != {*ids}
 
 
 # Who records.
