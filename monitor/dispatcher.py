@@ -8,6 +8,7 @@ down the log is not read for it, and one message at a time finds out when it is 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import anyio
@@ -79,6 +80,7 @@ class Dispatcher:
         self._carrying = anyio.Lock(fast_acquire=True)
         self._keeping = anyio.Lock(fast_acquire=True)
         self._back = False
+        self._letting_go = 0
 
     def wake(self) -> None:
         """Something was recorded, or put on its way: look now."""
@@ -106,12 +108,25 @@ class Dispatcher:
         self.wake()
 
     async def let_go(self, left: frozenset[int]) -> None:
-        """Return once nothing of these shards is being delivered."""
+        """Return once nothing of these shards is being delivered.
+
+        That takes as long as what was begun: the rest of a batch waits for another.
+        """
         self._shards -= left
-        async with self._reading, self._carrying, self._keeping:
-            lines = [x for x in self._waiting if shard(key_of_line(x)) in left]
-            for line in lines:
-                del self._waiting[line]
+        with self._cut_short():
+            async with self._reading, self._carrying, self._keeping:
+                lines = [x for x in self._waiting if shard(key_of_line(x)) in left]
+                for line in lines:
+                    del self._waiting[line]
+
+    @contextmanager
+    def _cut_short(self) -> Iterator[None]:
+        self._letting_go += 1
+        try:
+            yield
+        finally:
+            self._letting_go -= 1
+            self.wake()
 
     async def drain(self) -> None:
         """Return once all that can be delivered at once has been; needs ``run``."""
@@ -137,7 +152,10 @@ class Dispatcher:
 
     def _rest(self) -> float:
         """Tell the seconds for which nothing is to be tried."""
-        return self.outlet.rest if self._holdings.sure() else UNSURE
+        return self.outlet.rest if self._may_begin() else UNSURE
+
+    def _may_begin(self) -> bool:
+        return self._holdings.sure() and not self._letting_go
 
     async def _read_on(self) -> bool:
         async with self._reading:
@@ -260,8 +278,8 @@ class Dispatcher:
         return None if tried else delivery
 
     def _may_send(self, message: Message) -> bool:
-        """Tell whether nobody else may be sending it by now."""
-        return self._holdings.sure() and shard(message.key) in self._shards
+        """Tell whether nobody else may be sending it by now, or waits until it is sent."""
+        return self._may_begin() and shard(message.key) in self._shards
 
     async def _later(
         self, delivery: Delivery, error: errors.Undelivered

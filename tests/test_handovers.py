@@ -316,6 +316,55 @@ async def test_what_waits_for_its_turn_is_not_sent_once_it_is_let_go_of(
         assert begun | kept != {*ids}
 
 
+@pytest.mark.parametrize("place", [0, -1], ids=["first", "last"])
+async def test_nobody_waits_for_a_whole_batch_and_nothing_of_it_is_passed_over(
+    tmp_path: Path,
+    place: int,
+) -> None:
+    left = frozenset({shard(str(MANY[place]))})
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        sink.latency = lambda _: 5.0
+        async with carrying(store, sink, ALL, frozenset()) as [one, other]:
+            for key in MANY:
+                await log.saw(Recorder(store, unheard), FAILED, key)
+            one.dispatcher.wake()
+            await anyio.sleep(1)
+            began = anyio.current_time()
+            await one.give(left)
+            took = anyio.current_time() - began
+            begun = len(sink.tried)
+            await other.take(left)
+            await log.saw(recording(store, one, other), RETRYING, MANY[0])
+            await log.saw(recording(store, one, other), RETRYING, MANY[-1])
+            await anyio.sleep(DAY)
+
+        assert took < 5.0
+        assert begun == AT_ONCE
+        assert len(sink.tried) == len(MANY) * 5 + 4
+        for key in MANY:
+            last = 7 if key in {MANY[0], MANY[-1]} else 5
+            mine = [id_ for id_ in sink.ids if key_of(id_) == str(key)]
+            assert mine == events(range(1, last + 1), key)
+
+
+async def test_nobody_waits_for_all_that_waits(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        sink.latency = lambda _: 5.0
+        async with carrying(store, sink, ALL, frozenset()) as [one, other]:
+            ids = await put(one, MANY)
+            await anyio.sleep(1)
+            began = anyio.current_time()
+            await one.give()
+            took = anyio.current_time() - began
+            await other.take()
+            await anyio.sleep(DAY)
+
+        assert took < 5.0
+        assert sorted(sink.ids) == sorted(ids)
+
+
 # Who records.
 
 
