@@ -81,11 +81,17 @@ class Dispatcher:
         self._keeping = anyio.Lock(fast_acquire=True)
         self._back = False
         self._letting_go = 0
+        self._put_elsewhere = False
 
     def wake(self) -> None:
         """Something was recorded, or put on its way: look now."""
         self._news.set()
         self._mail.set()
+
+    def hear(self) -> None:
+        """Others may have put messages on their way: these hold back their lines too."""
+        self._put_elsewhere = True
+        self.wake()
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -98,7 +104,16 @@ class Dispatcher:
 
     async def _count(self, shards: Shards) -> None:
         waiting = await self._outbox.waiting(self._name, shards)
-        self._waiting |= {x: ids for x, ids in waiting.items() if holds_events(x)}
+        for line, ids in waiting.items():
+            if holds_events(line):
+                # Some may be in no table yet: they were put on their way just now.
+                self._waiting.setdefault(line, set()).update(ids)
+
+    async def _count_again(self) -> None:
+        if self._put_elsewhere:
+            self._put_elsewhere = False
+            async with self._carrying, self._keeping:  # nothing may leave meanwhile
+                await self._count(self._shards)
 
     async def gain(self, gained: frozenset[int]) -> None:
         """Deliver what belongs to these shards too."""
@@ -159,6 +174,7 @@ class Dispatcher:
 
     async def _read_on(self) -> bool:
         async with self._reading:
+            await self._count_again()
             shards = self._shards
             unread = await self._outbox.unread(self._name, BATCH, shards)
             if unread.upto is None:

@@ -479,7 +479,7 @@ class _House:
         if "lists" in topics:
             await self._read_lists()
         if "deliveries" in topics:
-            self._dispatching.wake()
+            self._dispatching.hear()
 
     async def _learn(self, keys: Collection[str]) -> None:
         """Hear at once what others recorded about *keys*."""

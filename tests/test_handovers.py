@@ -196,6 +196,36 @@ async def test_what_waits_holds_back_its_line_whoever_delivers_it(
         assert sink.ids == events(range(1, 8))
 
 
+async def test_what_another_puts_on_its_way_again_holds_back_its_line(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        async with carrying(store, sink, ALL, frozenset()) as [owner, other]:
+            recorder = recording(store, owner)
+            await log.saw(recorder, FAILED)
+            await anyio.sleep(1)
+            sink.refuse = lambda m: down(m) if m.sequence == 1 else None
+            logged = await store.logged(Reading(newest_first=False), None, 2)
+            await other.dispatcher.put([message for _, message in logged])
+            owner.dispatcher.hear()
+            await anyio.sleep(1)
+            await log.saw(recorder, RETRYING)
+            await anyio.sleep(1)
+            held = sink.ids
+            sink.refuse = lambda _: None
+            await anyio.sleep(DAY)
+            await log.saw(recorder, RECOVERED)
+            await anyio.sleep(1)
+            waiting = await store.waiting(sink.name)
+
+        again = [*events(range(1, 6)), *events(range(1, 3)), *events(range(6, 8))]
+        assert held == events(range(1, 6))
+        assert sink.ids[: len(again)] == again
+        assert len(sink.ids) > len(again)
+        assert waiting == {}
+
+
 async def test_what_was_let_go_of_holds_back_nothing_once_it_comes_back(
     tmp_path: Path,
 ) -> None:
