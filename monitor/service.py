@@ -517,6 +517,7 @@ class _House:
                     now=self._now,
                     luck=self._luck,
                     joined=self._joined,
+                    back=self._seen_again,
                     wishes=self._wishes,
                 )
             )
@@ -851,6 +852,9 @@ class _House:
                     now=self._now(),
                 )
                 await self._recorder.record(key, decide)
+
+    def _seen_again(self) -> None:
+        self._notifier.seen_again()
 
     def _reconsider(self) -> None:
         self._notifier.reconsider()

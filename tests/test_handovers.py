@@ -3,7 +3,7 @@
 Two of everything on one real store, in virtual time.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -14,12 +14,13 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from monitor.core import state
+from monitor.core import reach, state
 from monitor.core.message import Message
 from monitor.core.model import InstanceKey
 from monitor.core.routing import Route
 from monitor.core.shards import ALL, shard
 from monitor.core.state import Change, Phase, State
+from monitor.core.wording import Frame
 from monitor.dispatcher import UNSURE, Dispatcher
 from monitor.holdings import Holdings
 from monitor.notifier import Habits
@@ -41,7 +42,7 @@ from tests.support.answers import (
     a_watch,
 )
 from tests.support.desk import RULES, Desk, telling_to
-from tests.support.sink import RecordingSink, down
+from tests.support.sink import RecordingSink, down, told
 from tests.support.source import ScriptedSource
 from tests.support.watching import watching
 
@@ -51,8 +52,9 @@ OTHER = a_key(2)
 DAY = 86_400.0
 CHANGING = frozenset({shard(str(KEY))})
 STAYING = frozenset({shard(str(OTHER))})
+SOURCE = frozenset({shard("prod")})
 
-assert CHANGING != STAYING
+assert STAYING.isdisjoint(CHANGING | SOURCE)
 
 
 def gained(holdings: Holdings, shards: frozenset[int] = CHANGING) -> None:
@@ -640,6 +642,92 @@ async def test_what_others_record_about_a_group_of_ours_is_told(
 
     assert elsewhere.owns(group)
     assert (before, oncall.said) == ([], ["first"])
+
+
+async def restored_elsewhere(desk: Desk) -> Sequence[Message]:
+    """Let another daemon record that the source is seen; give what it recorded."""
+    frame, elsewhere = Frame(source="prod", key="prod"), Recorder(desk.store, unheard)
+    for kind in (reach.Kind.LOST, reach.Kind.RESTORED):
+        await elsewhere.record(
+            "prod",
+            partial(
+                state.reached,
+                kind=kind,
+                cause=reach.Cause.UNREACHABLE,
+                frame=frame,
+                now=clock.now(),
+            ),
+        )
+    logged = await desk.store.logged(Reading(), None, 100)
+    return [event for _, event in logged if event.key == "prod"]
+
+
+async def test_what_was_withheld_is_told_though_the_news_came_before_it_was_seen(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall, holdings=Holdings(ALL - SOURCE)) as desk:
+            desk.lost.add("prod")
+            await log.saw(desk.recorder, FAILED, OTHER)
+            await anyio.sleep(60)
+            await desk.notifier.changed_elsewhere(await restored_elsewhere(desk))
+            await anyio.sleep(60)
+            before = oncall.said
+            desk.lost.clear()
+            desk.notifier.seen_again()
+            await anyio.sleep(60)
+
+        assert (before, oncall.said) == ([], ["first"])
+
+
+async def test_what_was_withheld_is_told_by_who_gains_a_source_that_is_back(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall, holdings=Holdings(ALL - SOURCE)) as desk:
+            desk.lost.add("prod")
+            await log.saw(desk.recorder, FAILED, OTHER)
+            await anyio.sleep(60)
+            await restored_elsewhere(desk)
+            desk.lost.clear()
+            gained(desk.holdings, SOURCE)
+            await desk.notifier.gain(SOURCE)
+            await anyio.sleep(60)
+
+        assert (str(OTHER), "first") in [
+            (m.key, told(m).reason) for m in oncall.delivered
+        ]
+
+
+@pytest.mark.parametrize("jobs", range(3))
+async def test_what_is_looked_at_while_its_source_is_seen_again_is_told(
+    tmp_path: Path, jobs: int
+) -> None:
+    meanwhile: list[Callable[[], None]] = []
+
+    async def run(job: Callable[[], Any]) -> Any:
+        found = job()
+        if meanwhile:
+            meanwhile.pop(0)()
+        return found
+
+    async with opening.opened(f"sqlite:///{tmp_path}/m.db", run=run) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall) as desk:
+
+            def see() -> None:
+                desk.lost.clear()
+                desk.notifier.seen_again()
+
+            desk.lost.add("prod")
+            await log.saw(desk.recorder, FAILED)
+            meanwhile[:] = [lambda: None] * jobs + [see]
+            await anyio.sleep(60)
+
+        assert meanwhile == []
+        assert oncall.said == ["first"]
 
 
 async def test_what_is_let_go_of_is_told_by_nobody_here(tmp_path: Path) -> None:
