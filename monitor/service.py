@@ -459,11 +459,13 @@ class _House:
         await self._notifier.gain(gained)
 
     async def let_go(self, left: frozenset[int]) -> None:
+        # First what takes longest: until it is done, they are looked at here. What is
+        # recorded or told meanwhile is delivered by whoever comes.
+        await self._dispatching.let_go(left)
         for one in self._stations.values():
             await one.let_go(left)
         await self._recorder.settled()
         await self._notifier.let_go(left)
-        await self._dispatching.let_go(left)
         # What was asked of the store until now is done by then, whoever asked.
         await self._store.answers()
         self._door.tenure.give_up(len(left))
