@@ -8,6 +8,7 @@ down the log is not read for it, and one message at a time finds out when it is 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import anyio
@@ -79,11 +80,18 @@ class Dispatcher:
         self._carrying = anyio.Lock(fast_acquire=True)
         self._keeping = anyio.Lock(fast_acquire=True)
         self._back = False
+        self._letting_go = 0
+        self._put_elsewhere = False
 
     def wake(self) -> None:
         """Something was recorded, or put on its way: look now."""
         self._news.set()
         self._mail.set()
+
+    def hear(self) -> None:
+        """Others may have put messages on their way: these hold back their lines too."""
+        self._put_elsewhere = True
+        self.wake()
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -96,7 +104,16 @@ class Dispatcher:
 
     async def _count(self, shards: Shards) -> None:
         waiting = await self._outbox.waiting(self._name, shards)
-        self._waiting |= {x: ids for x, ids in waiting.items() if holds_events(x)}
+        for line, ids in waiting.items():
+            if holds_events(line):
+                # Some may be in no table yet: they were put on their way just now.
+                self._waiting.setdefault(line, set()).update(ids)
+
+    async def _count_again(self) -> None:
+        if self._put_elsewhere:
+            self._put_elsewhere = False
+            async with self._carrying, self._keeping:  # nothing may leave meanwhile
+                await self._count(self._shards)
 
     async def gain(self, gained: frozenset[int]) -> None:
         """Deliver what belongs to these shards too."""
@@ -106,12 +123,25 @@ class Dispatcher:
         self.wake()
 
     async def let_go(self, left: frozenset[int]) -> None:
-        """Return once nothing of these shards is being delivered."""
+        """Return once nothing of these shards is being delivered.
+
+        That takes as long as what was begun: the rest of a batch waits for another.
+        """
         self._shards -= left
-        async with self._reading, self._carrying, self._keeping:
-            lines = [x for x in self._waiting if shard(key_of_line(x)) in left]
-            for line in lines:
-                del self._waiting[line]
+        with self._cut_short():
+            async with self._reading, self._carrying, self._keeping:
+                lines = [x for x in self._waiting if shard(key_of_line(x)) in left]
+                for line in lines:
+                    del self._waiting[line]
+
+    @contextmanager
+    def _cut_short(self) -> Iterator[None]:
+        self._letting_go += 1
+        try:
+            yield
+        finally:
+            self._letting_go -= 1
+            self.wake()
 
     async def drain(self) -> None:
         """Return once all that can be delivered at once has been; needs ``run``."""
@@ -137,10 +167,14 @@ class Dispatcher:
 
     def _rest(self) -> float:
         """Tell the seconds for which nothing is to be tried."""
-        return self.outlet.rest if self._holdings.sure() else UNSURE
+        return self.outlet.rest if self._may_begin() else UNSURE
+
+    def _may_begin(self) -> bool:
+        return self._holdings.sure() and not self._letting_go
 
     async def _read_on(self) -> bool:
         async with self._reading:
+            await self._count_again()
             shards = self._shards
             unread = await self._outbox.unread(self._name, BATCH, shards)
             if unread.upto is None:
@@ -248,16 +282,20 @@ class Dispatcher:
 
     async def _try(self, delivery: Delivery, *, probe: bool = False) -> Delivery | None:
         """Try once; None when there is nothing more to do for this delivery."""
-        if not self._holdings.sure():
-            return delivery  # somebody else may be sending it by now
         try:
-            tried = await self.outlet.take(delivery.message, probe=probe)
+            tried = await self.outlet.take(
+                delivery.message, probe=probe, may=self._may_send
+            )
         except errors.Rejected as error:
             await self._bury(delivery, str(error))
             return None
         except errors.Undelivered as error:
             return await self._later(delivery, error)
         return None if tried else delivery
+
+    def _may_send(self, message: Message) -> bool:
+        """Tell whether nobody else may be sending it by now, or waits until it is sent."""
+        return self._may_begin() and shard(message.key) in self._shards
 
     async def _later(
         self, delivery: Delivery, error: errors.Undelivered

@@ -89,6 +89,11 @@ class Dispatching:
         for dispatcher in self._dispatchers.values():
             dispatcher.wake()
 
+    def hear(self) -> None:
+        """Others may have put messages on their way."""
+        for dispatcher in self._dispatchers.values():
+            dispatcher.hear()
+
     async def gain(self, gained: frozenset[int]) -> None:
         """Deliver what belongs to these shards too."""
         async with anyio.create_task_group() as tasks:

@@ -131,9 +131,10 @@ class Notifier:
             for group in self._grouping.groups_of(key):
                 self._plan(group, 0.0)
         if reach.Kind.RESTORED in types:
-            self._take_up_inhibited()
+            self.seen_again()
 
-    def _take_up_inhibited(self) -> None:
+    def seen_again(self) -> None:
+        """A source is in sight again: look at what was withheld meanwhile."""
         self._plan_all(self._inhibited)
         self._inhibited.clear()
 
@@ -143,7 +144,7 @@ class Notifier:
         keys = {event.key for event in events if _about_alerts(event.type)}
         await self.learn(keys)
         if reach.Kind.RESTORED in types:
-            self._take_up_inhibited()
+            self.seen_again()
 
     async def learn(self, keys: Collection[str]) -> None:
         """Hear what holds for *keys*, as far as it is recorded elsewhere."""
@@ -160,6 +161,7 @@ class Notifier:
             self._gists.pop(group, None)
         self._plan_all(mine)
         self._plan_all(self._quiet.cared_for())
+        self.seen_again()  # who owned the source may have said so last
 
     async def _place_anew(self, gained: frozenset[int]) -> None:
         """Take in what was recorded last by who owned these: nobody told us of it."""
@@ -262,9 +264,13 @@ class Notifier:
 
     async def _tell(self, group: str, account: Account) -> None:
         """Look at one group: gather → decide → apply."""
-        self._expecting.add(group)  # first: logs may come while the state is read
+        # First: logs may come, or the source be seen again, while the state is read.
+        self._expecting.add(group)
+        self._inhibited.add(group)
         look = await self._gathering.of(group, account)
         self._expecting.discard(group)
+        if not look.lost:
+            self._inhibited.discard(group)
         outcomes = [
             self._admitted(look, outcome)
             for listener in self._listeners
@@ -363,9 +369,8 @@ class Notifier:
             self._muted.add(group)
         else:
             self._muted.discard(group)
-        if look.lost:  # it is looked at when its source is seen again
-            self._inhibited.add(group)
-            return
+        if look.lost:
+            return  # it is looked at when its source is seen again
         if any(_waits_for_logs(outcome) for outcome in outcomes):
             self._expecting.add(group)
         again = [o.again for o in outcomes if o.again is not None]

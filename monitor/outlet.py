@@ -82,14 +82,21 @@ class Outlet:
         """Tell the seconds for which nothing is to be tried."""
         return self._circuit.rest(self._now().timestamp())
 
-    async def take(self, message: Message, *, probe: bool = False) -> bool:
+    async def take(
+        self,
+        message: Message,
+        *,
+        probe: bool = False,
+        may: Callable[[Message], bool] = lambda _: True,
+    ) -> bool:
         """Try once; False if the sink is left in peace, so that nothing was tried.
 
-        One that is down takes a *probe* only. Raises ``errors.Rejected`` or
+        One that is down takes a *probe* only. *may* is asked when it is the turn of
+        *message*, which may have waited for long. Raises ``errors.Rejected`` or
         ``errors.Undelivered``.
         """
         async with self._slots:
-            if self.rest or (self.open and not probe):
+            if self.rest or (self.open and not probe) or not may(message):
                 return False
             began = anyio.current_time()
             try:

@@ -504,11 +504,15 @@ class _House:
         await self._notifier.gain(gained)
 
     async def let_go(self, left: frozenset[int]) -> None:
+        # First what takes longest: until it is done, they are looked at here. What is
+        # recorded or told meanwhile is delivered by whoever comes.
+        await self._dispatching.let_go(left)
         for one in self._stations.values():
             await one.let_go(left)
+        # From here on whoever comes with a log, or late, finds that it is another's.
+        self._holdings.seal(left)
         await self._recorder.settled()
         await self._notifier.let_go(left)
-        await self._dispatching.let_go(left)
         # What was asked of the store until now is done by then, whoever asked.
         await self._store.answers()
         self._door.tenure.give_up(len(left))
@@ -524,7 +528,7 @@ class _House:
         if "lists" in topics:
             await self._read_lists()
         if "deliveries" in topics:
-            self._dispatching.wake()
+            self._dispatching.hear()
 
     async def _learn(self, keys: Collection[str]) -> None:
         """Hear at once what others recorded about *keys*."""
@@ -562,6 +566,7 @@ class _House:
                     now=self._now,
                     luck=self._luck,
                     joined=self._joined,
+                    back=self._seen_again,
                     wishes=self._wishes,
                 )
             )
@@ -903,6 +908,9 @@ class _House:
         membership = self._store.membership
         others = membership.view.others() if membership else ()
         return any(source in node.report.sources for node in others)
+
+    def _seen_again(self) -> None:
+        self._notifier.seen_again()
 
     def _reconsider(self) -> None:
         self._notifier.reconsider()

@@ -57,7 +57,10 @@ class Patience(Struct, frozen=True):
 
 
 class Sight:
-    """*since*: since when the source has been in sight, by our own looks."""
+    """*since*: since when the source has been in sight, by our own looks.
+
+    *back* is called when it is missing no more, whoever sees it.
+    """
 
     def __init__(
         self,
@@ -73,8 +76,10 @@ class Sight:
         policy: Policy = USUAL,
         view: View | None = None,
         owns: Callable[[str], bool] = lambda _: True,
+        back: Callable[[], None] = lambda: None,
     ) -> None:
         self._source = source
+        self._back = back
         self._owns = owns
         self._others = view.elsewhere(source) if view else []
         self._brake = brake
@@ -270,10 +275,12 @@ class Sight:
         missing = cluster.lost(said)
         if missing is None:
             return
-        self._missing = missing
+        was_missing, self._missing = self._missing, missing
         if missing != (self._source in self._told):
             causes = (each.cause for each in said if each.lost)
             await self._tell(reach.kind(lost=missing), next(causes, ""))
+        if was_missing and not missing:
+            self._back()
 
     async def _tell(self, kind: reach.Kind, cause: str) -> None:
         why = Cause(cause) if cause in {*Cause} else None

@@ -70,6 +70,7 @@ class Station:
         now: Now,
         luck: Luck,
         joined: Callable[[], None],
+        back: Callable[[], None],
         wishes: Wishes,
     ) -> None:
         configured = settings.sources[name]
@@ -105,6 +106,7 @@ class Station:
             policy=rules.policy,
             view=self._view,
             owns=store.holdings.owns,
+            back=back,
         )
         self.poller = Poller(
             source,
@@ -392,9 +394,13 @@ async def opened(
     now: Now,
     luck: Luck,
     joined: Callable[[], None],
+    back: Callable[[], None],
     wishes: Wishes,
 ) -> AsyncIterator[Station]:
-    """Open the way to one source; *joined* hears that watches may have come."""
+    """Open the way to one source.
+
+    *joined* hears that watches may have come, *back* that it is missing no more.
+    """
     configured = settings.sources[name]
     pace = Pace(
         width=configured.max_in_flight,
@@ -413,6 +419,7 @@ async def opened(
             now=now,
             luck=luck,
             joined=joined,
+            back=back,
             wishes=wishes,
         )
         await station.sight.remember(await store.heads(name))

@@ -3,7 +3,7 @@
 Two of everything on one real store, in virtual time.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -14,14 +14,17 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from monitor.core import state
+from monitor.core import reach, state
+from monitor.core.message import Message
 from monitor.core.model import InstanceKey
 from monitor.core.routing import Route
 from monitor.core.shards import ALL, shard
 from monitor.core.state import Change, Phase, State
+from monitor.core.wording import Frame
 from monitor.dispatcher import UNSURE, Dispatcher
 from monitor.holdings import Holdings
 from monitor.notifier import Habits
+from monitor.outlet import AT_ONCE
 from monitor.ports import Reading
 from monitor.recorder import Recorder
 from monitor.store import opening
@@ -39,7 +42,7 @@ from tests.support.answers import (
     a_watch,
 )
 from tests.support.desk import RULES, Desk, telling_to
-from tests.support.sink import RecordingSink, down
+from tests.support.sink import RecordingSink, down, told
 from tests.support.source import ScriptedSource
 from tests.support.watching import watching
 
@@ -49,8 +52,9 @@ OTHER = a_key(2)
 DAY = 86_400.0
 CHANGING = frozenset({shard(str(KEY))})
 STAYING = frozenset({shard(str(OTHER))})
+SOURCE = frozenset({shard("prod")})
 
-assert CHANGING != STAYING
+assert STAYING.isdisjoint(CHANGING | SOURCE)
 
 
 def gained(holdings: Holdings, shards: frozenset[int] = CHANGING) -> None:
@@ -194,6 +198,36 @@ async def test_what_waits_holds_back_its_line_whoever_delivers_it(
         assert sink.ids == events(range(1, 8))
 
 
+async def test_what_another_puts_on_its_way_again_holds_back_its_line(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        async with carrying(store, sink, ALL, frozenset()) as [owner, other]:
+            recorder = recording(store, owner)
+            await log.saw(recorder, FAILED)
+            await anyio.sleep(1)
+            sink.refuse = lambda m: down(m) if m.sequence == 1 else None
+            logged = await store.logged(Reading(newest_first=False), None, 2)
+            await other.dispatcher.put([message for _, message in logged])
+            owner.dispatcher.hear()
+            await anyio.sleep(1)
+            await log.saw(recorder, RETRYING)
+            await anyio.sleep(1)
+            held = sink.ids
+            sink.refuse = lambda _: None
+            await anyio.sleep(DAY)
+            await log.saw(recorder, RECOVERED)
+            await anyio.sleep(1)
+            waiting = await store.waiting(sink.name)
+
+        again = [*events(range(1, 6)), *events(range(1, 3)), *events(range(6, 8))]
+        assert held == events(range(1, 6))
+        assert sink.ids[: len(again)] == again
+        assert len(sink.ids) > len(again)
+        assert waiting == {}
+
+
 async def test_what_was_let_go_of_holds_back_nothing_once_it_comes_back(
     tmp_path: Path,
 ) -> None:
@@ -247,6 +281,120 @@ async def test_who_becomes_unsure_goes_on_with_nothing(tmp_path: Path) -> None:
         assert begun == events(range(1, 3))
         assert sink.ids == events(range(1, 6))
         assert len(sink.tried) == 5
+
+
+async def put(carrier: Carrier, keys: list[InstanceKey]) -> list[str]:
+    """Let a message about each of *keys* be sent again; give their ids."""
+    messages = [
+        Message(
+            id=f"{key}#1",
+            key=str(key),
+            type="bkjob.instance.appeared",
+            source="prod",
+            subject=None,
+            time=clock.now(),
+            data=b"{}",
+            sequence=1,
+        )
+        for key in keys
+    ]
+    await carrier.dispatcher.put(messages)
+    return [message.id for message in messages]
+
+
+def key_of(id_: str) -> str:
+    return id_.partition("#")[0]
+
+
+MANY = [a_key(number) for number in range(1, 41)]
+
+
+async def test_what_waits_for_its_turn_is_not_sent_once_it_is_unsure(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        sink.latency = lambda _: 5.0
+        async with carrying(store, sink, ALL) as [one]:
+            one.holdings.deadline = 7.0
+            ids = await put(one, MANY)
+            await anyio.sleep(60)
+            begun = sink.tried[:]
+            one.holdings.deadline = 1000.0
+            await anyio.sleep(60)
+
+        assert max(at for at, _ in begun) < 7.0
+        assert len(begun) == 2 * AT_ONCE
+        assert sorted(sink.ids) == sorted(ids)
+
+
+async def test_what_waits_for_its_turn_is_not_sent_once_it_is_let_go_of(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        sink.latency = lambda _: 5.0
+        async with carrying(store, sink, ALL) as [one]:
+            ids = await put(one, MANY)
+            await anyio.sleep(1)
+            begun = {id_ for _, id_ in sink.tried}
+            left = frozenset({shard(str(MANY[-1]))})
+            await one.give(left)
+            await anyio.sleep(DAY)
+
+        kept = {id_ for id_ in ids if shard(key_of(id_)) not in left}
+        assert len(begun) == AT_ONCE
+        assert {id_ for _, id_ in sink.tried} == begun | kept
+        assert begun | kept != {*ids}
+
+
+@pytest.mark.parametrize("place", [0, -1], ids=["first", "last"])
+async def test_nobody_waits_for_a_whole_batch_and_nothing_of_it_is_passed_over(
+    tmp_path: Path,
+    place: int,
+) -> None:
+    left = frozenset({shard(str(MANY[place]))})
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        sink.latency = lambda _: 5.0
+        async with carrying(store, sink, ALL, frozenset()) as [one, other]:
+            for key in MANY:
+                await log.saw(Recorder(store, unheard), FAILED, key)
+            one.dispatcher.wake()
+            await anyio.sleep(1)
+            began = anyio.current_time()
+            await one.give(left)
+            took = anyio.current_time() - began
+            begun = len(sink.tried)
+            await other.take(left)
+            await log.saw(recording(store, one, other), RETRYING, MANY[0])
+            await log.saw(recording(store, one, other), RETRYING, MANY[-1])
+            await anyio.sleep(DAY)
+
+        assert took < 5.0
+        assert begun == AT_ONCE
+        assert len(sink.tried) == len(MANY) * 5 + 4
+        for key in MANY:
+            last = 7 if key in {MANY[0], MANY[-1]} else 5
+            mine = [id_ for id_ in sink.ids if key_of(id_) == str(key)]
+            assert mine == events(range(1, last + 1), key)
+
+
+async def test_nobody_waits_for_all_that_waits(tmp_path: Path) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        sink.latency = lambda _: 5.0
+        async with carrying(store, sink, ALL, frozenset()) as [one, other]:
+            ids = await put(one, MANY)
+            await anyio.sleep(1)
+            began = anyio.current_time()
+            await one.give()
+            took = anyio.current_time() - began
+            await other.take()
+            await anyio.sleep(DAY)
+
+        assert took < 5.0
+        assert sorted(sink.ids) == sorted(ids)
 
 
 # Who records.
@@ -494,6 +642,92 @@ async def test_what_others_record_about_a_group_of_ours_is_told(
 
     assert elsewhere.owns(group)
     assert (before, oncall.said) == ([], ["first"])
+
+
+async def restored_elsewhere(desk: Desk) -> Sequence[Message]:
+    """Let another daemon record that the source is seen; give what it recorded."""
+    frame, elsewhere = Frame(source="prod", key="prod"), Recorder(desk.store, unheard)
+    for kind in (reach.Kind.LOST, reach.Kind.RESTORED):
+        await elsewhere.record(
+            "prod",
+            partial(
+                state.reached,
+                kind=kind,
+                cause=reach.Cause.UNREACHABLE,
+                frame=frame,
+                now=clock.now(),
+            ),
+        )
+    logged = await desk.store.logged(Reading(), None, 100)
+    return [event for _, event in logged if event.key == "prod"]
+
+
+async def test_what_was_withheld_is_told_though_the_news_came_before_it_was_seen(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall, holdings=Holdings(ALL - SOURCE)) as desk:
+            desk.lost.add("prod")
+            await log.saw(desk.recorder, FAILED, OTHER)
+            await anyio.sleep(60)
+            await desk.notifier.changed_elsewhere(await restored_elsewhere(desk))
+            await anyio.sleep(60)
+            before = oncall.said
+            desk.lost.clear()
+            desk.notifier.seen_again()
+            await anyio.sleep(60)
+
+        assert (before, oncall.said) == ([], ["first"])
+
+
+async def test_what_was_withheld_is_told_by_who_gains_a_source_that_is_back(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall, holdings=Holdings(ALL - SOURCE)) as desk:
+            desk.lost.add("prod")
+            await log.saw(desk.recorder, FAILED, OTHER)
+            await anyio.sleep(60)
+            await restored_elsewhere(desk)
+            desk.lost.clear()
+            gained(desk.holdings, SOURCE)
+            await desk.notifier.gain(SOURCE)
+            await anyio.sleep(60)
+
+        assert (str(OTHER), "first") in [
+            (m.key, told(m).reason) for m in oncall.delivered
+        ]
+
+
+@pytest.mark.parametrize("jobs", range(3))
+async def test_what_is_looked_at_while_its_source_is_seen_again_is_told(
+    tmp_path: Path, jobs: int
+) -> None:
+    meanwhile: list[Callable[[], None]] = []
+
+    async def run(job: Callable[[], Any]) -> Any:
+        found = job()
+        if meanwhile:
+            meanwhile.pop(0)()
+        return found
+
+    async with opening.opened(f"sqlite:///{tmp_path}/m.db", run=run) as store:
+        oncall = RecordingSink()
+        async with telling_to(store, oncall) as desk:
+
+            def see() -> None:
+                desk.lost.clear()
+                desk.notifier.seen_again()
+
+            desk.lost.add("prod")
+            await log.saw(desk.recorder, FAILED)
+            meanwhile[:] = [lambda: None] * jobs + [see]
+            await anyio.sleep(60)
+
+        assert meanwhile == []
+        assert oncall.said == ["first"]
 
 
 async def test_what_is_let_go_of_is_told_by_nobody_here(tmp_path: Path) -> None:

@@ -48,6 +48,29 @@ async def test_it_is_lost_once_when_nobody_sees_it_and_back_when_one_does(
         assert not owner.sight.missing
 
 
+async def test_each_says_once_that_a_source_is_back_as_soon_as_it_knows(
+    tmp_path: Path,
+) -> None:
+    async with a_pair(tmp_path) as (seeing, blind):
+        for eye in (seeing, blind):
+            await eye.sees()
+        await meet(seeing, blind)
+        await seeing.fails()
+        await blind.fails()
+        await meet(seeing, blind)
+        assert seeing.back == blind.back == []
+
+        await seeing.sees()
+        seen_at = anyio.current_time()
+        await anyio.sleep(3)
+        assert blind.sight.missing
+        met_at = anyio.current_time()
+        await meet(seeing, blind, rounds=3)
+        assert seeing.back == [pytest.approx(seen_at, abs=0.1)]
+        assert blind.back == [pytest.approx(met_at, abs=0.1)]
+        assert blind.sight.lost
+
+
 async def test_whose_it_is_tells_though_it_looks_at_nobody(tmp_path: Path) -> None:
     async with a_pair(tmp_path) as (owner, other):
         owner.watches = 0

@@ -14,17 +14,23 @@ from typing import Any, Final
 import anyio
 import msgspec
 import pytest
+from sqlalchemy import URL
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from monitor import errors, service
+from monitor.core import shards
+from monitor.core.cluster import Report
 from monitor.core.message import Kind, Message
+from monitor.core.shards import shard
 from monitor.milestones import Milestone, Ready, Reloading, Starting, Stopping, Summary
+from monitor.outlet import DEADLINE
 from monitor.settings.model import Settings
 from monitor.simulator.faults import Fault, Name
 from monitor.simulator.server import serving
 from monitor.simulator.world import World
-from tests.support import clock, stores, worlds
+from monitor.store import lease, rows
+from tests.support import clock, databases, stores, worlds
 from tests.support.sink import RecordingSink
 
 pytestmark = pytest.mark.looptime
@@ -483,3 +489,54 @@ async def test_a_sink_that_cannot_be_opened_refuses_the_start(tmp_path: Path) ->
 
         with pytest.RaisesGroup(errors.Misconfigured, flatten_subgroups=True):
             await Stage(site).serve()
+
+
+async def test_what_is_left_to_others_is_looked_at_until_nothing_of_it_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the control socket is there
+    with databases.migrated(databases.found()) as made:
+        async with a_site(tmp_path) as (site, world):
+            job = next(n for n in range(1, 1000) if shard(f"prod/biz/2/{n}") == 0)
+            site.more["store"] = databases.written(made)
+            site.list.write_text(f"2/{job}\n")
+            world.play("one_ip_fails", job_instance_id=job)
+            async with playing(site) as stage:
+                stage.guest.latency = lambda _: DEADLINE - 1
+                await eventually(lambda: stage.guest.tried)
+                await anyio.sleep(shards.SETTLED)
+                another_joins(made)
+                await anyio.sleep(3 * lease.RENEW)
+                site.second = FAILING
+                with anyio.move_on_after(DEADLINE / 2):
+                    await eventually(lambda: recorded(made, "hosts.failed"))
+
+                assert recorded(made, "hosts.failed") == 1
+                assert len(stage.guest.tried) == 1
+                assert left(made) == set()
+                await eventually(lambda: left(made) >= {*range(shards.AT_ONCE)})
+                assert stage.types == ["instance.appeared"]
+                assert len(stage.guest.tried) == 1
+                stage.guest.latency = lambda _: 0.0
+
+
+def another_joins(database: URL) -> None:
+    """Let a daemon be there that takes nothing of its share."""
+    with databases.administering(database) as connection:
+        connection.execute(
+            "INSERT INTO nodes VALUES ('b/1/1', 0, 1e12, 0, %s)",
+            [rows.encode(Report(version="1"))],
+        )
+
+
+def recorded(database: URL, type_: str) -> int:
+    with databases.administering(database) as connection:
+        mine = "SELECT 1 FROM events WHERE type = %s"
+        return len(connection.execute(mine, [f"bkjob.{type_}"]).fetchall())
+
+
+def left(database: URL) -> set[int]:
+    """Name the shards that nobody owns."""
+    with databases.administering(database) as connection:
+        free = "SELECT shard FROM leases WHERE expires_at <= 0 OR owner IS NULL"
+        return {number for (number,) in connection.execute(free)}

@@ -39,6 +39,7 @@ def a_station(store: SqlStore, url: str) -> AbstractAsyncContextManager[Station]
         now=clock.now,
         luck=clock.middling,
         joined=lambda: None,
+        back=lambda: None,
         wishes=wishes.nobody_s(store),
     )
 

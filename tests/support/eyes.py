@@ -26,7 +26,10 @@ STARTED: Final = datetime(2026, 11, 29, tzinfo=UTC)
 
 
 class Eye:
-    """The sight of one daemon; *owns* is what it tells of."""
+    """The sight of one daemon; *owns* is what it tells of.
+
+    *back* is when it heard that the source is missing no more.
+    """
 
     def __init__(self, name: str, store: SqlStore, owns: Collection[str]) -> None:
         self.name = name
@@ -35,6 +38,7 @@ class Eye:
         self.draining = False
         self.blank = False
         self.changes: list[Change] = []
+        self.back: list[float] = []
         self._store = store
         pace = Pace(width=8, per_second=None, luck=clock.middling)
         self.sight = Sight(
@@ -46,6 +50,7 @@ class Eye:
             now=clock.now,
             luck=clock.middling,
             owns=self._owned,
+            back=lambda: self.back.append(anyio.current_time()),
         )
 
     def _owned(self, key: str) -> bool:
