@@ -1,9 +1,9 @@
 """Reads the lists of one source in place of many visits.
 
 Whom a row shows unchanged is vouched for; who looks changed is to be visited now;
-who is in no row, or in one that proves nothing, is visited as ever. A page that speaks for too few is not worth
-asking for: they are left to their visits for a while. Knows nothing of states, and
-no list ever decides what has happened.
+who is in no row, or in one that proves nothing, is visited as ever. A page that
+speaks for too few is not worth asking for: they are left to their visits for a while.
+Knows nothing of states, and no list ever decides what has happened.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
