@@ -1,7 +1,8 @@
 """A store on PostgreSQL: connections that may be lost, and transactions that may not."""
 
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from math import inf
 from typing import Final, TypeVar
@@ -341,7 +342,7 @@ class Database:
         another one; where it was lost after that, the server tells what came of it.
         Raises errors.StoreError where it cannot, and when the database stays away.
         """
-        pauses, slow = _pauses(self._ended, self._patience), 0
+        pauses, tried = _pauses(self._ended, self._patience), Counter[str | None]()
         # As it was when this was decided, however long it takes until it is written.
         held = self._holdings.epochs
         while True:
@@ -351,8 +352,8 @@ class Database:
                     work(connection)
                     mark = lease.fence(connection, self._me, held, shards)
             except _TROUBLE as error:
-                slow += _code(error) == _SLOW
-                if not passing(error) and not 0 < slow < SLOW_TRIES:
+                tried[code := _code(error)] += 1
+                if not passing(error) and tried[code] >= TRIES.get(code, 1):
                     raise
                 if mark and mark.xid and self._committed(mark, pauses):
                     return
@@ -383,7 +384,8 @@ class Database:
                     raise errors.LeaseLost(_UNKNOWN)
 
     def _wait(self, pauses: Iterator[bool], error: Trouble) -> None:
-        self._outage.holds(short(error))
+        if _code(error) != _CLASH:
+            self._outage.holds(short(error))
         if not next(pauses, False):
             raise errors.StoreError(f"the database is away: {short(error)}") from error
 
@@ -401,10 +403,14 @@ _AGAIN: Final = frozenset(
 )
 """Read-only, in one another's way, no room, no lock: nothing was kept, try again."""
 
-
 _SLOW: Final = "57014"
-SLOW_TRIES: Final = 3
-"""For what the server ended since it took too long: it may be busy, or always be so."""
+"""The server ended it, since it took too long: it may be busy, or always be so."""
+
+_CLASH: Final = "23505"
+"""The same row twice. If another daemon wrote it meanwhile, the next try sees it."""
+
+TRIES: Final[Mapping[str | None, int]] = {_SLOW: 3, _CLASH: 5}
+"""How often something is tried that may do better the next time, or never."""
 
 
 def passing(error: Trouble) -> bool:
