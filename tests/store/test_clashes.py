@@ -11,10 +11,13 @@ from monitor import errors
 from monitor.core.hazard import Table
 from monitor.core.model import InstanceKey
 from monitor.core.quiet import Ack
+from monitor.core.state import Phase
 from monitor.core.watch import Pause, Place, Watch
+from monitor.ports import Notice, Telling
 from monitor.store import (
     calendar,
     letters,
+    memory,
     opening,
     passing,
     postgres,
@@ -23,7 +26,17 @@ from monitor.store import (
     wishes,
 )
 from tests.e2e.waiting import until
-from tests.store.changes import KEY, NOW, a_change, a_delivery, a_notification, remember
+from tests.store.changes import (
+    ALERT,
+    DAY,
+    KEY,
+    NOW,
+    TOLD,
+    a_change,
+    a_delivery,
+    a_notification,
+    remember,
+)
 
 Write = Callable[[Connection], object]
 
@@ -115,3 +128,23 @@ async def test_what_shares_a_transaction_with_a_clash_is_kept(
 
         assert (await store.load(KEY)).version == 1
         assert store.position == 1
+
+
+async def test_what_was_told_of_an_instance_that_goes_on_is_not_forgotten(
+    database: str, other: Engine
+) -> None:
+    over = a_change(1, phase=Phase.UNWATCHED, alerts={ALERT.id: ALERT})
+    again = a_change(2, alerts={ALERT.id: ALERT})
+    heard = Notice(group=KEY, number=1, tellings=[Telling(sink="oncall", told=TOLD)])
+    async with opening.opened(database) as store:
+        await remember(store, over)
+        await store.tell([heard])
+        with other.connect() as theirs:
+            assert memory.save(theirs, memory.state_row(again.state))
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(store.forget, NOW + DAY, ["oncall"])
+                await until(lambda: waits(database), "one waits for the other")
+                theirs.commit()
+
+        assert (await store.accounts([KEY]))[KEY].told == {"oncall": TOLD}
+        assert await store.load(KEY) == again.state
