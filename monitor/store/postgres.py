@@ -2,7 +2,14 @@
 
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+)
 from contextlib import asynccontextmanager, contextmanager, suppress
 from math import inf
 from typing import Final, TypeVar
@@ -104,7 +111,7 @@ async def joined(
         journal, outage = Journal(position), Outage()
         roll = Meeting(engine, me, outage)
         membership = Membership(roll, me, holdings, run, reached=journal.reached)
-        await membership.join()
+        await _until_there(membership.join, patience)
         database = Database(engine, me, holdings, outage, patience=inf)
         try:
             async with anyio.create_task_group() as tasks:
@@ -193,11 +200,19 @@ def begun(engine: Engine) -> Iterator[Connection]:
 
 
 async def _patiently(job: Callable[[], T], run: Run, patience: float) -> T:
+    async def attempt() -> T:
+        result: T = await run(job)
+        return result
+
+    return await _until_there(attempt, patience)
+
+
+async def _until_there(attempt: Callable[[], Awaitable[T]], patience: float) -> T:
     """Wait for a server that is not there yet, as when both start with the machine."""
     pauses, outage = _lengths(patience), Outage()
     while True:
         try:
-            result: T = await run(job)
+            result = await attempt()
         except errors.Away as away:
             pause = next(pauses, None)
             if pause is None:
@@ -307,6 +322,8 @@ class Meeting:
             with begun(self._engine) as connection:
                 yield connection
         except _TROUBLE as error:
+            if not passing(error) and _code(error) not in TRIES:
+                raise errors.StoreError(f"the store failed: {short(error)}") from error
             self._outage.holds(short(error))
             raise errors.Away(f"the database is away: {short(error)}") from error
         self._outage.over()

@@ -193,6 +193,43 @@ def test_a_server_that_is_busy_is_asked_again(database: str) -> None:
     )
 
 
+BUSY_ONCE = """
+CREATE SEQUENCE tries;
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF nextval('tries') = 1 THEN
+        RAISE EXCEPTION 'no memory' USING ERRCODE = '53200';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON nodes FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+
+
+async def test_a_server_that_is_busy_when_a_daemon_joins_is_asked_again(
+    database: str,
+) -> None:
+    asked(database, BUSY_ONCE)
+
+    await opens(database)
+
+    assert asked(database, "SELECT last_value > 1 FROM tries") == [(True,)]
+
+
+def test_a_database_without_what_is_needed_is_not_taken_for_one_that_is_away(
+    database: str,
+) -> None:
+    asked(database, "DROP TABLE nodes")
+    outage = postgres.Outage()
+    with postgres.connected(make_url(database)) as engine:
+        meeting = postgres.Meeting(engine, "me", outage)
+        with pytest.raises(errors.StoreError) as caught:
+            meeting.leave({})
+
+    assert str(caught.value) == 'the store failed: relation "nodes" does not exist'
+    assert not isinstance(caught.value, errors.Away)
+    assert not outage.lasts
+
+
 async def test_several_that_start_at_once_make_the_tables_once(server: Server) -> None:
     asked(server.url(), "CREATE DATABASE empty TEMPLATE template0")
     url = server.url().replace("/postgres?", "/empty?")
