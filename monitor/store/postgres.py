@@ -208,12 +208,17 @@ async def _patiently(job: Callable[[], T], run: Run, patience: float) -> T:
 
 
 async def _until_there(attempt: Callable[[], Awaitable[T]], patience: float) -> T:
-    """Wait for a server that is not there yet, as when both start with the machine."""
+    """Wait for a server that is not there yet, as when both start with the machine.
+
+    Who waits without end ran before, so that a server that cannot be written is one
+    that fails over.
+    """
+    passes = (errors.Away, refusals.NotNow) if patience == inf else errors.Away
     pauses, outage = _lengths(patience), Outage()
     while True:
         try:
             result = await attempt()
-        except errors.Away as away:
+        except passes as away:
             pause = next(pauses, None)
             if pause is None:
                 raise
@@ -255,7 +260,11 @@ def _claim(engine: Engine, url: URL, me: str) -> list[Held]:
 def _usable(engine: Engine, url: URL) -> None:
     """Refuse a server that cannot hold a store; make the tables where there are none."""
     with refusals.clear(url), engine.connect() as connection:
-        refusals.unfit(connection, url)
+        try:
+            refusals.unfit(connection, url)
+        except refusals.NotNow:
+            connection.invalidate()  # a new one may lead to the primary
+            raise
         made = inspect(connection).has_table("leases")
         connection.rollback()
         if not made:

@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 
 import anyio
 import psycopg
@@ -173,6 +174,80 @@ async def test_a_standby_is_refused() -> None:
             f"store: {shown(standby.url())} is a standby, which cannot be written;"
             " name the primary"
         )
+
+
+async def test_who_ran_before_waits_for_a_standby_to_be_promoted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with postgresqls.served() as server:
+        asked(server.url(), "CREATE DATABASE before TEMPLATE template0")
+        url = server.url().replace("/postgres?", "/before?")
+        await opens(url)
+        server.become_a_standby()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(opens_again, url)
+            await until(
+                lambda: "standby" in capsys.readouterr().out, "it is waited for"
+            )
+            asked(url, "SELECT pg_promote()")
+
+
+async def test_who_ran_before_waits_for_a_server_to_be_writable_again(
+    database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = make_url(database).database
+    asked(database, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(opens_again, database)
+        await until(lambda: "read-only" in capsys.readouterr().out, "it is waited for")
+        elsewhere = databases.written(databases.found())
+        asked(elsewhere, f'ALTER DATABASE "{name}" RESET ALL')
+
+
+async def opens_again(url: str) -> None:
+    async with opening.opened(url, patience=inf) as store:
+        await store.answers()
+
+
+async def test_who_ran_before_is_refused_all_the_same_what_does_not_pass(
+    database: str,
+) -> None:
+    asked(database, "UPDATE alembic_version SET version_num = 'f00d'")
+
+    with pytest.raises(errors.Misconfigured, match="by a newer Job Monitor"):
+        await opens_again(database)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("57P01", errors.Away),
+        ("57P02", errors.Away),
+        ("57P03", errors.Away),
+        ("53300", errors.Away),
+        ("25006", refusals.NotNow),
+        ("53100", refusals.NotNow),
+        ("42501", errors.Misconfigured),
+        ("42P07", errors.Misconfigured),
+    ],
+)
+def test_what_a_server_says_is_refused_waited_for_or_so_if_it_worked_before(
+    database: str, code: str, kind: type[errors.MonitorError]
+) -> None:
+    url = make_url(database)
+    with postgres.connected(url) as engine, engine.connect() as connection:
+        raising = f"DO $$ BEGIN RAISE SQLSTATE '{code}'; END $$"
+        with pytest.raises(errors.MonitorError) as caught, refusals.clear(url):
+            connection.execute(text(raising))
+
+    assert type(caught.value) is kind
+
+
+async def test_a_host_that_nobody_knows_is_refused_at_the_first_start() -> None:
+    with pytest.raises(refusals.NotNow) as caught:
+        await opens("postgresql://me@nowhere.invalid/jobs")
+
+    assert str(caught.value).endswith("; write the host as it is called in the DNS")
 
 
 def test_a_server_that_is_busy_is_asked_again(database: str) -> None:
