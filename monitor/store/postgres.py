@@ -103,9 +103,7 @@ async def joined(
     """
     with connected(url) as engine:
         await _patiently(lambda: _usable(engine, url), run, patience)
-        if await _patiently(lambda: _outdated(engine, url), run, patience):
-            async with _alone(engine, url, run, patience):
-                pass
+        await _brought_up_to_date(engine, url, run, patience)
         holdings, me = Holdings(()), lease.name()
         position = await _patiently(lambda: _prepared(engine, url), run, patience)
         journal, outage = Journal(position), Outage()
@@ -131,6 +129,23 @@ async def joined(
             # Not sooner: a renewal that is under way would bring it back.
             with anyio.CancelScope(shield=True):
                 await membership.leave()
+
+
+async def _brought_up_to_date(
+    engine: Engine, url: URL, run: Run, patience: float
+) -> None:
+    """Migrate alone, unless another daemon of this version is quicker."""
+
+    async def outdated() -> bool:
+        return await _patiently(lambda: _outdated(engine, url), run, patience)
+
+    if await outdated():
+        try:
+            async with _alone(engine, url, run, patience):
+                pass
+        except refusals.InUse:
+            if await outdated():
+                raise
 
 
 @asynccontextmanager

@@ -53,6 +53,10 @@ _PASSES: Final = frozenset({"25006", "53100"})
 """A failover, or somebody who makes room, may put an end to it."""
 
 
+class InUse(errors.Misconfigured):
+    """Somebody else works there."""
+
+
 class NotNow(errors.Misconfigured):
     """A mistake at the first start; it passes where a daemon ran already."""
 
@@ -134,8 +138,8 @@ def unfit(connection: Connection, url: URL) -> None:
         raise kind(f"store: {shown(url)} {why}")
 
 
-def in_use(url: URL, owners: Sequence[str]) -> errors.Misconfigured:
-    return errors.Misconfigured(
+def in_use(url: URL, owners: Sequence[str]) -> InUse:
+    return InUse(
         f"store: {shown(url)} is in use by Job Monitor on {' and '.join(owners)};"
         " stop it for this, or name another store"
     )

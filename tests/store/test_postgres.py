@@ -12,6 +12,7 @@ from math import inf
 import anyio
 import psycopg
 import pytest
+from alembic import command
 from sqlalchemy import Connection, Engine, make_url, text
 
 from monitor import errors
@@ -320,6 +321,37 @@ async def test_several_that_start_at_once_make_the_tables_once(server: Server) -
             tasks.start_soon(start, number)
 
     assert sorted(answered) == [0, 1, 2, 3]
+
+
+async def test_several_that_start_at_once_on_an_older_schema_all_join() -> None:
+    answered: list[int] = []
+    with databases.created(databases.found()) as made:
+        with postgres.connected(made) as engine, engine.begin() as connection:
+            config = migrating._config(migrating.SCRIPTS)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0007")
+        everybody = anyio.Event()
+
+        async def start(number: int) -> None:
+            async with opening.opened(databases.written(made)) as store:
+                await store.answers()
+                answered.append(number)
+                if len(answered) == 4:
+                    everybody.set()
+                await everybody.wait()
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(4):
+                tasks.start_soon(start, number)
+
+    assert sorted(answered) == [0, 1, 2, 3]
+
+
+async def test_a_daemon_of_an_older_version_is_not_joined(database: str) -> None:
+    async with opening.opened(database):
+        asked(database, "UPDATE alembic_version SET version_num = '0007'")
+
+        assert "is in use by Job Monitor on " in await refusal(database)
 
 
 # Who may write.
