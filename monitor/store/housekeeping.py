@@ -5,9 +5,10 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, func, select
 
-from monitor.core.state import Phase, State
+from monitor.core.state import State
 from monitor.store import calendar, memory, rows, tracing
 from monitor.store.schema import (
+    OVER,
     addressed,
     cursors,
     dead_letters,
@@ -87,8 +88,8 @@ def _given_up(connection: Connection, before: float) -> int:
 
 
 def _states(connection: Connection, before: float) -> int:
-    old = (states.c.phase != Phase.WATCHED.value, states.c.changed_at < before)
-    bodies = connection.execute(select(states.c.body).where(*old).limit(SLICE))
+    old = select(states.c.body).where(OVER, states.c.changed_at < before)
+    bodies = connection.execute(old.limit(SLICE))
     found = [rows.state(body) for body in bodies.scalars()]
     return sum(_emptied(connection, state) for state in found)
 
