@@ -85,7 +85,7 @@ events = Table(
     UniqueConstraint("key", "sequence"),
     Index("events_time", "time"),
 )
-"""The log that sinks read by cursor; positions rise, with holes."""
+"""The log that sinks read by cursor; positions rise without holes, in the order of commits."""
 
 cursors = Table(
     "cursors",
