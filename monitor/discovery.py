@@ -158,6 +158,11 @@ class Discovery:
                 await self._pass_on()
         self._woken.set()
 
+    async def let_go(self) -> None:
+        """Return once nothing is being written that was ours to write."""
+        async with self._turn:
+            pass
+
     async def run(
         self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
     ) -> Never:
@@ -229,12 +234,12 @@ class Discovery:
             return
 
         self._answered(asking)
+        await self._take(asking, page)
         if not self._ours():
             asking.query = None
             return  # whoever asks from now on finds it too
         self.pages += 1
         self.rows += len(page.rows)
-        await self._take(asking, page)
         most = self._source.means.range
         asking.query = paging.onward(query, page, since=asking.since, most=most)
         asking.due = anyio.current_time()
@@ -252,7 +257,8 @@ class Discovery:
 
     async def _take(self, asking: _Asking, page: Page) -> None:
         async with self._turn:
-            if self._askings.get(asking.rule.selection) is not asking:
+            known = self._askings.get(asking.rule.selection) is asking
+            if not known or not self._ours():
                 return
             fresh = self._fresh(asking, page.rows)
             self.found += sum(watch.key not in self._watches for watch in fresh)
@@ -300,12 +306,17 @@ class Discovery:
     async def _forget(self) -> None:
         """Drop what is over and old enough that no list will show it again."""
         async with self._turn:
+            if not self._ours():
+                return
             rules: dict[str, list[_Asking]] = {}
             for asking in self._askings.values():
                 rules.setdefault(asking.rule.scope, []).append(asking)
             now = self._now()
+            # Where its rule is gone by now, no list can show it.
             dropped = [
-                key for key in self._over if self._unlisted(key, rules[key.scope], now)
+                key
+                for key in self._over
+                if self._unlisted(key, rules.get(key.scope, ()), now)
             ]
             await self._drop(dropped)
         if dropped:

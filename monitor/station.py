@@ -316,6 +316,7 @@ class Station:
 
     async def let_go(self, left: frozenset[int]) -> None:
         """Leave what belongs to these shards to others."""
+        await self.discovery.let_go()
         await self.poller.let_go(left)
         await self.sight.keep(self.poller.tracks)
 

@@ -17,7 +17,7 @@ from monitor.discovery import Discovery
 from monitor.ports import Means
 from monitor.store.sql import SqlStore
 from tests.support import clock, stores
-from tests.support.answers import a_key
+from tests.support.answers import a_key, a_watch
 from tests.support.budget import FreeBudget
 from tests.support.rows import ListingSource, a_row
 
@@ -30,10 +30,14 @@ def a_rule(scope: str = "2", *, line: int = 3, **said: Any) -> Rule:
 
 
 class CountingRegister:
-    """The real register; *added* and *dropped* are what was written."""
+    """The real register; *added* and *dropped* are what was written.
+
+    While *busy* is there, what is asked of it takes until that is set.
+    """
 
     def __init__(self, store: SqlStore) -> None:
         self._store = store
+        self.busy: anyio.Event | None = None
         self.added: list[int] = []
         self.dropped: list[int] = []
 
@@ -41,6 +45,8 @@ class CountingRegister:
         return await self._store.found(source)
 
     async def add(self, watches: Sequence[Watch]) -> None:
+        if self.busy is not None and watches:
+            await self.busy.wait()
         self.added += [watch.key.job_instance_id for watch in watches]
         await self._store.add(watches)
 
@@ -49,17 +55,23 @@ class CountingRegister:
         await self._store.drop(keys)
 
     async def over(self, source: str) -> list[InstanceKey]:
+        if self.busy is not None:
+            await self.busy.wait()
         return await self._store.over(source)
 
 
 class Finding:
-    """*seen* is which instances were found, each time that this changed."""
+    """*seen* is which instances were found, each time that this changed.
+
+    While it is *ours*, nobody else asks.
+    """
 
     def __init__(
         self, source: ListingSource, store: SqlStore, *, shared: bool = False
     ) -> None:
         self._store = store
         self.seen: list[tuple[float, list[int]]] = []
+        self.ours = True
         self.budget = FreeBudget()
         self.register = CountingRegister(store)
         self.discovery = Discovery(
@@ -69,6 +81,7 @@ class Finding:
             changed=self._changed,
             now=clock.now,
             luck=clock.middling,
+            ours=lambda: self.ours,
             shared=shared,
         )
 
@@ -457,3 +470,80 @@ async def test_what_ended_elsewhere_is_forgotten_when_no_list_shows_it(
         source.hidden = {a_key(1), a_key(2)}
         await anyio.sleep(2 * 86_400)
         assert found.numbers == [2]
+
+
+async def test_who_gives_a_source_up_waits_for_what_is_being_written(
+    tmp_path: Path,
+) -> None:
+    async with finding(ListingSource(a_row(1)), tmp_path, a_rule()) as found:
+        found.register.busy = anyio.Event()
+        await anyio.sleep(1)
+        found.ours = False
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(released, found)
+            await anyio.sleep(60)
+            found.register.busy.set()
+
+        assert found.register.added == [1]
+
+
+async def released(found: Finding) -> None:
+    """Give up as a daemon does, which may write no more from then on."""
+    await found.discovery.let_go()
+    assert found.register.added == [1]
+
+
+async def test_what_came_too_late_is_left_to_whoever_asks_from_now_on(
+    tmp_path: Path,
+) -> None:
+    source = ListingSource(a_row(1))
+    async with finding(source, tmp_path, a_rule()) as found:
+        await anyio.sleep(1)
+        found.register.busy = anyio.Event()
+        source.put(a_row(2))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(found.discovery.follow, [a_rule(labels={"team": "sre"})])
+            # The page that shows the second waits for its turn.
+            await anyio.sleep(60)
+            found.ours = False
+            found.register.busy.set()
+        await anyio.sleep(1)
+        assert (found.register.added, found.numbers) == ([1, 1], [1])
+
+        found.ours = True
+        await found.discovery.take_over()
+        await anyio.sleep(1)
+        assert found.numbers == [1, 2]
+
+
+async def test_what_is_over_is_dropped_by_whoever_asks_alone(tmp_path: Path) -> None:
+    source = ListingSource(a_row(1))
+    async with finding(source, tmp_path, a_rule(), shared=True) as found:
+        await anyio.sleep(1)
+        source.hidden = {a_key(1)}
+        await anyio.sleep(2 * 86_400)
+        found.register.busy = anyio.Event()
+        await found.visited_elsewhere(a_key(1), over=True)
+        await anyio.sleep(60)
+        found.ours = False
+        found.register.busy.set()
+        await anyio.sleep(1)
+        assert found.register.dropped == []
+
+        found.ours = True
+        await found.discovery.take_over()
+        await anyio.sleep(60)
+        assert found.register.dropped == [1]
+
+
+async def test_what_another_found_by_a_rule_of_its_own_is_forgotten_once_it_is_over(
+    tmp_path: Path,
+) -> None:
+    async with finding(ListingSource(), tmp_path, a_rule(), shared=True) as found:
+        theirs = a_key(1, scope="9")
+        await found.register.add([a_watch(theirs)])
+        await found.discovery.read_again()
+        await found.visited_elsewhere(theirs, over=True)
+        await anyio.sleep(60)
+
+        assert found.register.dropped == [1]

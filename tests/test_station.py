@@ -85,3 +85,21 @@ async def test_who_called_back_is_known_to_be_another_daemon_s(tmp_path: Path) -
             known = {number: opened.watched_elsewhere(number) for number in (1, 2, 3)}
             assert known == {1: True, 2: False, 3: False}
             assert [opened.hint(number) for number in (1, 2, 3)] == [0, 1, 0]
+
+
+async def test_shards_are_let_go_once_discovery_has_written_what_it_found(
+    tmp_path: Path,
+) -> None:
+    url, given_up = "http://127.0.0.1:9", anyio.Event()
+    async with stores.opened(tmp_path) as store, a_station(store, url) as opened:
+
+        async def give_up() -> None:
+            await opened.let_go(frozenset({shard("prod")}))
+            given_up.set()
+
+        async with anyio.create_task_group() as tasks, opened.discovery._turn:
+            tasks.start_soon(give_up)
+            await anyio.sleep(60)
+            assert not given_up.is_set()
+
+        assert given_up.is_set()

@@ -5,9 +5,10 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, func, select
 
-from monitor.core.state import Phase, State
+from monitor.core.state import State
 from monitor.store import calendar, memory, rows, tracing
 from monitor.store.schema import (
+    OVER,
     addressed,
     cursors,
     dead_letters,
@@ -87,13 +88,18 @@ def _given_up(connection: Connection, before: float) -> int:
 
 
 def _states(connection: Connection, before: float) -> int:
-    old = (states.c.phase != Phase.WATCHED.value, states.c.changed_at < before)
-    bodies = connection.execute(select(states.c.body).where(*old).limit(SLICE))
-    kept = [rows.state(body) for body in bodies.scalars()]
-    for state in kept:
-        memory.save(connection, memory.state_row(_husk(state)))
-        connection.execute(delete(told).where(told.c.group == state.key))
-    return len(kept)
+    old = select(states.c.body).where(OVER, states.c.changed_at < before)
+    bodies = connection.execute(old.limit(SLICE))
+    found = [rows.state(body) for body in bodies.scalars()]
+    return sum(_emptied(connection, state) for state in found)
+
+
+def _emptied(connection: Connection, state: State) -> bool:
+    """Keep a husk of *state*, unless its owner goes on with it: then all is kept."""
+    if not memory.save(connection, memory.state_row(_husk(state))):
+        return False
+    connection.execute(delete(told).where(told.c.group == state.key))
+    return True
 
 
 def _husk(state: State) -> State:

@@ -33,7 +33,8 @@ async def opened(
 
     Raises errors.Misconfigured where another daemon owns a file, where it is no
     database, comes from a newer version, or cannot be written, and errors.Away where
-    it cannot be reached. *patience*: seconds to wait for a database that is away.
+    it cannot be reached. *patience*: seconds to wait for a database that is away;
+    without end, also for one that cannot be written, since it could be before.
     """
     async with _shared(parsed(url), run, patience) as ours:
         group = Group(ours.transact, ours.journal, run)

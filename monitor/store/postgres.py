@@ -1,7 +1,15 @@
 """A store on PostgreSQL: connections that may be lost, and transactions that may not."""
 
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections import Counter
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+)
 from contextlib import asynccontextmanager, contextmanager, suppress
 from math import inf
 from typing import Final, TypeVar
@@ -95,15 +103,13 @@ async def joined(
     """
     with connected(url) as engine:
         await _patiently(lambda: _usable(engine, url), run, patience)
-        if await _patiently(lambda: _outdated(engine, url), run, patience):
-            async with _alone(engine, url, run, patience):
-                pass
+        await _brought_up_to_date(engine, url, run, patience)
         holdings, me = Holdings(()), lease.name()
         position = await _patiently(lambda: _prepared(engine, url), run, patience)
         journal, outage = Journal(position), Outage()
         roll = Meeting(engine, me, outage)
         membership = Membership(roll, me, holdings, run, reached=journal.reached)
-        await membership.join()
+        await _until_there(membership.join, patience)
         database = Database(engine, me, holdings, outage, patience=inf)
         try:
             async with anyio.create_task_group() as tasks:
@@ -123,6 +129,23 @@ async def joined(
             # Not sooner: a renewal that is under way would bring it back.
             with anyio.CancelScope(shield=True):
                 await membership.leave()
+
+
+async def _brought_up_to_date(
+    engine: Engine, url: URL, run: Run, patience: float
+) -> None:
+    """Migrate alone, unless another daemon of this version is quicker."""
+
+    async def outdated() -> bool:
+        return await _patiently(lambda: _outdated(engine, url), run, patience)
+
+    if await outdated():
+        try:
+            async with _alone(engine, url, run, patience):
+                pass
+        except refusals.InUse:
+            if await outdated():
+                raise
 
 
 @asynccontextmanager
@@ -192,12 +215,25 @@ def begun(engine: Engine) -> Iterator[Connection]:
 
 
 async def _patiently(job: Callable[[], T], run: Run, patience: float) -> T:
-    """Wait for a server that is not there yet, as when both start with the machine."""
+    async def attempt() -> T:
+        result: T = await run(job)
+        return result
+
+    return await _until_there(attempt, patience)
+
+
+async def _until_there(attempt: Callable[[], Awaitable[T]], patience: float) -> T:
+    """Wait for a server that is not there yet, as when both start with the machine.
+
+    Who waits without end ran before, so that a server that cannot be written is one
+    that fails over.
+    """
+    passes = (errors.Away, refusals.NotNow) if patience == inf else errors.Away
     pauses, outage = _lengths(patience), Outage()
     while True:
         try:
-            result: T = await run(job)
-        except errors.Away as away:
+            result = await attempt()
+        except passes as away:
             pause = next(pauses, None)
             if pause is None:
                 raise
@@ -239,7 +275,11 @@ def _claim(engine: Engine, url: URL, me: str) -> list[Held]:
 def _usable(engine: Engine, url: URL) -> None:
     """Refuse a server that cannot hold a store; make the tables where there are none."""
     with refusals.clear(url), engine.connect() as connection:
-        refusals.unfit(connection, url)
+        try:
+            refusals.unfit(connection, url)
+        except refusals.NotNow:
+            connection.invalidate()  # a new one may lead to the primary
+            raise
         made = inspect(connection).has_table("leases")
         connection.rollback()
         if not made:
@@ -306,6 +346,8 @@ class Meeting:
             with begun(self._engine) as connection:
                 yield connection
         except _TROUBLE as error:
+            if not passing(error) and _code(error) not in TRIES:
+                raise errors.StoreError(f"the store failed: {short(error)}") from error
             self._outage.holds(short(error))
             raise errors.Away(f"the database is away: {short(error)}") from error
         self._outage.over()
@@ -341,7 +383,7 @@ class Database:
         another one; where it was lost after that, the server tells what came of it.
         Raises errors.StoreError where it cannot, and when the database stays away.
         """
-        pauses, slow = _pauses(self._ended, self._patience), 0
+        pauses, tried = _pauses(self._ended, self._patience), Counter[str | None]()
         # As it was when this was decided, however long it takes until it is written.
         held = self._holdings.epochs
         while True:
@@ -351,8 +393,8 @@ class Database:
                     work(connection)
                     mark = lease.fence(connection, self._me, held, shards)
             except _TROUBLE as error:
-                slow += _code(error) == _SLOW
-                if not passing(error) and not 0 < slow < SLOW_TRIES:
+                tried[code := _code(error)] += 1
+                if not passing(error) and tried[code] >= TRIES.get(code, 1):
                     raise
                 if mark and mark.xid and self._committed(mark, pauses):
                     return
@@ -383,7 +425,8 @@ class Database:
                     raise errors.LeaseLost(_UNKNOWN)
 
     def _wait(self, pauses: Iterator[bool], error: Trouble) -> None:
-        self._outage.holds(short(error))
+        if _code(error) != _CLASH:
+            self._outage.holds(short(error))
         if not next(pauses, False):
             raise errors.StoreError(f"the database is away: {short(error)}") from error
 
@@ -401,10 +444,14 @@ _AGAIN: Final = frozenset(
 )
 """Read-only, in one another's way, no room, no lock: nothing was kept, try again."""
 
-
 _SLOW: Final = "57014"
-SLOW_TRIES: Final = 3
-"""For what the server ended since it took too long: it may be busy, or always be so."""
+"""The server ended it, since it took too long: it may be busy, or always be so."""
+
+_CLASH: Final = "23505"
+"""The same row twice. If another daemon wrote it meanwhile, the next try sees it."""
+
+TRIES: Final[Mapping[str | None, int]] = {_SLOW: 3, _CLASH: 5}
+"""How often something is tried that may do better the next time, or never."""
 
 
 def passing(error: Trouble) -> bool:

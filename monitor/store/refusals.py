@@ -10,20 +10,22 @@ from sqlalchemy import URL, Connection
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from monitor import errors
-from monitor.store.group import short
+from monitor.store.group import gone, short
 
 OLDEST: Final = 14
 
 _DRIVERS: Final = ("postgresql", "postgresql+psycopg")
 
 
+_UNRESOLVED: Final = "resolve|translate host"
+
 # A server that lets nobody in gives no code, just words.
 _SAID: Final = (
+    (_UNRESOLVED, "write the host as it is called in the DNS"),
     ("password|authentication", "give it the right password; in a URL, @ is %40"),
     ('database ".*" does not exist', "create it: createdb --encoding UTF8 NAME"),
     ('role ".*" does not exist', "create it: createuser --pwprompt NAME"),
     ("pg_hba", "let it in with a line in the server's pg_hba.conf"),
-    ("resolve|translate host", "write the host as it is called in the DNS"),
     ("certificate|SSL", "see sslmode and sslrootcert of the URL"),
     ("invalid connection option|invalid .* value", "see the options behind the ?"),
 )
@@ -42,8 +44,21 @@ _BUSY: Final = {
     "53300": "let the server have more connections",
     "55P03": "another program holds a lock; end it, and start again",
     "57014": "it was too slow; see what it is busy with, and start again",
+    "57P01": "wait until it is there again",
+    "57P02": "wait until it is there again",
     "57P03": "wait until it is there, and start again",
 }
+
+_PASSES: Final = frozenset({"25006", "53100"})
+"""A failover, or somebody who makes room, may put an end to it."""
+
+
+class InUse(errors.Misconfigured):
+    """Somebody else works there."""
+
+
+class NotNow(errors.Misconfigured):
+    """A mistake at the first start; it passes where a daemon ran already."""
 
 
 def sound(url: URL) -> URL:
@@ -90,12 +105,16 @@ def _remedy(error: DBAPIError) -> tuple[type[errors.MonitorError], str]:
     code = getattr(error.orig, "sqlstate", None)
     if code in _BUSY:
         return errors.Away, _BUSY[code]
+    if code in _PASSES:
+        return NotNow, _CODES[code]
     if code is not None:
         return errors.Misconfigured, _CODES.get(code, "see the log of the server")
+    if gone(error):  # whatever it says of SSL: it was let in
+        return errors.Away, _ELSE
     said = str(error.orig)
     for words, remedy in _SAID:
         if re.search(words, said):
-            return errors.Misconfigured, remedy
+            return NotNow if words == _UNRESOLVED else errors.Misconfigured, remedy
     return errors.Away, _ELSE
 
 
@@ -106,21 +125,21 @@ def unfit(connection: Connection, url: URL) -> None:
         " pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',"
         " current_setting('server_encoding')"
     ).one()
-    why = ""
+    kind, why = errors.Misconfigured, ""
     if version < OLDEST:
         why = f"is PostgreSQL {version}; it must be {OLDEST} or newer"
-    elif standby:
-        why = "is a standby, which cannot be written; name the primary"
-    elif read_only:
-        why = "is read-only; name the primary"
     elif encoding != "UTF8":
         why = f"has the encoding {encoding}; create it with --encoding UTF8"
+    elif standby:
+        kind, why = NotNow, "is a standby, which cannot be written; name the primary"
+    elif read_only:
+        kind, why = NotNow, "is read-only; name the primary"
     if why:
-        raise errors.Misconfigured(f"store: {shown(url)} {why}")
+        raise kind(f"store: {shown(url)} {why}")
 
 
-def in_use(url: URL, owners: Sequence[str]) -> errors.Misconfigured:
-    return errors.Misconfigured(
+def in_use(url: URL, owners: Sequence[str]) -> InUse:
+    return InUse(
         f"store: {shown(url)} is in use by Job Monitor on {' and '.join(owners)};"
         " stop it for this, or name another store"
     )

@@ -7,6 +7,7 @@ statement selects by them.
 """
 
 from collections.abc import Collection
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
@@ -22,12 +23,16 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     and_,
+    text,
 )
 
 from monitor.core.shards import SHARDS
 from monitor.store.columns import Code, Number, Words
 
 metadata = MetaData()
+
+OVER: Final = text("phase <> 'watched'")
+"""Of ``states``; word by word as in its index, which no bound value would match."""
 
 states = Table(
     "states",
@@ -48,6 +53,8 @@ states = Table(
     Column("failed", Integer, nullable=False),
     Column("hosts", Integer, nullable=False),
     Index("states_alerting", "alerting"),
+    # Without those that are watched, which change all the time.
+    Index("states_over", "changed_at", sqlite_where=OVER, postgresql_where=OVER),
     # All that lists sort, filter and count by, so that no body is read for it.
     Index(
         "states_listed",
@@ -78,7 +85,7 @@ events = Table(
     UniqueConstraint("key", "sequence"),
     Index("events_time", "time"),
 )
-"""The log that sinks read by cursor; positions rise, with holes."""
+"""The log that sinks read by cursor; positions rise without holes, in the order of commits."""
 
 cursors = Table(
     "cursors",

@@ -301,17 +301,27 @@ class SqlStore:
 
     async def add(self, watches: Sequence[Watch]) -> None:
         added = [register.row(watch) for watch in watches]
-        await self._do_and_mention("watches", lambda c: register.add(c, added))
+        await self._do_and_mention(
+            "watches",
+            lambda c: register.add(c, added),
+            {shard(watch.key.source) for watch in watches},
+        )
 
     async def drop(self, keys: Sequence[InstanceKey]) -> None:
-        await self._do_and_mention("watches", lambda c: register.drop(c, keys))
+        await self._do_and_mention(
+            "watches",
+            lambda c: register.drop(c, keys),
+            {shard(key.source) for key in keys},
+        )
 
-    async def _do_and_mention(self, topic: str, job: Job[None]) -> None:
+    async def _do_and_mention(
+        self, topic: str, job: Job[None], shards: Collection[int] = ()
+    ) -> None:
         def mentioned(connection: Connection) -> None:
             job(connection)
             self._journal.mention(topic)
 
-        await self._group.do(mentioned)
+        await self._group.do(mentioned, shards)
 
     async def over(self, source: str) -> list[InstanceKey]:
         return await self._group.look(lambda c: register.over(c, source))

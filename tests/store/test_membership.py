@@ -11,7 +11,7 @@ from monitor.core.cluster import Report
 from monitor.core.model import InstanceKey
 from monitor.core.shards import ALL, SETTLED, SHARDS, shard
 from monitor.core.state import State
-from monitor.core.watch import Pause
+from monitor.core.watch import Pause, Place, Watch
 from monitor.holdings import Holdings
 from monitor.store import postgres
 from monitor.store.lease import RENEW, Epochs
@@ -283,6 +283,25 @@ def taken(engine: Engine, lost: int) -> None:
     with engine.begin() as connection:
         statement = "UPDATE leases SET owner = 'x/7/x', epoch = epoch + 1"
         connection.execute(text(f"{statement} WHERE shard = {lost}"))
+
+
+async def test_what_discovery_finds_is_written_by_who_owns_the_source(
+    engine: Engine,
+) -> None:
+    known, new = (
+        Watch(key=InstanceKey("prod", "biz", "2", n), place=Place("list.yaml", 1))
+        for n in (1, 2)
+    )
+    one = await joined(engine)
+    async with living(one, attended=False):
+        await one.store.add([known])
+        taken(engine, shard("prod"))
+        with pytest.raises(errors.LeaseLost):
+            await one.store.add([new])
+        with pytest.raises(errors.LeaseLost):
+            await one.store.drop([known.key])
+
+        assert await one.store.found("prod") == [known]
 
 
 async def test_what_people_ask_for_is_written_by_whoever_they_asked(

@@ -7,10 +7,12 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 
 import anyio
 import psycopg
 import pytest
+from alembic import command
 from sqlalchemy import Connection, Engine, make_url, text
 
 from monitor import errors
@@ -175,6 +177,80 @@ async def test_a_standby_is_refused() -> None:
         )
 
 
+async def test_who_ran_before_waits_for_a_standby_to_be_promoted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with postgresqls.served() as server:
+        asked(server.url(), "CREATE DATABASE before TEMPLATE template0")
+        url = server.url().replace("/postgres?", "/before?")
+        await opens(url)
+        server.become_a_standby()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(opens_again, url)
+            await until(
+                lambda: "standby" in capsys.readouterr().out, "it is waited for"
+            )
+            asked(url, "SELECT pg_promote()")
+
+
+async def test_who_ran_before_waits_for_a_server_to_be_writable_again(
+    database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = make_url(database).database
+    asked(database, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(opens_again, database)
+        await until(lambda: "read-only" in capsys.readouterr().out, "it is waited for")
+        elsewhere = databases.written(databases.found())
+        asked(elsewhere, f'ALTER DATABASE "{name}" RESET ALL')
+
+
+async def opens_again(url: str) -> None:
+    async with opening.opened(url, patience=inf) as store:
+        await store.answers()
+
+
+async def test_who_ran_before_is_refused_all_the_same_what_does_not_pass(
+    database: str,
+) -> None:
+    asked(database, "UPDATE alembic_version SET version_num = 'f00d'")
+
+    with pytest.raises(errors.Misconfigured, match="by a newer Job Monitor"):
+        await opens_again(database)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("57P01", errors.Away),
+        ("57P02", errors.Away),
+        ("57P03", errors.Away),
+        ("53300", errors.Away),
+        ("25006", refusals.NotNow),
+        ("53100", refusals.NotNow),
+        ("42501", errors.Misconfigured),
+        ("42P07", errors.Misconfigured),
+    ],
+)
+def test_what_a_server_says_is_refused_waited_for_or_so_if_it_worked_before(
+    database: str, code: str, kind: type[errors.MonitorError]
+) -> None:
+    url = make_url(database)
+    with postgres.connected(url) as engine, engine.connect() as connection:
+        raising = f"DO $$ BEGIN RAISE SQLSTATE '{code}'; END $$"
+        with pytest.raises(errors.MonitorError) as caught, refusals.clear(url):
+            connection.execute(text(raising))
+
+    assert type(caught.value) is kind
+
+
+async def test_a_host_that_nobody_knows_is_refused_at_the_first_start() -> None:
+    with pytest.raises(refusals.NotNow) as caught:
+        await opens("postgresql://me@nowhere.invalid/jobs")
+
+    assert str(caught.value).endswith("; write the host as it is called in the DNS")
+
+
 def test_a_server_that_is_busy_is_asked_again(database: str) -> None:
     url = make_url(database)
     with (
@@ -193,6 +269,43 @@ def test_a_server_that_is_busy_is_asked_again(database: str) -> None:
     )
 
 
+BUSY_ONCE = """
+CREATE SEQUENCE tries;
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF nextval('tries') = 1 THEN
+        RAISE EXCEPTION 'no memory' USING ERRCODE = '53200';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON nodes FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+
+
+async def test_a_server_that_is_busy_when_a_daemon_joins_is_asked_again(
+    database: str,
+) -> None:
+    asked(database, BUSY_ONCE)
+
+    await opens(database)
+
+    assert asked(database, "SELECT last_value > 1 FROM tries") == [(True,)]
+
+
+def test_a_database_without_what_is_needed_is_not_taken_for_one_that_is_away(
+    database: str,
+) -> None:
+    asked(database, "DROP TABLE nodes")
+    outage = postgres.Outage()
+    with postgres.connected(make_url(database)) as engine:
+        meeting = postgres.Meeting(engine, "me", outage)
+        with pytest.raises(errors.StoreError) as caught:
+            meeting.leave({})
+
+    assert str(caught.value) == 'the store failed: relation "nodes" does not exist'
+    assert not isinstance(caught.value, errors.Away)
+    assert not outage.lasts
+
+
 async def test_several_that_start_at_once_make_the_tables_once(server: Server) -> None:
     asked(server.url(), "CREATE DATABASE empty TEMPLATE template0")
     url = server.url().replace("/postgres?", "/empty?")
@@ -208,6 +321,37 @@ async def test_several_that_start_at_once_make_the_tables_once(server: Server) -
             tasks.start_soon(start, number)
 
     assert sorted(answered) == [0, 1, 2, 3]
+
+
+async def test_several_that_start_at_once_on_an_older_schema_all_join() -> None:
+    answered: list[int] = []
+    with databases.created(databases.found()) as made:
+        with postgres.connected(made) as engine, engine.begin() as connection:
+            config = migrating._config(migrating.SCRIPTS)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0007")
+        everybody = anyio.Event()
+
+        async def start(number: int) -> None:
+            async with opening.opened(databases.written(made)) as store:
+                await store.answers()
+                answered.append(number)
+                if len(answered) == 4:
+                    everybody.set()
+                await everybody.wait()
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(4):
+                tasks.start_soon(start, number)
+
+    assert sorted(answered) == [0, 1, 2, 3]
+
+
+async def test_a_daemon_of_an_older_version_is_not_joined(database: str) -> None:
+    async with opening.opened(database):
+        asked(database, "UPDATE alembic_version SET version_num = '0007'")
+
+        assert "is in use by Job Monitor on " in await refusal(database)
 
 
 # Who may write.

@@ -27,6 +27,14 @@ def upgrade() -> None:
         sa.Column("job_instance_id", sa.BigInteger, nullable=False),
         sa.Column("at", sa.Float, nullable=False),
     )
+    over = sa.text("phase <> 'watched'")
+    op.create_index(
+        "states_over",
+        "states",
+        ["changed_at"],
+        sqlite_where=over,
+        postgresql_where=over,
+    )
     _lists()
     _log()
     _news()
