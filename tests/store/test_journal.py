@@ -80,12 +80,13 @@ def test_whoever_reads_while_others_append_passes_nobody_over(engine: Engine) ->
     for writer in writers:
         writer.start()
     while len(found) < len(keys) * EACH:
+        over = not any(writer.is_alive() for writer in writers)
         with engine.begin() as connection:
             unread = outbox.unread(connection, SINK, 7, ALL)
             found += unread.events
             if unread.upto is not None:
                 outbox.read(connection, SINK, unread.upto, (), ALL)
-        if not any(writer.is_alive() for writer in writers) and not unread.events:
+        if over and not unread.events:
             break
     for writer in writers:
         writer.join()

@@ -241,6 +241,7 @@ def _downgraded(file: Path) -> None:
     """Make the states what they were before they were listed."""
     with sqlite3.connect(file) as database:
         database.execute("DROP INDEX states_listed")
+        database.execute("DROP INDEX states_over")
         for column in ("subject", "name", "status", "rank", "since", "failed", "hosts"):
             database.execute(f"ALTER TABLE states DROP COLUMN {column}")
         later = "added hints leases list_parts lists log news nodes pages pauses"
