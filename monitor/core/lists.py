@@ -68,12 +68,12 @@ def since(
     """
     if mine is not None and mine.said.digest == said.digest:
         return mine.at
+    if mine is None and others and said.digest == EMPTY:
+        return NEVER
     if not _returns(said, mine, now):
         after = now - RECENT if mine else NEVER
         if same := [*_held(said.digest, others, after, now - RECENT)]:
             return max(same)
-    if mine is None and others and said.digest == EMPTY:
-        return NEVER
     known = (each.at for each in (*others, *([mine] if mine else [])))
     return max(now, *(at + _LATER for at in known), NEVER)
 

@@ -55,6 +55,7 @@ def everything() -> Iterable[Sample]:
     yield from metering.stalls(Histogram(metering.STALL))
     yield from metering.cluster(nodes=2, owned=32, unowned=0, lease=7.5)
     yield from metering.Tenure(gained=64, given_up=32).samples()
+    yield from metering.store_up(up=True)
 
 
 def written(samples: Iterable[Sample]) -> str:
