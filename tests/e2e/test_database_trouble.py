@@ -109,6 +109,7 @@ EVERY: Final = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 async def test_what_troubles_all_is_over_and_nobody_has_to_help(tmp_path: Path) -> None:
     await _undergo(tmp_path, read_only, silent_for_all)
