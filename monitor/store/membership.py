@@ -25,7 +25,7 @@ from anyio.abc import TaskGroup
 
 from monitor import errors
 from monitor.core import shards
-from monitor.core.cluster import Report, View, told
+from monitor.core.cluster import Report, View
 from monitor.holdings import Holdings
 from monitor.ports import Luck
 from monitor.store.lease import RENEW, TTL, Epochs
@@ -281,8 +281,3 @@ class Membership:
             if topics and self._member is not None:
                 with self._under_way.one():
                     await self._member.hear(frozenset(topics))
-
-
-def names(view: View) -> list[str]:
-    """Name the daemons that live, as people read it."""
-    return [told(node.name) for node in view.nodes if node.living]
