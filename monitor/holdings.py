@@ -67,7 +67,8 @@ class Holdings:
 
     def take(self, epochs: Mapping[int, int]) -> None:
         self.epochs = {**self.epochs, **epochs}
-        self._activate(self.active | epochs.keys())
+        # Not with the keys as they are: that gives a set, which changes under its readers.
+        self._activate(self.active | frozenset(epochs))
 
     def leave(self, leaving: Collection[int]) -> None:
         """Begin nothing more for these; what is under way may still be written."""

@@ -74,7 +74,8 @@ class Carrier:
     def __init__(
         self, store: SqlStore, sink: RecordingSink, owned: frozenset[int]
     ) -> None:
-        self.holdings = Holdings(owned)
+        self.holdings = Holdings(())
+        gained(self.holdings, owned)
         self.dispatcher = Dispatcher(
             sink,
             store,
@@ -378,6 +379,41 @@ async def test_nobody_waits_for_a_whole_batch_and_nothing_of_it_is_passed_over(
             last = 7 if key in {MANY[0], MANY[-1]} else 5
             mine = [id_ for id_ in sink.ids if key_of(id_) == str(key)]
             assert mine == events(range(1, last + 1), key)
+
+
+async def test_what_is_gained_during_a_batch_is_not_passed_over_with_it(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        sink.latency = lambda _: 5.0
+        async with carrying(store, sink, STAYING) as [one]:
+            nobody_hears = Recorder(store, unheard)
+            await log.saw(nobody_hears, RUNNING)
+            await log.saw(nobody_hears, RUNNING, OTHER)
+            one.dispatcher.wake()
+            await anyio.sleep(1)
+            await one.take()
+            await anyio.sleep(DAY)
+
+        assert sink.ids == [*events(range(1, 2), OTHER), *events(range(1, 2))]
+
+
+async def test_what_was_sent_is_on_record_as_read_though_it_was_let_go_of(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        sink = RecordingSink()
+        sink.latency = lambda _: 5.0
+        mine, none = CHANGING | STAYING, frozenset[int]()
+        async with carrying(store, sink, mine, none) as [one, other]:
+            await log.saw(recording(store, one), RUNNING)
+            await anyio.sleep(1)
+            await one.give()
+            await other.take()
+            await anyio.sleep(DAY)
+
+        assert len(sink.tried) == 1
 
 
 async def test_nobody_waits_for_all_that_waits(tmp_path: Path) -> None:
