@@ -4,7 +4,7 @@ Whatever is told or owned has a key (an instance, a scope, a source, a group), a
 shard is that key's hash.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import xxhash
@@ -17,7 +17,7 @@ AT_ONCE: Final = 8
 """Shards that are given up in one round, so that those who take them keep pace."""
 
 SETTLED: Final = 10.0
-"""Seconds for which a shard stays where it is, so that none goes to and fro."""
+"""Seconds for which whoever took something keeps it all, so that none goes to and fro."""
 
 
 def shard(key: str) -> int:
@@ -30,13 +30,20 @@ def quota(living: int) -> int:
     return -(-SHARDS // max(1, living))
 
 
-def surplus(taken_at: Mapping[int, float], most: int, now: float) -> list[int]:
-    """Choose whom to give up of the shards that were taken then; *now* in seconds."""
-    over = min(AT_ONCE, len(taken_at) - most)
-    settled = sorted(s for s, at in taken_at.items() if now - at >= SETTLED)
-    return settled[: max(0, over)]
+def surplus(owned: Collection[int], most: int, calm: float) -> Sequence[int]:
+    """Choose whom to give up, *calm* seconds after something was taken last."""
+    if calm < SETTLED:
+        return []
+    return sorted(owned)[: max(0, min(AT_ONCE, len(owned) - most))]
 
 
-def claims(free: Iterable[int], owned: int, most: int) -> Sequence[int]:
-    """Choose whom to claim, of *free* ones in the order in which they are given."""
-    return [*free][: max(0, most - owned)]
+def claims(
+    free: Sequence[int], owned: int, most: int, forsaken: Collection[int] = ()
+) -> Sequence[int]:
+    """Choose whom to claim, of *free* ones in the order in which they are given.
+
+    *forsaken* were free before, and whose share they are has not come: rather too many
+    here than owned by nobody.
+    """
+    room = max(0, most - owned)
+    return [*free[:room], *(shard for shard in free[room:] if shard in forsaken)]

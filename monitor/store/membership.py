@@ -114,7 +114,8 @@ class Membership:
         self._reached = reached
         self._luck = luck
         self._member: Member | None = None
-        self._taken_at: dict[int, float] = {}
+        self._took_at = -inf
+        self._free: frozenset[int] = frozenset()
         self.draining = False
         self._renewed_at = self._claims_from = -inf
         self._report = Report()
@@ -227,14 +228,14 @@ class Membership:
             return frozenset()
         most = shards.quota(seen.view.living)
         free = sorted(seen.free(), key=lambda _: self._luck())
-        wanted = shards.claims(free, len(self._holdings.epochs), most)
+        forsaken, self._free = self._free, frozenset(free)
+        wanted = shards.claims(free, len(self._holdings.epochs), most, forsaken)
         if not wanted:
             return frozenset()
         taken: Epochs = await self._run(lambda: self._roll.claim(wanted))
         if not taken:
             return frozenset()
-        now = anyio.current_time()
-        self._taken_at |= dict.fromkeys(taken, now)
+        self._took_at = anyio.current_time()
         self._holdings.take(taken)
         log.info("shards.gained", shards=len(taken), owned=len(self._holdings.epochs))
         return frozenset(taken)
@@ -246,10 +247,9 @@ class Membership:
                     await self._member.gain(gained)
 
     def _surplus(self) -> frozenset[int]:
-        active = self._holdings.active
-        taken = {s: at for s, at in self._taken_at.items() if s in active}
         most = shards.quota(self.view.living)
-        left = frozenset(shards.surplus(taken, most, anyio.current_time()))
+        calm = anyio.current_time() - self._took_at
+        left = frozenset(shards.surplus(self._holdings.active, most, calm))
         self._holdings.leave(left)
         return left
 
@@ -264,8 +264,6 @@ class Membership:
                 self._holdings.stay(left)
                 return
             epochs = self._holdings.drop(left)
-            for each in left:
-                self._taken_at.pop(each, None)
             try:
                 await self._run(lambda: self._roll.release(epochs))
             except errors.Away:

@@ -7,7 +7,7 @@ from monitor.core import shards
 from monitor.core.shards import AT_ONCE, SETTLED, SHARDS
 
 several = st.integers(1, 100)
-taken = st.dictionaries(st.integers(0, SHARDS - 1), st.floats(0, 1000))
+owned = st.sets(st.integers(0, SHARDS - 1))
 
 
 @given(several)
@@ -24,23 +24,19 @@ def test_who_is_alone_may_own_everything_whatever_is_counted() -> None:
     assert shards.quota(1) == shards.quota(0) == SHARDS
 
 
-@given(taken, st.integers(0, SHARDS), st.floats(0, 2000))
-def test_who_owns_too_much_gives_up_a_few_that_are_settled_and_never_too_many(
-    taken_at: dict[int, float], most: int, now: float
+@given(owned, st.integers(0, SHARDS))
+def test_who_owns_too_much_gives_up_a_few_and_never_too_many(
+    mine: set[int], most: int
 ) -> None:
-    left = shards.surplus(taken_at, most, now)
+    left = shards.surplus(mine, most, SETTLED)
 
-    assert len(left) == len({*left}) <= AT_ONCE
-    assert len(taken_at) - len(left) >= min(most, len(taken_at))
-    assert all(now - taken_at[each] >= SETTLED for each in left)
+    assert len(left) == len({*left} & mine) <= AT_ONCE
+    assert len(mine) - len(left) >= min(most, len(mine))
 
 
-def test_what_was_taken_a_moment_ago_stays_for_ten_seconds() -> None:
-    taken_at = {1: 0.0, 2: 5.0, 3: 5.0}
-
-    assert shards.surplus(taken_at, 1, 9.9) == []
-    assert shards.surplus(taken_at, 1, 10.0) == [1]
-    assert shards.surplus(taken_at, 1, 15.0) == [1, 2]
+def test_who_took_something_a_moment_ago_keeps_it_all_for_ten_seconds() -> None:
+    assert shards.surplus({1, 2, 3}, 1, 9.9) == []
+    assert shards.surplus({1, 2, 3}, 1, 10.0) == [1, 2]
 
 
 @given(st.lists(st.integers(0, SHARDS - 1), unique=True), st.integers(0, 99), several)
@@ -51,6 +47,17 @@ def test_what_is_free_is_claimed_in_the_order_given_and_no_more_than_the_share(
 
     assert wanted == free[: len(wanted)]
     assert len(wanted) == min(len(free), max(0, most - owned))
+
+
+@given(owned, st.integers(0, 99), several, owned)
+def test_what_nobody_came_for_is_claimed_beyond_the_share(
+    free: set[int], had: int, most: int, forsaken: set[int]
+) -> None:
+    within = {*shards.claims(sorted(free), had, most)}
+    wanted = [*shards.claims(sorted(free), had, most, forsaken)]
+
+    assert {*wanted} == within | free & forsaken
+    assert len({*wanted}) == len(wanted)
 
 
 @given(st.text())

@@ -128,6 +128,21 @@ async def test_who_is_never_heard_of_again_is_replaced_once_its_lease_has_run_ou
     assert one.owned == ALL
 
 
+async def test_what_is_left_to_somebody_who_does_not_come_is_taken_a_round_later(
+    engine: Engine,
+) -> None:
+    one, other = await two(engine)
+    await live(ROUND, one, other)
+    await joined(engine)  # and dies before it takes anything
+    other.is_heard_of_no_more()
+    await live(ROUND, one)
+    in_one_round = len(one.owned)
+    await live(ROUND, one)
+
+    assert in_one_round == HALF
+    assert one.owned == ALL
+
+
 async def test_who_works_hears_what_was_gained_and_what_is_to_be_left(
     engine: Engine,
 ) -> None:
