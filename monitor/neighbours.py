@@ -21,6 +21,7 @@ from monitor.core.cluster import (
     View,
     told,
 )
+from monitor.core.differences import differences
 from monitor.core.model import InstanceKey
 from monitor.core.reach import Standing
 from monitor.core.shards import ALL, shard
@@ -83,10 +84,11 @@ class Neighbours:
 
     def samples(self) -> Iterator[Sample]:
         """Satisfies ``metering.Meter``."""
-        view, holdings = self._known(), self._holdings
+        view, holdings = self.view(), self._holdings
         left = holdings.deadline - anyio.current_time()
         yield from metering.cluster(
             nodes=view.present,
+            differences=len(differences(view)),
             owned=len(holdings.active) if left > 0 else 0,
             unowned=len(view.unowned()),
             lease=max(0.0, left),
