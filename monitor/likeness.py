@@ -1,4 +1,4 @@
-"""Says in the log in what nodes were set up differently for long, and when they no more are."""
+"""Says in the log in what nodes differ for long, and when they agree again."""
 
 from typing import Final
 

@@ -84,15 +84,19 @@ class Neighbours:
 
     def samples(self) -> Iterator[Sample]:
         """Satisfies ``metering.Meter``."""
-        view, holdings = self.view(), self._holdings
+        view, holdings = self._known(), self._holdings
         left = holdings.deadline - anyio.current_time()
         yield from metering.cluster(
             nodes=view.present,
-            differences=len(differences(view)),
+            differences=self._differences(),
             owned=len(holdings.active) if left > 0 else 0,
             unowned=len(view.unowned()),
             lease=max(0.0, left),
         )
+
+    def _differences(self) -> int:
+        """Count them as of the last renewal: what this one says of itself is dear."""
+        return len(differences(self._membership.seen())) if self._membership else 0
 
     def trouble(self) -> str:
         """Say why nothing is to be expected of this daemon; empty: it takes part."""

@@ -96,8 +96,8 @@ async def test_who_is_not_sure_of_its_lease_says_so_and_owns_nothing() -> None:
 
 
 async def test_it_is_counted_in_what_nodes_differ() -> None:
-    theirs = Report(version="2", sources={"prod": SourceReport()})
-    one = await sharing(a_node(report=theirs))
+    prod = Report(version="2", sources={"prod": SourceReport()})
+    one = await sharing(a_node(report=MINE), a_node("vm-3/7/c", report=prod))
     numbers = {each.metric.name: each.value for each in one.samples()}
 
     assert numbers["node_differences"] == 2

@@ -39,7 +39,7 @@ def differences(view: View) -> list[Difference]:
 
 
 def _traits(report: Report, *, exact: bool) -> dict[str, str]:
-    """Say what must be the same everywhere; unless *exact*, of settings only what there is."""
+    """Say what must be the same everywhere; unless *exact*, only what there is."""
     names = {f"sources.{name}" for name in report.sources}
     names |= {f"sinks.{name}" for name in report.sinks}
     known = report.settings if exact else {}
