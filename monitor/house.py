@@ -54,6 +54,7 @@ from monitor.elsewhere import Elsewhere
 from monitor.grouping import Grouping
 from monitor.hearsay import Hearsay
 from monitor.holdings import Holdings
+from monitor.likeness import Likeness
 from monitor.metering import Meter, Sample, Tenure
 from monitor.milestones import (
     Hear,
@@ -69,6 +70,7 @@ from monitor.quiet import Quiet
 from monitor.recorder import Recorder
 from monitor.reloading import Reloading
 from monitor.settings import effective, secret, templating
+from monitor.settings.digests import digests
 from monitor.settings.model import Settings, WebSettings
 from monitor.sinks import catalogue
 from monitor.stations import Stations
@@ -129,6 +131,7 @@ class House:
         self._settings = settings
         self._secrets = secrets_of(settings)
         self._library = templating.library(settings)
+        self._digests = digests(settings)
         self._store = store
         self._files = files
         self._door = door
@@ -177,6 +180,7 @@ class House:
         self._callbacks = Callbacks(self._hint)
         self._hints: dict[int, None] = {}
         self._hinted = anyio.Event()
+        self._likeness = Likeness()
         self._ready = False
 
     async def live(
@@ -266,6 +270,7 @@ class House:
             late=max((o.scheduler.oldest for o in self._stations.values()), default=0),
             sources={name: self._report_of(name) for name in self._stations},
             sinks=self._dispatching.reports(),
+            settings=self._digests,
         )
 
     def _report_of(self, source: str) -> SourceReport:
@@ -274,6 +279,7 @@ class House:
         return neighbours.source_report(one.report(), one.state(), first)
 
     def met(self, view: View) -> None:
+        self._likeness.met(view)
         for one in self._stations.values():
             one.met(view)
 

@@ -252,6 +252,12 @@ STALLS: Final = Metric(
 NODES: Final = Metric(
     "nodes", "gauge", (), "Daemons that share the store and live, as this one sees it."
 )
+NODE_DIFFERENCES: Final = Metric(
+    "node_differences",
+    "gauge",
+    (),
+    "Settings, or the version, that daemons which share the store have differently.",
+)
 SHARDS_OWNED: Final = Metric(
     "shards_owned", "gauge", (), "Shards of 64 that this daemon owns."
 )
@@ -318,6 +324,7 @@ METRICS: Final = (
     DLQ_DEPTH,
     STALLS,
     NODES,
+    NODE_DIFFERENCES,
     SHARDS_OWNED,
     SHARDS_UNOWNED,
     SHARDS_GAINED,
@@ -469,9 +476,12 @@ def stalls(seen: Histogram) -> Iterator[Sample]:
     yield Sample(STALLS, (), seen.sum, seen.buckets)
 
 
-def cluster(*, nodes: int, owned: int, unowned: int, lease: float) -> Iterator[Sample]:
+def cluster(
+    *, nodes: int, differences: int, owned: int, unowned: int, lease: float
+) -> Iterator[Sample]:
     """*lease* is in seconds from now."""
     yield Sample(NODES, (), nodes)
+    yield Sample(NODE_DIFFERENCES, (), differences)
     yield Sample(SHARDS_OWNED, (), owned)
     yield Sample(SHARDS_UNOWNED, (), unowned)
     yield Sample(LEASE, (), lease)

@@ -21,6 +21,7 @@ from monitor.core.cluster import (
     View,
     told,
 )
+from monitor.core.differences import differences
 from monitor.core.model import InstanceKey
 from monitor.core.reach import Standing
 from monitor.core.shards import ALL, shard
@@ -87,10 +88,15 @@ class Neighbours:
         left = holdings.deadline - anyio.current_time()
         yield from metering.cluster(
             nodes=view.present,
+            differences=self._differences(),
             owned=len(holdings.active) if left > 0 else 0,
             unowned=len(view.unowned()),
             lease=max(0.0, left),
         )
+
+    def _differences(self) -> int:
+        """Count them as of the last renewal: what this one says of itself is dear."""
+        return len(differences(self._membership.seen())) if self._membership else 0
 
     def trouble(self) -> str:
         """Say why nothing is to be expected of this daemon; empty: it takes part."""

@@ -95,6 +95,14 @@ async def test_who_is_not_sure_of_its_lease_says_so_and_owns_nothing() -> None:
     assert (numbers["shards_owned"], numbers["lease_seconds"]) == (0, 0)
 
 
+async def test_it_is_counted_in_what_nodes_differ() -> None:
+    prod = Report(version="2", sources={"prod": SourceReport()})
+    one = await sharing(a_node(report=MINE), a_node("vm-3/7/c", report=prod))
+    numbers = {each.metric.name: each.value for each in one.samples()}
+
+    assert numbers["node_differences"] == 2
+
+
 async def test_who_gives_up_its_shards_is_not_to_be_asked_any_more() -> None:
     holdings = Holdings(LOW)
     membership = await rolls.met(holdings)

@@ -9,10 +9,11 @@ from msgspec import Struct
 from monitor.cli import daemon, options, printing
 from monitor.cli.daemon import Daemon
 from monitor.cli.printing import Cell, Output
+from monitor.core.differences import Difference
 from monitor.core.shards import SHARDS
 from monitor.outlet import Condition
 from monitor.web.shapes.delivery import SinkStateData
-from monitor.web.shapes.nodes import NodeData
+from monitor.web.shapes.nodes import NodeData, NodesData
 from monitor.web.shapes.sources import SourceData
 from monitor.web.shapes.status import StatusData
 from monitor.web.shapes.watches import WatchListData
@@ -29,10 +30,11 @@ _WIDTH: Final = 10
 
 
 class StateData(Struct, kw_only=True):
-    """*lists* are the watch lists that have faults."""
+    """*lists* are the watch lists that have faults; *differences*, those of nodes."""
 
     status: StatusData
     nodes: list[NodeData]
+    differences: Sequence[Difference]
     sources: list[SourceData]
     sinks: list[SinkStateData]
     lists: list[WatchListData]
@@ -92,9 +94,11 @@ def _keep(there: Daemon, output: Output) -> None:
 
 
 def asked(there: Daemon) -> StateData:
+    nodes = there.get("/nodes", NodesData)
     return StateData(
         status=there.get("/status", StatusData),
-        nodes=[*there.pages("/nodes", NodeData, most=1000)],
+        nodes=nodes.items,
+        differences=nodes.differences,
         sources=[*there.pages("/sources", SourceData, most=1000)],
         sinks=[*there.pages("/sinks", SinkStateData, most=1000)],
         lists=[
@@ -133,6 +137,7 @@ def _nodes(state: StateData) -> list[Line]:
     if len(state.nodes) <= 1 and not state.status.unowned:
         return []
     found = [_node(each) for each in state.nodes]
+    found += [((f"differs: {each}", "yellow"),) for each in state.differences]
     if state.status.unowned:
         free = f"{state.status.unowned} of {SHARDS} shards have no owner"
         found.append(((f"{free}: nobody looks there", "bold red"),))

@@ -73,7 +73,8 @@ class Report(Struct, frozen=True, kw_only=True):
 
     *machine* names where it runs, also after a restart. *late*: for how many seconds
     a visit has been due that has not begun; *waiting*: messages on their way, events
-    that a sink has yet to read among them.
+    that a sink has yet to read among them. *settings* are digests of what it is told to
+    do, by part, to be compared with those of others.
     """
 
     version: str = ""
@@ -84,6 +85,7 @@ class Report(Struct, frozen=True, kw_only=True):
     late: float = 0.0
     sources: Mapping[str, SourceReport] = {}
     sinks: Mapping[str, SinkReport] = {}
+    settings: Mapping[str, str] = {}
 
 
 class Node(Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from monitor.sizes import Size
 
 def values(settings: Settings) -> dict[str, Any]:
     """Give plain values, such as JSON and YAML know."""
-    found = {name: _plain(value, name) for name, value in settings.model_dump().items()}
+    found = {name: plain(value, name) for name, value in settings.model_dump().items()}
     return found | {"store": stores.shown(settings.store, logs.HIDDEN)}
 
 
@@ -36,7 +36,7 @@ def differences(before: Settings, after: Settings) -> list[str]:
 def _differing(before: object, after: object, name: str) -> Iterator[str]:
     if before == after:
         return
-    old, new = _by_name(before), _by_name(after)
+    old, new = by_name(before), by_name(after)
     if old is None or new is None:
         yield name
         return
@@ -45,7 +45,8 @@ def _differing(before: object, after: object, name: str) -> Iterator[str]:
         yield from _differing(old.get(key), new.get(key), inside)
 
 
-def _by_name(value: object) -> dict[str, object] | None:
+def by_name(value: object) -> dict[str, object] | None:
+    """Give what is in *value* by its names; None where nothing there has one."""
     match value:
         case dict():
             return {str(key): inside for key, inside in value.items()}
@@ -59,14 +60,15 @@ def _is_named(value: object) -> bool:
     return isinstance(value, dict) and isinstance(value.get("name"), str)
 
 
-def _plain(value: object, name: str = "") -> Any:
+def plain(value: object, name: str = "") -> Any:
+    """Write *value* as JSON and YAML know it, masked where *name* or itself is secret."""
     match value:
         case None | bool():
             return value
         case dict():
-            return {str(key): _plain(inside, str(key)) for key, inside in value.items()}
+            return {str(key): plain(inside, str(key)) for key, inside in value.items()}
         case tuple() | list():
-            return [_plain(inside, name) for inside in value]
+            return [plain(inside, name) for inside in value]
         case _:
             secret = isinstance(value, SecretStr) or logs.looks_secret(name)
             return logs.HIDDEN if secret else _written(value)

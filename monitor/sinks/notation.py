@@ -123,6 +123,11 @@ class Common(BaseModel):
         return False
 
     @property
+    def origin(self) -> str:
+        """Give the address without its path, where it has one: fit to be shown."""
+        return ""
+
+    @property
     def matchers(self) -> tuple[Matcher, ...]:
         return tuple(matchers.parse(text) for text in self.match)
 

@@ -76,6 +76,42 @@ async def _text(url: str) -> str:
         return await answer.text()
 
 
+async def test_nodes_say_in_what_they_are_configured_differently() -> None:
+    async with clustered() as cluster:
+        asked, other = cluster.nodes
+        alike = await asked.ask("/nodes")
+        settings = other.site.settings
+        settings["alerts"]["group_wait"] = "200ms"
+        settings["sinks"].append({"name": "archive", "kind": "file", "path": "archive"})
+        await _reloads(other)
+        differ = await asked.comes(lambda said: len(said["differences"]) > 1, "/nodes")
+        screen = await asked.types("status")
+        page = await _text(f"{asked.page}/nodes?lang=zh-CN")
+        counted = await _text(f"{asked.page}/metrics")
+        asked.site.settings |= {key: settings[key] for key in ("alerts", "sinks")}
+        await _reloads(asked)
+        await other.comes(lambda said: not said["differences"], "/nodes")
+
+    mine, theirs = (
+        [n["name"] for n in differ["items"] if n["me"] is me] for me in (True, False)
+    )
+    assert alike["differences"] == []
+    assert differ["differences"] == [
+        {"what": "alerts", "alike": [mine, theirs], "lacking": []},
+        {"what": "sinks.archive", "alike": [theirs], "lacking": mine},
+    ]
+    assert f"differs: sinks.archive: {theirs[0]}; not at {mine[0]}\n" in screen.stdout
+    assert "配置不一致" in page
+    assert "sinks.archive" in page
+    assert "\njob_monitor_node_differences 2.0\n" in counted
+
+
+async def _reloads(node: Node) -> None:
+    node.site.write()
+    said = await node.types("reload")
+    assert said.code == 0, said.stderr
+
+
 async def test_who_does_not_own_an_instance_shows_it_and_says_who_does() -> None:
     async with clustered() as cluster:
         asked, owner = cluster.nodes

@@ -53,7 +53,7 @@ def everything() -> Iterable[Sample]:
     yield from metering.sink_up("oncall", up=False)
     yield from metering.backlog("oncall", waiting=5, oldest=12.0, dead=1)
     yield from metering.stalls(Histogram(metering.STALL))
-    yield from metering.cluster(nodes=2, owned=32, unowned=0, lease=7.5)
+    yield from metering.cluster(nodes=2, differences=1, owned=32, unowned=0, lease=7.5)
     yield from metering.Tenure(gained=64, given_up=32).samples()
     yield from metering.store_up(up=True)
 

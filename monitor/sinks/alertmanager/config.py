@@ -15,6 +15,7 @@ from pydantic import (
 
 from monitor import durations
 from monitor.core.message import Kind
+from monitor.sinks import notation
 from monitor.sinks.notation import HEADERS_MAX, Common, Headers, Network, Timeout, Url
 
 
@@ -94,3 +95,7 @@ class AlertmanagerConfig(Common):
     @property
     def level(self) -> bool:
         return True
+
+    @property
+    def origin(self) -> str:
+        return " ".join(map(notation.origin, self.urls))

@@ -165,6 +165,5 @@ class BrokerConfig(Common):
 
     @property
     def origin(self) -> str:
-        """The address without its path: fit to be shown."""
         parts = urlsplit(self.url.get_secret_value())
         return f"{parts.scheme}://{parts.netloc}"

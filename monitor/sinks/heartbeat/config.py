@@ -64,5 +64,4 @@ class HeartbeatConfig(Common):
 
     @property
     def origin(self) -> str:
-        """The address without its path: fit to be shown."""
         return notation.origin(self.url)

@@ -90,5 +90,4 @@ class WebhookConfig(Common):
 
     @property
     def origin(self) -> str:
-        """The address without its path: fit to be shown."""
         return notation.origin(self.url)

@@ -8,32 +8,32 @@ from aiohttp import web
 
 from monitor.core import cluster
 from monitor.core.cluster import Node, SourceReport, View
+from monitor.core.differences import differences
 from monitor.ports import Now
 from monitor.web import api
 from monitor.web.api import asked, operation
 from monitor.web.api.operation import Operation
-from monitor.web.shapes.nodes import NodeData, NodeSourceData
-from monitor.web.shapes.page import PageData
+from monitor.web.shapes.nodes import NodeData, NodesData, NodeSourceData
 
 PATH: Final = f"{api.ROOT}/nodes"
 
 
 def operations(view: Callable[[], View], now: Now) -> list[Operation]:
     async def show(_: web.Request) -> web.Response:
-        return asked.answer(PageData(items=told(view(), now)))
+        return asked.answer(state(view(), now))
 
     return [
         operation.get(
-            PATH,
-            show,
-            "Say who shares the store, and who owns what.",
-            PageData[NodeData],
+            PATH, show, "Say who shares the store, and who owns what.", NodesData
         )
     ]
 
 
-def told(view: View, now: Now) -> list[NodeData]:
-    return [_told(node, now, me=node.name == view.me) for node in view.nodes]
+def state(view: View, now: Now) -> NodesData:
+    return NodesData(
+        items=[_told(node, now, me=node.name == view.me) for node in view.nodes],
+        differences=differences(view),
+    )
 
 
 def _told(node: Node, now: Now, *, me: bool) -> NodeData:

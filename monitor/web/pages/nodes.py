@@ -14,8 +14,12 @@ from monitor.web.pages.rendering import Page
 def shown(view: Callable[[], View], now: Now) -> Callable[..., Any]:
     async def show(_: web.Request, page: Page) -> web.Response:
         known = view()
+        said = nodes.state(known, now)
         return page.response(
-            "nodes.html", nodes=nodes.told(known, now), unowned=len(known.unowned())
+            "nodes.html",
+            nodes=said.items,
+            differences=said.differences,
+            unowned=len(known.unowned()),
         )
 
     return show

@@ -31,6 +31,10 @@ CHINESE: Final[Mapping[str, str]] = {
     "{count} of 64 shards have no owner: nobody looks there": (
         "64 个分片中有 {count} 个无人负责：其中的作业无人查询"
     ),
+    "Set up differently": "配置不一致",
+    "What": "项目",
+    "Nodes that agree": "一致的节点",
+    "Not at": "缺少于",
     "looked at by": "查询节点",
     "nobody at the moment": "暂无",
     "at {node}": "于 {node}",

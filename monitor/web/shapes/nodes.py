@@ -5,6 +5,9 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from monitor.core.differences import Difference
+from monitor.web.shapes.page import PageData
+
 
 class NodeSourceData(Struct, kw_only=True):
     """How a node sees a source; fields are as in ``shapes.sources``."""
@@ -42,3 +45,9 @@ class NodeData(Struct, kw_only=True):
     waiting: int
     late: float
     sources: Mapping[str, NodeSourceData]
+
+
+class NodesData(PageData[NodeData], kw_only=True):
+    """*differences*: what nodes that live were told differently."""
+
+    differences: Sequence[Difference] = ()

@@ -42,6 +42,20 @@ async def test_nodes_are_listed_with_what_they_own(tmp_path: Path) -> None:
     assert (other["state"], other["me"], other["version"]) == ("draining", False, "1")
     assert other["sources"]["prod"]["rate"] == 2.5
     assert (gone["state"], gone["owned"]) == ("gone", 0)
+    assert answer.body["differences"] == []
+
+
+async def test_nodes_that_differ_are_named_with_what_differs(tmp_path: Path) -> None:
+    other = a_node(OTHER, report=Report(version="1"))
+    view = View(me=ME, nodes=(a_node(ME, report=Report(version="2")), other))
+    operations = nodes.operations(lambda: view, clock.now)
+    async with control.serving(tmp_path, operations) as socket:
+        answer = await control.ask(socket, "GET", "/nodes")
+
+    alike = [["vm-1 (process 812)"], ["vm-2 (process 790)"]]
+    assert answer.body["differences"] == [
+        {"what": "version", "alike": alike, "lacking": []}
+    ]
 
 
 class Sinks:
