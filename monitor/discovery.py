@@ -108,6 +108,7 @@ class Discovery:
         self._watches: dict[InstanceKey, Watch] = {}
         self._rows: dict[InstanceKey, Row] = {}
         self._over: set[InstanceKey] = set()
+        self._read = 0
         self._remembered = False
         self._turn = anyio.Lock()
         self._woken = anyio.Event()
@@ -146,10 +147,7 @@ class Discovery:
     async def read_again(self) -> None:
         """Somebody found something elsewhere: take up what is known by now."""
         async with self._turn:
-            found = await self._register.found(self._source.name)
-            self._watches = {watch.key: watch for watch in found}
-            self._rows = {k: row for k, row in self._rows.items() if k in self._watches}
-            self._over &= self._watches.keys()
+            await self._read_on()
 
     async def take_over(self) -> None:
         """It may be ours to ask from now on."""
@@ -180,9 +178,26 @@ class Discovery:
 
     async def _remember(self) -> None:
         if not self._remembered:
-            found = await self._register.found(self._source.name)
-            self._watches = {watch.key: watch for watch in found}
+            await self._read_on()
             self._remembered = True
+
+    async def _read_on(self) -> None:
+        """Take up what was written since, and leave what was dropped."""
+        in_all = await self._read_new()
+        if len(self._watches) == in_all:
+            return  # all that are there are known by now: as many are the same ones
+        there = {*await self._register.keys(self._source.name)}
+        self._leave(self._watches.keys() - there)
+        if len(self._watches) < len(there):
+            # A failover lost the newest numbers, and they were given again.
+            self._read = 0
+            await self._read_new()
+
+    async def _read_new(self) -> int:
+        found = await self._register.found(self._source.name, self._read)
+        self._watches |= {watch.key: watch for watch in found.watches}
+        self._read = found.upto
+        return found.in_all
 
     def _asked(self, name: str, rule: Rule) -> _Asking:
         asking = self._askings.get(name)
@@ -341,10 +356,13 @@ class Discovery:
         for start in range(0, len(keys), AT_ONCE):
             some = keys[start : start + AT_ONCE]
             await self._register.drop(some)
-            for key in some:
-                del self._watches[key]
-                self._rows.pop(key, None)
-                self._over.discard(key)
+            self._leave(some)
+
+    def _leave(self, keys: Iterable[InstanceKey]) -> None:
+        for key in keys:
+            del self._watches[key]
+            self._rows.pop(key, None)
+            self._over.discard(key)
 
     def _failed(self, asking: _Asking, error: errors.SourceError) -> None:
         asking.failures += 1

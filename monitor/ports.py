@@ -259,6 +259,14 @@ class Shown(Struct, frozen=True):
     at: datetime
 
 
+class Found(Struct, frozen=True, kw_only=True):
+    """What was found, or found again, *upto* a number; there are so many *in_all*."""
+
+    watches: Sequence[Watch]
+    upto: int
+    in_all: int
+
+
 class Register(Protocol):
     """The watches that discovery found.
 
@@ -266,7 +274,11 @@ class Register(Protocol):
     after a restart.
     """
 
-    async def found(self, source: str) -> list[Watch]: ...
+    async def found(self, source: str, after: int) -> Found:
+        """Give those that were written since *after*; 0: all."""
+        ...
+
+    async def keys(self, source: str) -> list[InstanceKey]: ...
 
     async def add(self, watches: Sequence[Watch]) -> None:
         """Remember *watches*, those that are known with what they say now."""

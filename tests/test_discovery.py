@@ -14,7 +14,7 @@ from monitor.core.model import InstanceKey
 from monitor.core.state import Change, Phase, State
 from monitor.core.watch import Options, Place, Severity, Watch
 from monitor.discovery import Discovery
-from monitor.ports import Means
+from monitor.ports import Found, Means
 from monitor.store.sql import SqlStore
 from tests.support import clock, stores
 from tests.support.answers import a_key, a_watch
@@ -30,7 +30,7 @@ def a_rule(scope: str = "2", *, line: int = 3, **said: Any) -> Rule:
 
 
 class CountingRegister:
-    """The real register; *added* and *dropped* are what was written.
+    """The real register; *added* and *dropped* are what was written, *read* what was read.
 
     While *busy* is there, what is asked of it takes until that is set.
     """
@@ -40,9 +40,15 @@ class CountingRegister:
         self.busy: anyio.Event | None = None
         self.added: list[int] = []
         self.dropped: list[int] = []
+        self.read: list[list[int]] = []
 
-    async def found(self, source: str) -> list[Watch]:
-        return await self._store.found(source)
+    async def found(self, source: str, after: int) -> Found:
+        found = await self._store.found(source, after)
+        self.read.append([watch.key.job_instance_id for watch in found.watches])
+        return found
+
+    async def keys(self, source: str) -> list[InstanceKey]:
+        return await self._store.keys(source)
 
     async def add(self, watches: Sequence[Watch]) -> None:
         if self.busy is not None and watches:
@@ -547,3 +553,35 @@ async def test_what_another_found_by_a_rule_of_its_own_is_forgotten_once_it_is_o
         await anyio.sleep(60)
 
         assert found.register.dropped == [1]
+
+
+async def test_what_another_writes_is_all_that_is_read_again(tmp_path: Path) -> None:
+    async with finding(ListingSource(), tmp_path, a_rule(), shared=True) as found:
+        found.ours = False
+        again = a_watch(a_key(1), labels={"team": "sre"})
+        await found.register.add([a_watch(a_key(1)), a_watch(a_key(2))])
+        await found.discovery.read_again()
+        await found.register.add([again, a_watch(a_key(3))])
+        await found.discovery.read_again()
+        await found.register.drop([a_key(2)])
+        await found.discovery.read_again()
+
+        assert found.register.read == [[], [1, 2], [1, 3], []]
+        assert found.numbers == [1, 3]
+        assert found.watch(1) == again
+
+
+async def test_what_has_numbers_of_old_after_a_failover_is_found_all_the_same(
+    tmp_path: Path,
+) -> None:
+    async with finding(ListingSource(), tmp_path, a_rule(), shared=True) as found:
+        found.ours = False
+        lost = [a_key(1), a_key(2)]
+        await found.register.add([a_watch(key) for key in lost])
+        await found.discovery.read_again()
+        await found.register.drop(lost)
+        await found.register.add([a_watch(a_key(3))])
+        await found.discovery.read_again()
+
+        assert found.register.read == [[], [1, 2], [], [3]]
+        assert found.numbers == [3]

@@ -63,7 +63,7 @@ async def test_what_retired_before_a_restart_is_forgotten_when_no_list_shows_it(
 
         await discover(store, url)
 
-        assert await store.found("prod") == []
+        assert await store.keys("prod") == []
 
 
 async def test_what_runs_is_remembered_though_no_list_shows_it(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ async def test_what_runs_is_remembered_though_no_list_shows_it(tmp_path: Path) -
 
         await discover(store, url)
 
-        assert [watch.key for watch in await store.found("prod")] == [FOUND.key]
+        assert await store.keys("prod") == [FOUND.key]
 
 
 async def test_who_called_back_is_known_to_be_another_daemon_s(tmp_path: Path) -> None:

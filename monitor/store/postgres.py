@@ -20,7 +20,9 @@ from sqlalchemy import (
     URL,
     Connection,
     Engine,
+    ExceptionContext,
     create_engine,
+    event,
     inspect,
     text,
 )
@@ -199,11 +201,21 @@ def connected(url: URL) -> Iterator[Engine]:
         pool_size=3,
         max_overflow=0,
     )
+    event.listen(engine, "handle_error", _leave_a_standby)
     try:
         with deadline.kept(engine):
             yield engine
     finally:
         engine.dispose()
+
+
+def _leave_a_standby(context: ExceptionContext) -> None:
+    """Take a server that cannot be written for lost, and all connections to it.
+
+    After a failover the same name leads to the new primary.
+    """
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True
 
 
 @contextmanager
@@ -439,10 +451,10 @@ def lost(error: Trouble) -> bool:
     return of_network and _code(error) is None
 
 
-_AGAIN: Final = frozenset(
-    {"25006", "40001", "40P01", "53100", "53200", "53300", "55P03"}
-)
-"""Read-only, in one another's way, no room, no lock: nothing was kept, try again."""
+_READ_ONLY: Final = "25006"
+
+_AGAIN: Final = frozenset({"40001", "40P01", "53100", "53200", "53300", "55P03"})
+"""In one another's way, no room, no lock: nothing was kept, try again."""
 
 _SLOW: Final = "57014"
 """The server ended it, since it took too long: it may be busy, or always be so."""

@@ -220,12 +220,18 @@ groups = Table(
 watches = Table(
     "watches",
     metadata,
-    Column("key", Words, primary_key=True),
+    Column("number", Number, Identity(), primary_key=True),
+    Column("key", Words, nullable=False),
     Column("shard", SmallInteger, nullable=False),
     Column("source", Words, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    UniqueConstraint("key"),
 )
-"""The watches that discovery found."""
+"""The watches that discovery found.
+
+The owner of a source writes its rows, each with a new number, so that these rise in the
+order of commits. SQLite, which nobody shares, may give the last one again.
+"""
 
 hazards = Table(
     "hazards",

@@ -25,6 +25,7 @@ from monitor.core.watch import Pause, Watch
 from monitor.ports import (
     Account,
     Delivery,
+    Found,
     Head,
     Letter,
     Listed,
@@ -296,8 +297,12 @@ class SqlStore:
         """Give those of *ids* that are kept."""
         return await self._group.look(lambda c: tracing.notified(c, ids))
 
-    async def found(self, source: str) -> list[Watch]:
-        return await self._group.look(lambda c: register.found(c, source))
+    async def found(self, source: str, after: int = 0) -> Found:
+        return await self._group.look(lambda c: register.found(c, source, after))
+
+    async def keys(self, source: str) -> list[InstanceKey]:
+        """Name all that discovery found of *source*."""
+        return await self._group.look(lambda c: register.keys(c, source))
 
     async def add(self, watches: Sequence[Watch]) -> None:
         added = [register.row(watch) for watch in watches]

@@ -1,7 +1,7 @@
 """Two daemons on one database, each with half of the shards, and a page of each."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -90,7 +90,9 @@ class Cluster:
 
 
 @asynccontextmanager
-async def clustered(story: str = "one_ip_fails") -> AsyncIterator[Cluster]:
+async def clustered(
+    story: str = "one_ip_fails", **polling: str
+) -> AsyncIterator[Cluster]:
     """Play *story* in every instance, watched by two daemons."""
     cluster = Cluster()
     with databases.created(databases.found()) as made, ExitStack() as stack:
@@ -101,7 +103,7 @@ async def clustered(story: str = "one_ip_fails") -> AsyncIterator[Cluster]:
             for job in range(FIRST, FIRST + INSTANCES):
                 cluster.world.play(story, parts=Parts(beat=1), job_instance_id=job)
             for name in "ab":
-                site = _site(directory / name, url, store)
+                site = _site(directory / name, url, store, polling)
                 daemon = stack.enter_context(running(site.config))
                 cluster.nodes.append(Node(site, daemon))
             for node in cluster.nodes:
@@ -120,9 +122,10 @@ def _settled(said: Any) -> bool:
     return owned == [SHARDS // 2, SHARDS // 2] and watches == INSTANCES
 
 
-def _site(directory: Path, url: str, store: str) -> Site:
+def _site(directory: Path, url: str, store: str, polling: Mapping[str, str]) -> Site:
     directory.mkdir()
     site = Site(directory, url, store=store)
+    site.settings["polling"].update(polling)
     site.settings["web"] = {"listen": f"127.0.0.1:{ports.free()}"}
     site.write()
     jobs = range(FIRST, FIRST + INSTANCES)

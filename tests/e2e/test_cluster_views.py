@@ -182,6 +182,29 @@ async def test_what_is_said_to_any_node_is_done_by_the_owner() -> None:
     assert told["groups"]
 
 
+async def test_a_callback_may_come_to_any_node() -> None:
+    async with clustered(min_interval="1h", max_interval="1h") as cluster:
+        nodes, told = cluster.nodes, []
+        jobs = [await cluster.is_of(owner) for owner in nodes]
+        cluster.now = OVER
+        for asked, job in zip(reversed(nodes), jobs, strict=True):
+            await _called_back(asked, job)
+            at = f"/events?type=hosts.failed&key={cluster.key(job)}"
+            told += (await asked.comes(lambda said: said["items"], at))["items"]
+        numbers = await nodes[0].ask("/status")
+
+    assert [each["key"] for each in told] == [cluster.key(job) for job in jobs]
+    # At those of whom no callback came nobody has looked again.
+    assert numbers["instances"]["failed"] == len(jobs)
+    assert numbers["instances"]["waiting"] == INSTANCES - len(jobs)
+
+
+async def _called_back(node: Node, job: int) -> None:
+    url, ended = f"{node.page}/callback/any", {"job_instance_id": job, "status": 4}
+    async with aiohttp.ClientSession() as session, session.post(url, json=ended) as got:
+        assert got.status == 200
+
+
 async def test_a_watch_is_added_and_removed_at_any_node() -> None:
     async with clustered() as cluster:
         asked, owner = cluster.nodes

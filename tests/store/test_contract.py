@@ -813,6 +813,24 @@ WATCH = Watch(
 PAUSE = Pause(key=NUMBERED[0], at=NOW, ends_at=NOW + DAY, author="bob", comment="x")
 
 
+async def test_what_was_found_is_read_on_from_where_one_was(engine: Engine) -> None:
+    other = structs.replace(WATCH, key=InstanceKey("prod", "biz", "2", 2))
+    again = structs.replace(WATCH, labels={"team": "dba"})
+    async with engine() as store:
+        await store.add([WATCH, other])
+        first = await store.found("prod")
+        await store.add([again])
+        second = await store.found("prod", first.upto)
+        await store.drop([other.key])
+        third = await store.found("prod", second.upto)
+        left = await store.keys("prod")
+
+    assert (first.watches, first.in_all) == ([WATCH, other], 2)
+    assert (second.watches, second.in_all) == ([again], 2)
+    assert (third.watches, third.in_all) == ([], 1)
+    assert left == [WATCH.key]
+
+
 async def test_added_watches_and_pauses_survive_a_restart_as_they_were(
     engine: Engine,
 ) -> None:

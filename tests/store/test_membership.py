@@ -316,7 +316,7 @@ async def test_what_discovery_finds_is_written_by_who_owns_the_source(
         with pytest.raises(errors.LeaseLost):
             await one.store.drop([known.key])
 
-        assert await one.store.found("prod") == [known]
+        assert await one.store.keys("prod") == [known.key]
 
 
 async def test_what_people_ask_for_is_written_by_whoever_they_asked(

@@ -9,7 +9,15 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 
 from monitor.ports import Reading
-from monitor.store import housekeeping, ledger, logbook, migrating, outbox, postgres
+from monitor.store import (
+    housekeeping,
+    ledger,
+    logbook,
+    migrating,
+    outbox,
+    postgres,
+    register,
+)
 
 SOME: Final = frozenset(range(0, 63, 3))
 
@@ -35,6 +43,11 @@ ASKED: Final[dict[str, tuple[Callable[[Connection], object], str, str]]] = {
         lambda c: logbook.read(c, Reading(newest_first=False), 7, 9),
         "SEARCH events USING INDEX sqlite_autoindex_events_1 (position>?)",
         "using events_pkey on events",
+    ),
+    "what was found since": (
+        lambda c: register.found(c, "prod", 7),
+        "SEARCH watches USING INTEGER PRIMARY KEY (rowid>?)",
+        "using watches_pkey on watches",
     ),
     "what holds": (
         ledger.alerting,

@@ -6,7 +6,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from math import inf
 
 import anyio
@@ -34,6 +34,7 @@ from tests.store.changes import KEY, a_change, a_delivery, remember
 from tests.store.test_opening import shape
 from tests.support import databases, postgresqls, severing
 from tests.support.postgresqls import PASSWORD, Server
+from tests.support.proxying import proxying
 
 
 async def refusal(
@@ -794,6 +795,34 @@ async def test_a_server_that_restarts_is_waited_for(server: Server) -> None:
 
         unread = await store.unread("journal", 9)
     assert [event.sequence for _, event in unread.events] == [1, 2]
+
+
+def standbys(engine: Engine) -> list[bool]:
+    """Tell of each connection of the pool whether it leads to a standby."""
+    asked = text("SELECT pg_is_in_recovery()")
+    with ExitStack() as all_at_once:
+        pool = [all_at_once.enter_context(engine.connect()) for _ in range(3)]
+        return [bool(each.execute(asked).scalar()) for each in pool]
+
+
+def a_table(connection: Connection) -> None:
+    connection.execute(text("CREATE TABLE led ()"))
+
+
+async def test_who_meets_a_standby_connects_anew_to_the_primary(server: Server) -> None:
+    run, outage = anyio.to_thread.run_sync, postgres.Outage()
+    with postgresqls.served() as standby:
+        standby.become_a_standby()
+        async with proxying(standby.port) as proxy:
+            with postgres.connected(make_url(server.url(proxy.port))) as engine:
+                led = postgres.Database(engine, "me", Holdings(), outage, patience=9)
+                assert await run(standbys, engine) == [True, True, True]
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(run, led.transact, a_table, ())
+                    await until(lambda: outage.lasts, "it cannot be written")
+                    proxy.server = server.port
+
+                assert await run(standbys, engine) == [False, False, False]
 
 
 async def test_words_with_a_nul_are_kept_without_it(database: str) -> None:

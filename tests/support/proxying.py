@@ -13,12 +13,15 @@ _PORT: Final = SocketAttribute.local_port
 
 
 class Proxy:
-    """*port* leads to the *server*, which sees whoever comes as coming from *address*."""
+    """*port* leads to the *server*, which sees whoever comes as coming from *address*.
+
+    Both may be changed, for whoever comes then.
+    """
 
     def __init__(self, server: int) -> None:
         self.port = 0
         self.address = "127.0.0.1"
-        self._server = server
+        self.server = server
         self._links: set[anyio.CancelScope] = set()
         self._passes = anyio.Event()
         self._passes.set()
@@ -42,7 +45,7 @@ class Proxy:
             # A server that is not there is what the client sees as well.
             with suppress(*_LOST):
                 server = await anyio.connect_tcp(
-                    "127.0.0.1", self._server, local_host=self.address
+                    "127.0.0.1", self.server, local_host=self.address
                 )
                 async with server:
                     await self._link(client, server)

@@ -1,0 +1,51 @@
+"""What an older version wrote is there in this one, on both engines."""
+
+from collections.abc import Iterator
+
+import pytest
+from alembic import command
+from sqlalchemy import Connection, create_engine, text
+
+from monitor.core.model import InstanceKey
+from monitor.store import migrating, opening, rows
+from tests.support import databases
+from tests.support.answers import a_watch
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, url: str) -> Iterator[str]:
+    """The URL of a store without any table."""
+    if request.param == "sqlite":
+        yield url
+        return
+    with databases.created(databases.found()) as made:
+        yield databases.written(made)
+
+
+def bring(connection: Connection, revision: str) -> None:
+    config = migrating._config(migrating.SCRIPTS)
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+async def test_what_discovery_found_is_kept_when_it_is_numbered(empty: str) -> None:
+    watches = [a_watch(InstanceKey("prod", "biz", "2", n)) for n in (1, 2)]
+    old = [
+        {"key": str(w.key), "shard": 1, "source": "prod", "body": rows.encode(w)}
+        for w in watches
+    ]
+    engine = create_engine(empty.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        bring(connection, "0008")
+        connection.execute(
+            text("INSERT INTO watches VALUES (:key, :shard, :source, :body)"), old
+        )
+    engine.dispose()
+
+    async with opening.opened(empty) as store:
+        found = await store.found("prod")
+        await store.add([watches[0]])
+        again = await store.found("prod", found.upto)
+
+    assert sorted(found.watches, key=lambda watch: watch.key) == watches
+    assert (list(again.watches), again.in_all) == ([watches[0]], 2)
