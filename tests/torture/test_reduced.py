@@ -26,7 +26,6 @@ PLAN: Final = Plan(
 )
 
 
-@pytest.mark.long
 @pytest.mark.timeout(400)
 async def test_three_daemons_keep_every_promise_whatever_befalls_them(
     tmp_path: Path,
