@@ -17,7 +17,7 @@ import statistics
 import time
 from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import cache
 from heapq import heappop, heappush
@@ -363,7 +363,10 @@ class Forgetful:
     async def learnt(self, source: str) -> Mapping[str, Table]:
         return {}
 
-    async def keep(self, source: str, tables: Mapping[str, Table]) -> None: ...
+    async def keep(
+        self, source: str, learnt: Mapping[str, Table], dropped: Collection[str]
+    ) -> Mapping[str, Table]:
+        return {}
 
 
 class Knowing:

@@ -106,14 +106,11 @@ class Dispatching:
             for dispatcher in self._dispatchers.values():
                 tasks.start_soon(dispatcher.let_go, left)
 
-    async def drain(self, grace: float) -> None:
-        """Deliver what can be delivered within *grace* seconds."""
-        with anyio.move_on_after(grace) as scope:
-            async with anyio.create_task_group() as tasks:
-                for dispatcher in self._dispatchers.values():
-                    tasks.start_soon(dispatcher.drain, name="drain")
-        if scope.cancelled_caught:
-            log.warning("service.drain_cut_short", grace=grace)
+    async def drain(self) -> None:
+        """Return once all that can be delivered at once has been."""
+        async with anyio.create_task_group() as tasks:
+            for dispatcher in self._dispatchers.values():
+                tasks.start_soon(dispatcher.drain, name="drain")
 
     @property
     def names(self) -> list[str]:

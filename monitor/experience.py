@@ -7,7 +7,7 @@ The rules are those of ``core.hazard`` and ``core.price``; nothing here decides.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from math import sqrt
 from operator import add, mul
 from typing import Final, Never, Protocol
@@ -45,13 +45,21 @@ class Shelf(Protocol):
 
     async def learnt(self, source: str) -> Mapping[str, Table]: ...
 
-    async def keep(self, source: str, tables: Mapping[str, Table]) -> None:
-        """Keep *tables* beside those kept before; a blank one may be dropped."""
+    async def keep(
+        self, source: str, learnt: Mapping[str, Table], dropped: Collection[str]
+    ) -> Mapping[str, Table]:
+        """Add what was *learnt* to what others did, and forget the *dropped* ones.
+
+        Gives what is known by now of those that something was *learnt* of.
+        """
         ...
 
 
 class _Class:
-    """One class: its table, who runs in it, and what is drawn from both."""
+    """One class: its table, who runs in it, and what is drawn from both.
+
+    *unsaved* is what of its table was learnt since it was last saved.
+    """
 
     __slots__ = (
         "changed",
@@ -63,11 +71,13 @@ class _Class:
         "parent",
         "running",
         "table",
+        "unsaved",
     )
 
     def __init__(self, key: str, table: Table, parent: "_Class | None") -> None:
         self.key = key
         self.table = table
+        self.unsaved = Table()
         self.parent = parent
         self.running: Sequence[float] = ()
         self.fading = 0.0
@@ -78,6 +88,12 @@ class _Class:
 
     def learn(self, seconds: float) -> None:
         self.table = hazard.ended(self.table, seconds, self.fading)
+        self.unsaved = hazard.ended(self.unsaved, seconds, self.fading)
+        self.changed = True
+
+    def hear(self, saved: Table) -> None:
+        """Take up what all have learnt, as it is *saved*."""
+        self.table = hazard.merged(saved, self.unsaved)
         self.changed = True
 
     def draw(self, turn: int) -> None:
@@ -117,9 +133,9 @@ _BLANK: Final = hazard.curve(hazard.hazards([]))
 class Experience:
     """*limits* are those of most watches: the price counts with them.
 
-    At most *most* classes are remembered, those that were used last. *ours*: of
-    several daemons one keeps what it learnt. *wanted*: how many looks a second the
-    unlearnt rule would spend on what runs; None: it has yet to be counted.
+    At most *most* classes are remembered, those that were used last; *daemons* says
+    how many there are, each of which has an equal part of what runs. *wanted*: how many
+    looks a second the unlearnt rule would spend on ours; None: it has yet to be counted.
     """
 
     def __init__(
@@ -129,9 +145,9 @@ class Experience:
         *,
         limits: Limits | None = None,
         most: int = 2000,
-        ours: Callable[[], bool] = lambda: True,
+        daemons: Callable[[], int] = lambda: 1,
     ) -> None:
-        self._ours = ours
+        self._daemons = daemons
         self.wanted: float | None = None
         self._source = source
         self._shelf = shelf
@@ -146,12 +162,23 @@ class Experience:
         self._price = Price()
         self._bound = False
         self._turn = 0
-        self._unsaved: set[str] = set()
+        self._dropped: set[str] = set()
 
     async def remember(self) -> None:
-        """Take up what was known before the restart."""
-        self._stored = dict(await self._shelf.learnt(self._source))
-        self._trim()
+        """Take up what was known before the restart, or learnt by other daemons."""
+        self._take_up(await self._shelf.learnt(self._source))
+
+    def _take_up(self, saved: Mapping[str, Table]) -> None:
+        for key, table in saved.items():
+            if key in self._classes:
+                self._classes[key].hear(table)
+            elif key in self._stored or self.remembered < self._most:
+                self._stored[key] = table
+
+    @property
+    def remembered(self) -> int:
+        """Count the classes of which anything is remembered."""
+        return len(self._classes) + len(self._stored)
 
     @property
     def theta(self) -> float:
@@ -193,7 +220,6 @@ class Experience:
         """Learn that an instance of *kinds* ended *seconds* after its start, once."""
         for kind in self._used(kinds).line():
             kind.learn(seconds)
-            self._unsaved.add(kind.key)
 
     def interval(
         self,
@@ -259,12 +285,18 @@ class Experience:
             await anyio.sleep(_PERIOD)
 
     async def save(self) -> None:
-        """Put what has changed on the shelf."""
-        if not self._unsaved or not self._ours():
-            return
-        tables = {key: self._table(key) for key in self._unsaved}
-        self._unsaved = set()
-        await self._shelf.keep(self._source, tables)
+        """Add to the shelf what was learnt since, and hear what others have learnt."""
+        dropped, self._dropped = self._dropped - self._classes.keys(), set()
+        learnt = dict(self._unsaved())
+        if learnt or dropped:
+            self._take_up(await self._shelf.keep(self._source, learnt, dropped))
+
+    def _unsaved(self) -> Iterator[tuple[str, Table]]:
+        """Give what is to be saved, once: it is saved even if this is cancelled."""
+        for key, kind in self._classes.items():
+            if kind.unsaved.deaths:
+                learnt, kind.unsaved = kind.unsaved, Table()
+                yield key, learnt
 
     def _reprice(
         self, active: Iterable[Running], rate: float, lag: float
@@ -313,8 +345,10 @@ class Experience:
                 running[kind] = (
                     [*map(add, others, crowd.count)] if others else crowd.count
                 )
+        # The tables count the ends at all daemons; those that run are known here alone.
+        daemons = self._daemons()
         for kind in self._classes.values():
-            kind.running = running.get(kind, ())
+            kind.running = [daemons * count for count in running.get(kind, ())]
 
     def _unlearnt(self, crowds: Iterable[_Crowd]) -> float:
         """Say how many looks a second the unlearnt rule would spend on *crowds*."""
@@ -363,11 +397,11 @@ class Experience:
             self._classes[used.key] = self._classes.pop(used.key, used)
 
     def _trim(self) -> None:
-        while len(self._classes) + len(self._stored) > self._most:
+        while self.remembered > self._most:
             oldest = next(iter(self._stored or self._classes))
             self._stored.pop(oldest, None)
             self._classes.pop(oldest, None)
-            self._unsaved.add(oldest)  # blank from now on
+            self._dropped.add(oldest)
 
 
 def _priced(before: Price, groups: Sequence[Group], rate: float, lag: float) -> Price:

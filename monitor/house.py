@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from importlib import metadata
 from itertools import islice
+from math import inf
 from typing import Never
 
 import anyio
@@ -129,6 +130,7 @@ class House:
         luck: Luck,
     ) -> None:
         self._settings = settings
+        self._grace = settings.shutdown_grace.total_seconds()
         self._secrets = secrets_of(settings)
         self._library = templating.library(settings)
         self._digests = digests(settings)
@@ -191,6 +193,7 @@ class House:
         if self._settings.web is not None:
             await self._open_web(stack, self._settings.web)
         again: Settings | None = None
+        ending = inf
         async with anyio.create_task_group() as delivery:
             self._start_delivery(delivery)
             async with anyio.create_task_group() as intake:
@@ -202,18 +205,31 @@ class House:
                 self._say_ready()
                 async with self._attending(intake):
                     again = await self._wait(load, until, reloading)
-                self._ready = False
-                grace = self._settings.shutdown_grace.total_seconds()
-                if again is None:
-                    self._door.hear(Stopping(grace))
-                    if self._store.membership is not None:
-                        self._store.membership.drain()
+                    self._ready = False
+                    ending = anyio.current_time() + self._grace
+                    log.info("service.stopping")
+                    if again is None:
+                        self._door.hear(Stopping(self._grace))
+                        await self._hand_over(ending)
                 intake.cancel_scope.cancel()
-            log.info("service.stopping")
-            await self._dispatching.drain(grace)
+            await self._drain(ending)
             delivery.cancel_scope.cancel()
         self._feed.close()
         return again
+
+    async def _hand_over(self, ending: float) -> None:
+        """Leave what is ours to other daemons, if any stays: they deliver the rest."""
+        membership = self._store.membership
+        if membership is not None:
+            membership.drain()
+            with anyio.CancelScope(deadline=ending):
+                await membership.hand_over()
+
+    async def _drain(self, ending: float) -> None:
+        with anyio.CancelScope(deadline=ending) as scope:
+            await self._dispatching.drain()
+        if scope.cancelled_caught:
+            log.warning("service.drain_cut_short", grace=self._grace)
 
     @asynccontextmanager
     async def _attending(self, tasks: TaskGroup) -> AsyncIterator[None]:
@@ -299,8 +315,9 @@ class House:
         # First what takes longest: until it is done, they are looked at here. What is
         # recorded or told meanwhile is delivered by whoever comes.
         await self._dispatching.let_go(left)
-        for one in self._stations.values():
-            await one.let_go(left)
+        async with anyio.create_task_group() as tasks:
+            for one in self._stations.values():
+                tasks.start_soon(one.let_go, left)
         # From here on whoever comes with a log, or late, finds that it is another's.
         self._holdings.seal(left)
         await self._recorder.settled()

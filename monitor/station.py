@@ -92,7 +92,7 @@ class Station:
         rules = wiring.rules(settings, configured)
         self._holdings = store.holdings
         self.experience = Experience(
-            name, store, limits=rules.limits, ours=self._is_ours
+            name, store, limits=rules.limits, daemons=lambda: self._view.living
         )
         self.sight = Sight(
             name,
@@ -309,6 +309,7 @@ class Station:
         await self.sight.take_up(await self._store.alerting())
         await self.discovery.read_again()
         await self.discovery.take_over()
+        await self.experience.remember()
         self.poller.gain(gained)
         await self.join()
         if self.tails is not None:
@@ -319,6 +320,7 @@ class Station:
         await self.discovery.let_go()
         await self.poller.let_go(left)
         await self.sight.keep(self.poller.tracks)
+        await self.experience.save()
 
     async def added(self, key: InstanceKey) -> None:
         """Watch *key*, though it may have ended long ago."""

@@ -1,6 +1,6 @@
 """What is learnt of one source, and what it changes, in virtual time."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
 from math import inf
 
@@ -8,7 +8,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from monitor.core import cadence
+from monitor.core import cadence, hazard
 from monitor.core.cadence import Limits
 from monitor.core.hazard import Table
 from monitor.experience import Experience, Running
@@ -28,20 +28,33 @@ class Drawer:
 
     def __init__(self) -> None:
         self.tables: dict[str, Table] = {}
-        self.saved: list[dict[str, Table]] = []
+        self.saved: list[list[str]] = []
 
     async def learnt(self, source: str) -> Mapping[str, Table]:
-        return self.tables
+        return dict(self.tables)
 
-    async def keep(self, source: str, tables: Mapping[str, Table]) -> None:
-        self.saved.append(dict(tables))
-        self.tables |= tables
+    async def keep(
+        self, source: str, learnt: Mapping[str, Table], dropped: Collection[str]
+    ) -> Mapping[str, Table]:
+        self.saved.append(sorted(learnt))
+        known = {k: t for k, t in self.tables.items() if k not in dropped}
+        found = {
+            key: hazard.merged(known.get(key, Table()), table)
+            for key, table in learnt.items()
+        }
+        self.tables = known | found
+        return found
 
 
 def an_experience(
-    shelf: Drawer | None = None, limits: Limits = FREE, most: int = 2000
+    shelf: Drawer | None = None,
+    limits: Limits = FREE,
+    most: int = 2000,
+    daemons: int = 1,
 ) -> Experience:
-    return Experience("prod", shelf or Drawer(), limits=limits, most=most)
+    return Experience(
+        "prod", shelf or Drawer(), limits=limits, most=most, daemons=lambda: daemons
+    )
 
 
 def after_ends(seconds: float, times: int = 50, limits: Limits = FREE) -> Experience:
@@ -146,6 +159,17 @@ def test_those_that_hang_count_though_they_have_not_ended() -> None:
     assert hanging.curve(DEPLOY).at(600) < 0.7 * calm.curve(DEPLOY).at(600)
 
 
+def test_of_what_runs_elsewhere_as_much_is_reckoned_with_as_of_what_runs_here() -> None:
+    alone, shared = an_experience(), an_experience(daemons=2)
+    for experience, here in ((alone, 200), (shared, 100)):
+        for _ in range(50):
+            experience.saw_end(DEPLOY, 600.0)
+        priced(experience, *[(DEPLOY, 50_000.0, 1.0)] * here)
+
+    assert shared.curve(DEPLOY) == alone.curve(DEPLOY)
+    assert shared.wanted == pytest.approx((alone.wanted or 0) / 2)
+
+
 def test_the_weightier_is_looked_at_sooner_by_the_root_of_its_weight() -> None:
     experience = an_experience()
     priced(experience, (DEPLOY, 10.0, 1.0), rate=0.5)
@@ -237,10 +261,7 @@ async def test_what_changed_is_saved_once_a_minute() -> None:
         await anyio.sleep(600)
 
     assert early == 0
-    assert [sorted(saved) for saved in shelf.saved] == [
-        sorted({*DEPLOY, *ELSEWHERE}),
-        sorted(BACKUP),
-    ]
+    assert shelf.saved == [sorted({*DEPLOY, *ELSEWHERE}), sorted(BACKUP)]
 
 
 async def test_what_was_learnt_outlives_a_restart() -> None:
@@ -258,6 +279,39 @@ async def test_what_was_learnt_outlives_a_restart() -> None:
     assert wait(after, 500) == wait(before, 500)
 
 
+async def test_what_several_daemons_learn_is_kept_of_all_and_counted_once() -> None:
+    shelf = Drawer()
+    one, other, new = (an_experience(shelf) for _ in range(3))
+    for _ in range(3):
+        one.saw_end(DEPLOY, 600.0)
+        await one.save()
+        other.saw_end(BACKUP, 30.0)
+        await other.save()
+        await one.save()
+    await new.remember()
+
+    counts = {key: table.completions for key, table in shelf.tables.items()}
+    assert counts["prod/plan/7"] == pytest.approx(3, abs=0.01)
+    assert counts["prod/plan/8"] == pytest.approx(3, abs=0.01)
+    assert counts["prod"] == pytest.approx(6, abs=0.05)
+    for experience in (other, new):
+        priced(experience)
+    assert other.curve(("prod/2", "prod")) == new.curve(("prod/2", "prod"))
+
+
+async def test_who_hears_what_others_learnt_keeps_what_it_has_yet_to_save() -> None:
+    shelf = Drawer()
+    one, other = an_experience(shelf), an_experience(shelf)
+    one.saw_end(DEPLOY, 600.0)
+    other.saw_end(DEPLOY, 600.0)
+    await other.save()
+    await one.remember()
+    one.saw_end(DEPLOY, 600.0)
+    await one.save()
+
+    assert shelf.tables["prod"].completions == pytest.approx(3, abs=0.01)
+
+
 async def test_of_too_many_classes_those_last_used_are_remembered() -> None:
     shelf = Drawer()
     experience = an_experience(shelf, most=4)
@@ -267,9 +321,20 @@ async def test_of_too_many_classes_those_last_used_are_remembered() -> None:
     experience.saw_end(("prod/plan/new", "prod/2", "prod"), 600.0)
     await experience.save()
 
-    assert shelf.tables["prod/plan/8"] == Table()
-    kept = {key for key, table in shelf.tables.items() if table != Table()}
-    assert kept == {"prod/plan/7", "prod/plan/new", "prod/2", "prod"}
+    assert shelf.tables.keys() == {"prod/plan/7", "prod/plan/new", "prod/2", "prod"}
+
+
+async def test_who_is_used_again_before_it_was_dropped_is_not_dropped() -> None:
+    shelf = Drawer()
+    experience = an_experience(shelf, most=3)
+    experience.saw_end(DEPLOY, 600.0)
+    await experience.save()
+    experience.saw_end(BACKUP, 600.0)
+    experience.saw_end(DEPLOY, 600.0)
+    await experience.save()
+
+    assert shelf.tables.keys() == {*DEPLOY}
+    assert shelf.tables["prod/plan/7"].completions == pytest.approx(2, abs=0.01)
 
 
 async def test_no_more_is_taken_up_after_a_restart_than_may_be_remembered() -> None:
@@ -277,10 +342,12 @@ async def test_no_more_is_taken_up_after_a_restart_than_may_be_remembered() -> N
     shelf.tables = {f"prod/plan/{n}": Table((1.0,), (9.0,), 1.0) for n in range(100)}
     experience = an_experience(shelf, most=10)
     await experience.remember()
+    taken_up = experience.remembered
+    experience.saw_end(("prod/plan/new", "prod/2", "prod"), 600.0)
     await experience.save()
 
-    assert len(shelf.saved[0]) == 90
-    assert {*shelf.saved[0].values()} == {Table()}
+    assert (taken_up, experience.remembered) == (10, 10)
+    assert len(shelf.tables) == 100
 
 
 def test_a_name_that_nothing_ended_under_costs_no_memory() -> None:

@@ -780,6 +780,28 @@ async def test_what_is_let_go_of_is_told_by_nobody_here(tmp_path: Path) -> None:
         assert {message.key for message in oncall.delivered} == {str(OTHER)}
 
 
+async def test_what_was_not_told_yet_is_told_by_whoever_gains_it_and_once(
+    tmp_path: Path,
+) -> None:
+    async with stores.opened(tmp_path) as store:
+        left, taken = RecordingSink(), RecordingSink()
+        async with (
+            telling_to(store, left) as one,
+            telling_to(store, taken, holdings=Holdings(STAYING)) as other,
+        ):
+            await log.saw(one.recorder, FAILED)
+            await anyio.sleep(0.5)
+            one.holdings.leave(CHANGING)
+            for dispatcher in one.dispatchers:
+                await dispatcher.let_go(CHANGING)
+            await one.notifier.let_go(CHANGING)
+            one.holdings.drop(CHANGING)
+            await take_over(other)
+            await anyio.sleep(60)
+
+        assert (left.said, taken.said) == ([], ["first"])
+
+
 async def test_two_that_sum_up_a_storm_do_so_under_different_names(
     tmp_path: Path,
 ) -> None:

@@ -103,3 +103,22 @@ async def test_shards_are_let_go_once_discovery_has_written_what_it_found(
             assert not given_up.is_set()
 
         assert given_up.is_set()
+
+
+async def test_whoever_takes_over_knows_what_was_learnt_until_then(
+    tmp_path: Path,
+) -> None:
+    kinds, moving = ("prod/biz/2 deploy", "prod/biz/2", "prod"), frozenset({7})
+    nowhere = "http://127.0.0.1:9"
+    async with (
+        stores.opened(tmp_path) as store,
+        a_station(store, nowhere) as one,
+        a_station(store, nowhere) as other,
+    ):
+        for _ in range(25):
+            one.experience.saw_end(kinds, 600.0)
+        await one.let_go(moving)
+        await other.gain(moving)
+        usual = [each.experience.percentile(kinds, 95) for each in (one, other)]
+
+    assert usual[0] == usual[1] is not None

@@ -111,6 +111,20 @@ def ended(table: Table, seconds: float, fading: float = 0.0) -> Table:
     )
 
 
+def merged(known: Table, learnt: Table) -> Table:
+    """Add what was *learnt*, from nothing on, to what else is *known*.
+
+    It is as if all of it had ended now, one after the other: that much is forgotten of
+    what was known before.
+    """
+    kept = max(0.0, 1 - (1 - _KEPT) * learnt.completions)
+    return Table(
+        exposure=_sum(learnt.exposure, (kept * old for old in known.exposure)),
+        deaths=_sum(learnt.deaths, (kept * old for old in known.deaths)),
+        seconds=kept * known.seconds + learnt.seconds,
+    )
+
+
 def percentile(table: Table, percent: float) -> float | None:
     """Say within how many seconds *percent* of those that ended did so.
 

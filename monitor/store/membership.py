@@ -125,6 +125,7 @@ class Membership:
         self._hearing = anyio.Lock()
         self._under_way = _Moves()
         self._woken = anyio.Event()
+        self._told = anyio.Event()
 
     @asynccontextmanager
     async def attended(self, member: Member) -> AsyncIterator[None]:
@@ -155,7 +156,20 @@ class Membership:
     def drain(self) -> None:
         """Claim nothing more, and let the others know."""
         self.draining = True
+        # Answered by a renewal that begins from now on: one under way says nothing of it.
+        self._told = anyio.Event()
         self._woken.set()
+
+    async def hand_over(self) -> None:
+        """Once drained, leave all that is owned to those who stay; needs ``run``.
+
+        Returns when they may take it, and at once where nobody stays.
+        """
+        await self._told.wait()
+        if self.view.present:
+            left = self._holdings.active
+            self._holdings.leave(left)
+            await self._let_go(left)
 
     async def join(self) -> None:
         """Take part, and take what is free of one's share."""
@@ -203,6 +217,7 @@ class Membership:
             self._report = self._member.report()
         report = self._report
         held, draining = self._holdings.epochs, self.draining
+        told = self._told
         seen: Seen = await self._run(
             lambda: self._roll.renew(held, report, draining=draining)
         )
@@ -212,6 +227,7 @@ class Membership:
         self.view = seen.view
         self._holdings.differ(seen.ahead)
         self._reached(seen.position)
+        told.set()
         return seen
 
     def _check(self, kept: Epochs) -> None:

@@ -352,10 +352,10 @@ class SqlStore:
     async def learnt(self, source: str) -> dict[str, Table]:
         return await self._group.look(lambda c: shelf.learnt(c, source))
 
-    async def keep(self, source: str, tables: Mapping[str, Table]) -> None:
-        written = shelf.written(source, tables)
-        if written:
-            await self._group.do(lambda c: shelf.keep(c, written), [shard(source)])
+    async def keep(
+        self, source: str, learnt: Mapping[str, Table], dropped: Collection[str]
+    ) -> dict[str, Table]:
+        return await self._group.do(lambda c: shelf.keep(c, source, learnt, dropped))
 
     async def listed(
         self, wanted: Wanted, after: listing.Place | None, most: int

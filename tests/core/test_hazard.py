@@ -48,6 +48,28 @@ def test_a_completion_is_one_death_and_as_many_seconds_as_it_lived() -> None:
     assert table.seconds == 1.2
 
 
+@given(st.lists(some_ages(), max_size=30), st.lists(some_ages(), max_size=30))
+def test_what_two_learnt_apart_is_what_one_would_have_learnt_of_all(
+    first: list[float], later: list[float]
+) -> None:
+    apart = hazard.merged(learnt_from(first, 1e-4), learnt_from(later, 1e-4))
+    whole = learnt_from(first + later, 1e-4)
+
+    assert apart.exposure == pytest.approx(whole.exposure)
+    assert apart.deaths == pytest.approx(whole.deaths)
+    assert apart.seconds == pytest.approx(whole.seconds)
+
+
+def test_however_much_is_merged_what_is_old_is_forgotten_and_never_below_nothing() -> (
+    None
+):
+    much = learnt_from([600.0] * 20_000)
+    again = hazard.merged(much, much)
+
+    assert again.completions == pytest.approx(much.completions)
+    assert min(again.exposure) >= 0
+
+
 def test_an_end_before_its_start_counts_as_an_end_at_once() -> None:
     assert hazard.ended(NOTHING, -5) == Table(exposure=(0.0,), deaths=(1.0,))
 

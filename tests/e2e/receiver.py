@@ -48,6 +48,8 @@ class Delivery(Struct, kw_only=True):
 class Receiver:
     """Takes everything, unless *answer* gives another status or *hangs* is set.
 
+    It takes *seconds* for each.
+
     *library* is what verifies: another one has another key.
     """
 
@@ -56,6 +58,7 @@ class Receiver:
         self.deliveries: list[Delivery] = []
         self.answer: Callable[[Delivery], int] = lambda _: 204
         self.hangs = False
+        self.seconds = 0.0
         self.library = Webhook(SECRET)
 
     @property
@@ -93,6 +96,7 @@ class Receiver:
         self.deliveries.append(delivery)
         if self.hangs:
             await anyio.sleep_forever()
+        await anyio.sleep(self.seconds)
         delivery.status = self.answer(delivery)
         if delivery.accepted:
             return web.Response(status=204)

@@ -1,19 +1,23 @@
 """Several daemons on one database are one monitor."""
 
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from random import Random
 from signal import SIGTERM
 from typing import Final
 
 import pytest
+from msgspec import Struct
 
+from monitor.core.shards import SHARDS
 from monitor.simulator.scenarios import Parts
 from monitor.simulator.server import serving
+from monitor.simulator.world import World
 from tests.e2e import balance, contract, truth
-from tests.e2e.daemon import running
-from tests.e2e.receiver import receiving
-from tests.e2e.record import DatabaseRecord
+from tests.e2e.daemon import Daemon, running
+from tests.e2e.receiver import Receiver, receiving
+from tests.e2e.record import DatabaseRecord, Record
 from tests.e2e.site import Site
 from tests.e2e.test_kills import SCENARIOS, settled
 from tests.support import databases, worlds
@@ -82,6 +86,83 @@ async def test_who_loses_what_he_owns_while_he_ends_ends_all_the_same(
 
                 assert (code, len(daemon.said("lease.lost"))) == (0, 1)
                 assert len(daemon.said("service.started")) == 1
+
+
+@pytest.mark.timeout(240)
+async def test_what_somebody_who_ends_leaves_others_watch_at_once_and_tell_once(
+    tmp_path: Path,
+) -> None:
+    async with receiving() as receiver:
+        receiver.seconds = 1.0
+        async with two(tmp_path, receiver, shutdown_grace="2m") as (leaver, heir):
+            await leaver.daemon.reaches(lambda: receiver.taken, "something is taken")
+            leaver.daemon.signal(SIGTERM)
+            await heir.daemon.says("shards.gained", owned=SHARDS)
+            left = heir.record.on_their_way("hook")
+            receiver.seconds = 0.0
+            code = await leaver.daemon.ended()
+            await settled(heir.daemon, heir.world, receiver, heir.record)
+            assert await heir.daemon.stop() == 0
+            faults = balance.faults(receiver, heir.record)
+
+    accepted = [each.id for each in receiver.deliveries if each.accepted]
+    assert (code, leaver.daemon.loud(), heir.daemon.loud()) == (0, [], [])
+    assert len(left) > INSTANCES
+    assert sorted(accepted) == sorted({*accepted})
+    assert faults == []
+
+
+@pytest.mark.timeout(240)
+async def test_a_sink_that_hangs_holds_shards_back_for_the_grace_alone(
+    tmp_path: Path,
+) -> None:
+    async with receiving() as receiver:
+        receiver.hangs = True
+        async with two(tmp_path, receiver, shutdown_grace="1s") as (leaver, heir):
+            await leaver.daemon.reaches(lambda: receiver.deliveries, "something hangs")
+            code = await leaver.daemon.stop()
+            receiver.hangs = False
+            await heir.daemon.says("shards.gained", owned=SHARDS)
+            await settled(heir.daemon, heir.world, receiver, heir.record)
+            assert await heir.daemon.stop() == 0
+            faults = balance.faults(receiver, heir.record)
+
+    lost = [*leaver.daemon.said("lease.lost"), *heir.daemon.said("lease.lost")]
+    assert (code, lost, faults) == (0, [], [])
+    assert len(leaver.daemon.said("service.drain_cut_short")) == 1
+
+
+class Member(Struct):
+    """One of several daemons, what they watch, and what is on record of it."""
+
+    daemon: Daemon
+    world: World
+    record: Record
+
+
+@asynccontextmanager
+async def two(
+    directory: Path, receiver: Receiver, *, shutdown_grace: str
+) -> AsyncIterator[list[Member]]:
+    """Start two, of which the first has everything so far."""
+    world = worlds.today(seed=SEED)
+    with databases.created(databases.found()) as made, ExitStack() as stack:
+        store = databases.written(made)
+        async with serving(world) as url:
+            watched = [
+                world.play(SCENARIOS[number % len(SCENARIOS)], parts=Parts(beat=0.5))
+                for number in range(INSTANCES)
+            ]
+            members: list[Member] = []
+            for name in "ab":
+                site = _site(directory / name, url, store)
+                site.settings["shutdown_grace"] = shutdown_grace
+                site.tell(receiver, timeout="30s")
+                site.watch(*watched)
+                daemon = stack.enter_context(running(site.config))
+                await daemon.says("service.started")
+                members.append(Member(daemon, world, DatabaseRecord(store)))
+            yield members
 
 
 def _site(directory: Path, url: str, store: str) -> Site:

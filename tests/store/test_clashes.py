@@ -44,7 +44,7 @@ INSTANCE = InstanceKey("prod", "biz", "2", 20000153)
 WATCH = wishes.row(Watch(key=INSTANCE, place=Place("list.yaml", 1, 1)))
 PAUSE = wishes.row(Pause(key=INSTANCE, at=NOW))
 ACK = Ack(group=KEY, author="alice", at=NOW)
-LEARNT = shelf.written("prod", {"prod/biz/2/deploy": Table()})
+LEARNT = {"prod/biz/2 deploy": Table((9.0,), (1.0,), 9.0)}
 FOUND = [register.row(Watch(key=INSTANCE, place=Place("list.yaml", 1, 1)))]
 MESSAGE = a_delivery(a_notification())
 T = NOW.timestamp()
@@ -58,7 +58,7 @@ WRITES: dict[str, Write] = {
     "a dead letter": lambda c: letters.bury(c, MESSAGE, T, ""),
     "what is given up": lambda c: letters.record(c, [("oncall", "x!1")], "why", T),
     "a copy for the fallback": lambda c: passing.hand_over(c, MESSAGE, "boss", T),
-    "what was learnt": lambda c: shelf.keep(c, LEARNT),
+    "what was learnt": lambda c: shelf.keep(c, "prod", LEARNT, ()),
 }
 
 
@@ -83,6 +83,21 @@ async def test_what_two_write_at_once_is_there_once_and_is_no_error(
                 theirs.commit()
 
         assert not store.away()
+
+
+async def test_what_two_learn_at_once_is_counted_of_both(
+    database: str, other: Engine
+) -> None:
+    async with opening.opened(database) as store:
+        with other.connect() as theirs:
+            shelf.keep(theirs, "prod", LEARNT, ())
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(store.keep, "prod", LEARNT, ())
+                await until(lambda: waits(database), "one waits for the other")
+                theirs.commit()
+        [table] = (await store.learnt("prod")).values()
+
+    assert table.completions == pytest.approx(2, abs=0.01)
 
 
 def waits(database: str) -> bool:

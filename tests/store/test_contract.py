@@ -11,12 +11,14 @@ from monitor import errors
 from monitor.core import matchers, member
 from monitor.core.clusters import Tail
 from monitor.core.decisions import Decision, Verdict
+from monitor.core.hazard import Table
 from monitor.core.model import Failure, HostId, InstanceKey, Snapshot, Step
 from monitor.core.quiet import Ack, Daily, Entry, Maintenance, Silence
 from monitor.core.shards import ALL as EVERY
 from monitor.core.state import Change, Phase, State
 from monitor.core.transitions import Attempt
 from monitor.core.watch import Added, Options, Pause, Place, Severity, Watch
+from monitor.experience import Experience
 from monitor.ports import (
     Account,
     Delivery,
@@ -878,3 +880,45 @@ async def test_wishes_that_are_taken_back_are_gone_and_no_others(
 
         assert kept == ([other], [PAUSE])
         assert await store.paused() == []
+
+
+# What was learnt.
+
+DEPLOY, BACKUP = (
+    ("prod/2 deploy", "prod/2", "prod"),
+    ("prod/2 backup", "prod/2", "prod"),
+)
+
+
+async def test_what_several_daemons_learn_is_added_up_and_survives_a_restart(
+    engine: Engine,
+) -> None:
+    async with engine() as store:
+        one, other = Experience("prod", store), Experience("prod", store)
+        for kinds in (DEPLOY, BACKUP):
+            one.saw_end(kinds, 600.0)
+            other.saw_end(kinds, 30.0)
+            await one.save()
+            await other.save()
+        await one.save()
+
+    async with engine() as store:
+        learnt = await store.learnt("prod")
+        elsewhere = await store.learnt("test")
+
+    seconds = {key: table.seconds for key, table in learnt.items()}
+    assert seconds == pytest.approx(
+        {DEPLOY[0]: 630, BACKUP[0]: 630, "prod/2": 1260, "prod": 1260}, rel=0.01
+    )
+    assert elsewhere == {}
+
+
+async def test_a_class_that_is_dropped_is_learnt_anew(engine: Engine) -> None:
+    once = Table((9.0,), (1.0,), 9.0)
+    async with engine() as store:
+        known = await store.keep("prod", {"prod": once, "prod/2": once}, ())
+        await store.keep("prod", {}, ("prod", "prod/2"))
+        await store.keep("prod", {"prod": once}, ())
+
+        assert known == {"prod": once, "prod/2": once}
+        assert await store.learnt("prod") == {"prod": once}

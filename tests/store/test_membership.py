@@ -235,6 +235,69 @@ async def test_who_drains_keeps_what_it_has_until_it_leaves(engine: Engine) -> N
     assert one.owned == ALL
 
 
+async def handed_over(node: Node) -> None:
+    node.membership.drain()
+    await node.membership.hand_over()
+
+
+async def test_what_is_handed_over_is_taken_in_one_round_while_the_leaver_lives(
+    engine: Engine,
+) -> None:
+    one, other = await two(engine)
+    async with living(one, other):
+        await handed_over(other)
+        took, free = anyio.current_time(), owners(engine)
+        await anyio.sleep(ROUND)
+
+    assert took == anyio.current_time() - ROUND
+    assert free == {one.me: {*ALL} - other.member.left[-1]}
+    assert other.member.left == [ALL - free[one.me]]
+    assert (one.owned, other.owned) == (ALL, frozenset())
+    assert other.membership.draining
+
+
+async def test_what_is_handed_over_is_nobody_else_s_while_anything_is_under_way(
+    engine: Engine,
+) -> None:
+    one, other = await two(engine)
+    busy = other.member.busy = anyio.Event()
+    async with living(one, other):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(handed_over, other)
+            await anyio.sleep(60)
+            before = len(other.owned), len(owners(engine)[other.me])
+            busy.set()
+        await anyio.sleep(ROUND)
+
+    assert before == (0, HALF)
+    assert one.owned == ALL
+
+
+async def test_the_last_one_that_stays_hands_nothing_over(engine: Engine) -> None:
+    one, other = await two(engine)
+    async with living(one, other):
+        await handed_over(other)
+        await handed_over(one)
+        await anyio.sleep(ROUND)
+
+    assert (len(one.owned), len(other.owned)) == (HALF, 0)
+    assert owners(engine) == {one.me: {*one.owned}}
+
+
+async def test_who_comes_while_a_daemon_waits_to_hand_over_is_met(
+    engine: Engine,
+) -> None:
+    one = await joined(engine)
+    other = await joined(engine)
+    async with living(one, other):
+        known = one.membership.view.living
+        await handed_over(one)
+        await anyio.sleep(ROUND)
+
+    assert known == 1
+    assert other.owned == ALL
+
+
 # Who may write.
 
 

@@ -49,7 +49,7 @@ class House(Struct):
 
     async def settles(self) -> None:
         with anyio.fail_after(30):
-            await self.dispatching.drain(30)
+            await self.dispatching.drain()
 
     async def ask(self, method: str, path: str, **body: Any) -> Any:
         more = {"json": body} if body else {}
