@@ -716,7 +716,7 @@ class House:
         """Tell whether another daemon has *source*: configurations change one by one."""
         membership = self._store.membership
         others = membership.view.others() if membership else ()
-        return any(source in node.report.sources for node in others)
+        return any(node.about(source) is not None for node in others)
 
     def _seen_again(self) -> None:
         self._notifier.seen_again()

@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from monitor.core.shards import ALL
+from monitor.core.shards import ALL, SHARDS, quota
 
 ALONE: Final = "alone"
 
@@ -121,13 +121,26 @@ class View(Struct, frozen=True, kw_only=True):
 
     @property
     def living(self) -> int:
-        """Count those that take part: shards are divided among them."""
+        """Count those that take part: what may be asked is divided among them."""
         return max(1, self.present)
 
     @property
     def present(self) -> int:
         """Count those that take part; none where not even this one is sure of it."""
         return sum(node.living and not node.draining for node in self.nodes)
+
+    @property
+    def heirs(self) -> list[Node]:
+        """Give the others that can take shards: who says nothing yet is still starting."""
+        others = (node for node in self.others() if not node.draining)
+        return [node for node in others if node.report.version]
+
+    @property
+    def quota(self) -> int:
+        """Say how many shards this daemon owns at most."""
+        heirs = self.heirs
+        fewest = min((len(node.shards) for node in heirs), default=SHARDS)
+        return quota(1 + len(heirs), fewest)
 
     def machines(self) -> set[str]:
         """Name where those run that live."""

@@ -28,7 +28,7 @@ class Difference(Struct, frozen=True, kw_only=True):
 def differences(view: View) -> list[Difference]:
     """Compare those that live, stay, and have said something of themselves."""
     said = {
-        told(node.name): node.report
+        node.name: node.report
         for node in view.nodes
         if node.living and not node.draining and node.report.version
     }
@@ -50,7 +50,7 @@ def _differing(traits: Mapping[str, Mapping[str, str]]) -> Iterator[Difference]:
     for what in sorted({what for each in traits.values() for what in each}):
         nodes: dict[str | None, list[str]] = {}
         for node, known in traits.items():
-            nodes.setdefault(known.get(what), []).append(node)
+            nodes.setdefault(known.get(what), []).append(told(node))
         if len(nodes) > 1:
             lacking = tuple(nodes.pop(None, ()))
             alike = sorted(map(tuple, nodes.values()), key=len, reverse=True)

@@ -25,9 +25,14 @@ def shard(key: str) -> int:
     return xxhash.xxh64_intdigest(key.encode()) % SHARDS
 
 
-def quota(living: int) -> int:
-    """Say how many shards one of so many daemons owns at most."""
-    return -(-SHARDS // max(1, living))
+def quota(daemons: int, fewest: int) -> int:
+    """Say how many shards one of so many *daemons* owns at most.
+
+    One more than an even part, if there is a rest, unless another one, which has
+    *fewest*, has less than its own.
+    """
+    even, rest = divmod(SHARDS, max(1, daemons))
+    return even + (rest > 0 and fewest >= even)
 
 
 def surplus(owned: Collection[int], most: int, calm: float) -> Sequence[int]:

@@ -135,6 +135,7 @@ class Membership:
         """
         self._member = member
         self._under_way = _Moves()
+        self._free = frozenset()  # as of a round in which nobody here could take it
         try:
             yield
         finally:
@@ -166,7 +167,7 @@ class Membership:
         Returns when they may take it, and at once where nobody stays.
         """
         await self._told.wait()
-        if self.view.present:
+        if self.view.heirs:
             left = self._holdings.active
             self._holdings.leave(left)
             await self._let_go(left)
@@ -181,7 +182,7 @@ class Membership:
         mine = self._holdings.epochs
         try:
             await self._run(lambda: self._roll.leave(mine))
-        except errors.Away:
+        except errors.StoreError:
             return  # the leases run out by themselves
 
     async def run(self) -> None:
@@ -201,6 +202,7 @@ class Membership:
         if self._renewed_at - before > TTL:
             # The database was away, maybe for all: let them come and renew.
             self._claims_from = self._renewed_at + 2 * RENEW
+            self._free = frozenset()
         async with self._claiming:
             if self._member is None:
                 return  # nobody could take up what is gained, or let go of anything
@@ -242,7 +244,7 @@ class Membership:
     async def _claim(self, seen: Seen) -> frozenset[int]:
         if self.draining or anyio.current_time() < self._claims_from:
             return frozenset()
-        most = shards.quota(seen.view.living)
+        most = seen.view.quota
         free = sorted(seen.free(), key=lambda _: self._luck())
         forsaken, self._free = self._free, frozenset(free)
         wanted = shards.claims(free, len(self._holdings.epochs), most, forsaken)
@@ -263,9 +265,9 @@ class Membership:
                     await self._member.gain(gained)
 
     def _surplus(self) -> frozenset[int]:
-        most = shards.quota(self.view.living)
         calm = anyio.current_time() - self._took_at
-        left = frozenset(shards.surplus(self._holdings.active, most, calm))
+        active = self._holdings.active
+        left = frozenset(shards.surplus(active, self.view.quota, calm))
         self._holdings.leave(left)
         return left
 

@@ -2,7 +2,7 @@
 
 Every later version must be able to read it. So whatever is part of a ``State``, a
 ``Message``, a ``Told``, a ``Verdict``, a ``Subscription``, an ``Entry``, a ``Watch``,
-a ``Pause`` or a ``Table`` may only gain fields, each with a default, and its enums only members;
+a ``Pause``, a ``Table`` or a ``Report`` may only gain fields, each with a default, and its enums only members;
 what shall mean something else takes another name, or a migration.
 """
 
@@ -61,7 +61,7 @@ verdict = _decoder(Verdict)
 subscription = _decoder(Subscription)
 watch = _decoder(Watch)
 pause = _decoder(Pause)
-report = _decoder(Report)
+_report = _decoder(Report)
 hazards = _decoder(Table)
 page = _decoder(tuple[Listed, ...])
 former: Callable[[bytes], tuple[Former, ...]] = _decoder(tuple[Former, ...])
@@ -74,3 +74,11 @@ def seconds(moment: datetime | None) -> float | None:
 
 def moment(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def report(body: bytes) -> Report:
+    """Read what a daemon says; nothing, where its version says it in another way."""
+    try:
+        return _report(body)
+    except errors.StoreError:
+        return Report()

@@ -12,16 +12,27 @@ owned = st.sets(st.integers(0, SHARDS - 1))
 
 @given(several)
 def test_all_together_may_own_everything_and_no_share_is_larger_than_needed(
-    living: int,
+    daemons: int,
 ) -> None:
-    most = shards.quota(living)
+    most = shards.quota(daemons, SHARDS)
 
-    assert most * living >= SHARDS
-    assert (most - 1) * living < SHARDS
+    assert most * daemons >= SHARDS
+    assert (most - 1) * daemons < SHARDS
+
+
+@given(several, st.integers(0, SHARDS))
+def test_while_one_has_less_than_an_even_part_nobody_has_more(
+    daemons: int, fewest: int
+) -> None:
+    most = shards.quota(daemons, fewest)
+
+    assert (most * daemons <= SHARDS) == (
+        fewest < SHARDS // daemons or not SHARDS % daemons
+    )
 
 
 def test_who_is_alone_may_own_everything_whatever_is_counted() -> None:
-    assert shards.quota(1) == shards.quota(0) == SHARDS
+    assert shards.quota(1, SHARDS) == shards.quota(0, 0) == SHARDS
 
 
 @given(owned, st.integers(0, SHARDS))

@@ -1,6 +1,7 @@
 """Several daemons on one real database: who gets what, and who may write."""
 
 from collections.abc import Iterator
+from random import Random
 
 import anyio
 import pytest
@@ -13,7 +14,7 @@ from monitor.core.shards import ALL, SETTLED, SHARDS, shard
 from monitor.core.state import State
 from monitor.core.watch import Pause, Place, Watch
 from monitor.holdings import Holdings
-from monitor.store import postgres
+from monitor.store import postgres, rows
 from monitor.store.lease import RENEW, Epochs
 from monitor.store.membership import SURE, Membership
 from monitor.store.roll import Seen
@@ -91,9 +92,45 @@ async def test_a_third_one_gets_its_share_and_nobody_else_loses_more_than_that(
     await live(SETTLED + 3 * RENEW, one, other, third)
 
     assert shared_out(one, other, third)
-    assert sorted(map(len, (one.owned, other.owned, third.owned))) == [20, 22, 22]
+    assert sorted(map(len, (one.owned, other.owned, third.owned))) == [21, 21, 22]
     assert one.owned < before[0]
     assert other.owned < before[1]
+
+
+async def test_of_nine_nobody_is_left_out(engine: Engine) -> None:
+    nine = [await joined(engine, Random(seed).random) for seed in range(9)]
+    await live(90, *nine)
+
+    assert shared_out(*nine)
+    assert sorted(len(each.owned) for each in nine) == [7] * 8 + [8]
+
+
+async def test_who_is_still_starting_is_given_nothing(engine: Engine) -> None:
+    one, late = await joined(engine), await joined(engine)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(late.membership.run)
+        async with living(one):
+            await anyio.sleep(60)
+            await handed_over(one)
+        tasks.cancel_scope.cancel()
+
+    assert one.owned == ALL
+    assert one.member.left == []
+
+
+async def test_a_report_that_nobody_here_can_read_says_nothing(engine: Engine) -> None:
+    one, other = await two(engine)
+    odd = {"body": rows.encode({"version": "9.0.0", "watches": "many"})}
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE nodes SET body = :body"), odd)
+    async with living(one):
+        await anyio.sleep(ROUND)
+        view = one.membership.view
+
+    assert {node.name: node.report.version for node in view.nodes} == {
+        one.me: "1.2.3",
+        other.me: "",
+    }
 
 
 async def test_once_it_is_shared_out_nothing_moves_any_more(engine: Engine) -> None:
@@ -133,11 +170,13 @@ async def test_what_is_left_to_somebody_who_does_not_come_is_taken_a_round_later
 ) -> None:
     one, other = await two(engine)
     await live(ROUND, one, other)
-    await joined(engine)  # and dies before it takes anything
+    third = await joined(engine)
+    await live(ROUND, third)  # and it dies before it takes anything
     other.is_heard_of_no_more()
-    await live(ROUND, one)
-    in_one_round = len(one.owned)
-    await live(ROUND, one)
+    async with living(one):
+        await anyio.sleep(ROUND)
+        in_one_round = len(one.owned)
+        await anyio.sleep(ROUND)
 
     assert in_one_round == HALF
     assert one.owned == ALL
@@ -185,12 +224,13 @@ async def test_while_nobody_attends_nothing_is_claimed_or_given_up(
 
 
 async def test_what_nobody_can_let_go_of_stays(engine: Engine) -> None:
-    one, _ = await joined(engine), await joined(engine)
+    one, other = await joined(engine), await joined(engine)
+    await live(ROUND, other)
     async with anyio.create_task_group() as tasks:
         async with one.membership.attended(one.member):
             one.member.busy = anyio.Event()
             tasks.start_soon(one.membership.run)
-            await anyio.sleep(SETTLED + ROUND + 0.1)
+            await anyio.sleep(SETTLED + 0.1)
             # One lot is waited for, and another is behind it.
             tasks.start_soon(_set, one.member.busy)
             waiting = SHARDS - len(one.owned)
@@ -289,6 +329,7 @@ async def test_who_comes_while_a_daemon_waits_to_hand_over_is_met(
 ) -> None:
     one = await joined(engine)
     other = await joined(engine)
+    await live(ROUND, other)
     async with living(one, other):
         known = one.membership.view.living
         await handed_over(one)

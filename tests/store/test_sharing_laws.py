@@ -56,8 +56,7 @@ class Daemon:
         seen = self.meeting.renew(held, Report(), draining=False)
         if seen.kept != held:
             raise errors.LeaseLost
-        most = shards.quota(seen.view.living)
-        return [*shards.claims(seen.free(), len(held), most)]
+        return [*shards.claims(seen.free(), len(held), seen.view.quota)]
 
     def write(self, *wanted: str) -> bool:
         """Record the next change of each; tell whether none was another's by then."""

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, text
 from monitor.core.cluster import Report, View
 from monitor.core.shards import ALL
 from monitor.holdings import Holdings
+from monitor.ports import Luck
 from monitor.store import lease, postgres
 from monitor.store.group import Group, Owned
 from monitor.store.journal import Journal
@@ -59,7 +60,7 @@ class Attentive:
 class Node:
     """One daemon: what it owns, its store, and who works there."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, luck: Luck) -> None:
         self._engine = engine
         self.me = lease.name()
         self.holdings = Holdings(())
@@ -74,7 +75,7 @@ class Node:
             self.holdings,
             inline,
             reached=journal.reached,
-            luck=clock.middling,
+            luck=luck,
         )
         self.group = Group(self.database.transact, journal, inline)
         ours = Owned(
@@ -99,8 +100,8 @@ class Node:
             connection.execute(text(unseen), mine)
 
 
-async def joined(engine: Engine) -> Node:
-    node = Node(engine)
+async def joined(engine: Engine, luck: Luck = clock.middling) -> Node:
+    node = Node(engine, luck)
     await node.membership.join()
     return node
 
