@@ -70,10 +70,8 @@ def since(
         return mine.at
     if mine is None and others and said.digest == EMPTY:
         return NEVER
-    if not _returns(said, mine, now):
-        after = now - RECENT if mine else NEVER
-        if same := [*_held(said.digest, others, after, now - RECENT)]:
-            return max(same)
+    if same := _same(said, mine, others, now):
+        return max(same)
     known = (each.at for each in (*others, *([mine] if mine else [])))
     return max(now, *(at + _LATER for at in known), NEVER)
 
@@ -88,25 +86,35 @@ def past(said: Said, mine: Claim | None, now: float) -> tuple[Former, ...]:
     return tuple(recent[-MOST_FORMER:])
 
 
-def _returns(said: Said, mine: Claim | None, now: float) -> bool:
+def _returns(said: Said, mine: Claim, now: float) -> bool:
     """Tell whether somebody went back to what this machine had."""
-    return mine is not None and any(
-        each.digest == said.digest and each.until > now - RECENT for each in mine.past
-    )
+    return any(True for _ in _had(said.digest, [mine], now))
 
 
-def _held(
-    digest: str, others: Iterable[Claim], after: float, left: float
-) -> Iterator[float]:
-    """Say since when others have it, if *after* then, or had it until they *left* it."""
-    for claim in others:
-        if claim.said.digest == digest and claim.at >= after:
-            yield claim.at
-        yield from (
-            each.at
-            for each in claim.past
-            if each.digest == digest and each.until > left
-        )
+def _same(
+    said: Said, mine: Claim | None, others: Collection[Claim], now: float
+) -> list[float]:
+    """Say since when others have or had it, where that makes it nothing new."""
+    have, had = _have(said.digest, others), _had(said.digest, others, now)
+    if mine is None:
+        # What nobody has any more may have been left for something older.
+        return [*have] or [*had]
+    if _returns(said, mine, now):
+        return []
+    return [*(at for at in have if at >= now - RECENT), *had]
+
+
+def _have(digest: str, claims: Iterable[Claim]) -> Iterator[float]:
+    """Say since when others have it."""
+    return (each.at for each in claims if each.said.digest == digest)
+
+
+def _had(digest: str, claims: Iterable[Claim], now: float) -> Iterator[float]:
+    """Say since when others had it that left it not long ago."""
+    for claim in claims:
+        for each in claim.past:
+            if each.digest == digest and each.until > now - RECENT:
+                yield each.at
 
 
 def winners(claims: Iterable[Claim]) -> list[Claim]:
