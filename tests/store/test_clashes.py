@@ -6,6 +6,7 @@ import anyio
 import psycopg
 import pytest
 from sqlalchemy import Connection, Engine, make_url, text
+from structlog.testing import capture_logs
 
 from monitor import errors
 from monitor.core.hazard import Table
@@ -126,6 +127,27 @@ async def test_a_row_that_is_there_twice_whoever_else_writes_is_an_error(
 
         assert len(runs) == 5
         assert not store.away()
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01"])
+async def test_who_gives_way_to_another_daemon_tries_again_and_calls_it_no_outage(
+    database: str, code: str
+) -> None:
+    gives_way = f"DO $$ BEGIN RAISE 'you first' USING ERRCODE = '{code}'; END $$"
+    runs: list[int] = []
+
+    def job(connection: Connection) -> None:
+        runs.append(1)
+        connection.execute(text("INSERT INTO groups VALUES ('g', 1, 1)"))
+        if len(runs) == 1:
+            connection.execute(text(gives_way))
+
+    with capture_logs() as lines:
+        async with opening.opened(database) as store:
+            await store._group.do(job)
+
+    assert len(runs) == 2
+    assert "store.away" not in [line["event"] for line in lines]
 
 
 async def test_what_shares_a_transaction_with_a_clash_is_kept(
