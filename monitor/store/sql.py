@@ -349,13 +349,16 @@ class SqlStore:
     async def shown(self, after: int) -> list[tuple[int, Shown]]:
         return await self._group.look(lambda c: board.shown(c, after))
 
-    async def learnt(self, source: str) -> dict[str, Table]:
-        return await self._group.look(lambda c: shelf.learnt(c, source))
+    async def newest(self, source: str, most: int) -> list[str]:
+        return await self._group.look(lambda c: shelf.newest(c, source, most))
+
+    async def learnt(self, keys: Collection[str]) -> dict[str, Table]:
+        return await self._group.look(lambda c: shelf.learnt(c, keys))
 
     async def keep(
-        self, source: str, learnt: Mapping[str, Table], dropped: Collection[str]
+        self, source: str, learnt: Mapping[str, Table], known: Mapping[str, Table]
     ) -> dict[str, Table]:
-        return await self._group.do(lambda c: shelf.keep(c, source, learnt, dropped))
+        return await self._group.do(lambda c: shelf.keep(c, source, learnt, known))
 
     async def listed(
         self, wanted: Wanted, after: listing.Place | None, most: int

@@ -59,7 +59,7 @@ WRITES: dict[str, Write] = {
     "a dead letter": lambda c: letters.bury(c, MESSAGE, T, ""),
     "what is given up": lambda c: letters.record(c, [("oncall", "x!1")], "why", T),
     "a copy for the fallback": lambda c: passing.hand_over(c, MESSAGE, "boss", T),
-    "what was learnt": lambda c: shelf.keep(c, "prod", LEARNT, ()),
+    "what was learnt": lambda c: shelf.keep(c, "prod", LEARNT, LEARNT),
 }
 
 
@@ -91,12 +91,12 @@ async def test_what_two_learn_at_once_is_counted_of_both(
 ) -> None:
     async with opening.opened(database) as store:
         with other.connect() as theirs:
-            shelf.keep(theirs, "prod", LEARNT, ())
+            shelf.keep(theirs, "prod", LEARNT, LEARNT)
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(store.keep, "prod", LEARNT, ())
+                tasks.start_soon(store.keep, "prod", LEARNT, LEARNT)
                 await until(lambda: waits(database), "one waits for the other")
                 theirs.commit()
-        [table] = (await store.learnt("prod")).values()
+        [table] = (await store.learnt([*LEARNT])).values()
 
     assert table.completions == pytest.approx(2, abs=0.01)
 
