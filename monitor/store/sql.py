@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+import anyio
 from sqlalchemy import Connection, select
 
 from monitor.core.decisions import Verdict
@@ -79,6 +80,7 @@ class SqlStore:
         self.away = ours.away
         self._group = group
         self._journal = ours.journal
+        self._keeping = anyio.Lock()
 
     async def answers(self) -> None:
         """Return once the store has answered."""
@@ -358,7 +360,9 @@ class SqlStore:
     async def keep(
         self, source: str, learnt: Mapping[str, Table], known: Mapping[str, Table]
     ) -> dict[str, Table]:
-        return await self._group.do(lambda c: shelf.keep(c, source, learnt, known))
+        # In one transaction, two of them could lock their rows in two orders.
+        async with self._keeping:
+            return await self._group.do(lambda c: shelf.keep(c, source, learnt, known))
 
     async def listed(
         self, wanted: Wanted, after: listing.Place | None, most: int

@@ -101,6 +101,26 @@ async def test_what_two_learn_at_once_is_counted_of_both(
     assert table.completions == pytest.approx(2, abs=0.01)
 
 
+async def test_what_is_learnt_of_two_sources_is_never_locked_at_once(
+    database: str, other: Engine
+) -> None:
+    of_test = {"test/biz/2 deploy": Table((9.0,), (1.0,), 9.0)}
+    async with opening.opened(database) as store:
+        with other.connect() as theirs:
+            shelf.keep(theirs, "test", of_test, of_test)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(store.keep, "prod", LEARNT, LEARNT)
+                tasks.start_soon(store.keep, "test", of_test, of_test)
+                await until(lambda: waits(database), "one waits for the other")
+                # It would wait for us, and we for it.
+                theirs.execute(text("SET LOCAL lock_timeout = '50ms'"))
+                shelf.keep(theirs, "prod", LEARNT, LEARNT)
+                theirs.commit()
+        learnt = await store.learnt([*LEARNT, *of_test])
+
+    assert [round(table.completions) for table in learnt.values()] == [2, 2]
+
+
 def waits(database: str) -> bool:
     """Tell whether somebody waits for a row of somebody else."""
     with psycopg.connect(database, autocommit=True) as connection:
