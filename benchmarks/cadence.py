@@ -360,11 +360,14 @@ class Learning:
 
 
 class Forgetful:
-    async def learnt(self, source: str) -> Mapping[str, Table]:
+    async def newest(self, source: str, most: int) -> Sequence[str]:
+        return []
+
+    async def learnt(self, keys: Collection[str]) -> Mapping[str, Table]:
         return {}
 
     async def keep(
-        self, source: str, learnt: Mapping[str, Table], dropped: Collection[str]
+        self, source: str, learnt: Mapping[str, Table], known: Mapping[str, Table]
     ) -> Mapping[str, Table]:
         return {}
 

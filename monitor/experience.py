@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from math import sqrt
 from operator import add, mul
-from typing import Final, Never, Protocol
+from typing import Final, Never, Protocol, TypeVar
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -20,6 +20,8 @@ from monitor.core import cadence, hazard, price
 from monitor.core.cadence import Limits
 from monitor.core.hazard import BINS, EDGES, MIDDLES, Curve, Table
 from monitor.core.price import Group, Price
+
+T = TypeVar("T")
 
 Kinds = Sequence[str]
 """The classes of an instance, narrowest first; the same first, the same others."""
@@ -38,19 +40,27 @@ _LAZY: Final = 6
 # Watches, and classes, dealt with before the loop may do something else: 1 ms or so.
 _SLICE: Final = 2000
 _FEW: Final = 25
+# Classes that are saved together, and read: the store has others to serve as well.
+_LOT: Final = 100
+_PAGE: Final = 500
 
 
 class Shelf(Protocol):
     """Where tables outlive the daemon."""
 
-    async def learnt(self, source: str) -> Mapping[str, Table]: ...
+    async def newest(self, source: str, most: int) -> Sequence[str]:
+        """Name the classes that were learnt of last, the latest first."""
+        ...
+
+    async def learnt(self, keys: Collection[str]) -> Mapping[str, Table]: ...
 
     async def keep(
-        self, source: str, learnt: Mapping[str, Table], dropped: Collection[str]
+        self, source: str, learnt: Mapping[str, Table], known: Mapping[str, Table]
     ) -> Mapping[str, Table]:
-        """Add what was *learnt* to what others did, and forget the *dropped* ones.
+        """Add what was *learnt* of some classes to what others did.
 
-        Gives what is known by now of those that something was *learnt* of.
+        Where that is forgotten, all that is *known* here is kept. Gives what is there
+        by now.
         """
         ...
 
@@ -90,6 +100,11 @@ class _Class:
         self.table = hazard.ended(self.table, seconds, self.fading)
         self.unsaved = hazard.ended(self.unsaved, seconds, self.fading)
         self.changed = True
+
+    def to_save(self) -> Table:
+        """Give what was learnt since, once: whoever asked may be cancelled, it is saved."""
+        learnt, self.unsaved = self.unsaved, Table()
+        return learnt
 
     def hear(self, saved: Table) -> None:
         """Take up what all have learnt, as it is *saved*."""
@@ -162,18 +177,26 @@ class Experience:
         self._price = Price()
         self._bound = False
         self._turn = 0
-        self._dropped: set[str] = set()
 
     async def remember(self) -> None:
-        """Take up what was known before the restart, or learnt by other daemons."""
-        self._take_up(await self._shelf.learnt(self._source))
+        """Take up what was known before the restart, or learnt by other daemons.
+
+        What is used here hears of it when it is saved.
+        """
+        newest = await self._shelf.newest(self._source, self._most)
+        room = self._most - len(self._classes)
+        unused = [key for key in newest if key not in self._classes][:room]
+        for page in _parts(unused[::-1], _PAGE):
+            self._take_up(await self._shelf.learnt(page))
 
     def _take_up(self, saved: Mapping[str, Table]) -> None:
         for key, table in saved.items():
             if key in self._classes:
                 self._classes[key].hear(table)
-            elif key in self._stored or self.remembered < self._most:
+            else:
+                self._stored.pop(key, None)
                 self._stored[key] = table
+        self._trim()
 
     @property
     def remembered(self) -> int:
@@ -286,17 +309,11 @@ class Experience:
 
     async def save(self) -> None:
         """Add to the shelf what was learnt since, and hear what others have learnt."""
-        dropped, self._dropped = self._dropped - self._classes.keys(), set()
-        learnt = dict(self._unsaved())
-        if learnt or dropped:
-            self._take_up(await self._shelf.keep(self._source, learnt, dropped))
-
-    def _unsaved(self) -> Iterator[tuple[str, Table]]:
-        """Give what is to be saved, once: it is saved even if this is cancelled."""
-        for key, kind in self._classes.items():
-            if kind.unsaved.deaths:
-                learnt, kind.unsaved = kind.unsaved, Table()
-                yield key, learnt
+        changed = [kind for kind in self._classes.values() if kind.unsaved.deaths]
+        for lot in _parts(changed, _LOT):
+            learnt = {kind.key: kind.to_save() for kind in lot}
+            known = {kind.key: kind.table for kind in lot}
+            self._take_up(await self._shelf.keep(self._source, learnt, known))
 
     def _reprice(
         self, active: Iterable[Running], rate: float, lag: float
@@ -397,11 +414,16 @@ class Experience:
             self._classes[used.key] = self._classes.pop(used.key, used)
 
     def _trim(self) -> None:
+        """Forget here: others may use it yet, and the shelf has its own bounds."""
         while self.remembered > self._most:
             oldest = next(iter(self._stored or self._classes))
             self._stored.pop(oldest, None)
             self._classes.pop(oldest, None)
-            self._dropped.add(oldest)
+
+
+def _parts(whole: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(whole), size):
+        yield whole[start : start + size]
 
 
 def _priced(before: Price, groups: Sequence[Group], rate: float, lag: float) -> Price:

@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import Connection, delete, func, select
 
 from monitor.core.state import State
-from monitor.store import calendar, memory, rows, tracing
+from monitor.store import calendar, memory, rows, shelf, tracing
 from monitor.store.schema import (
     OVER,
     addressed,
@@ -37,6 +37,7 @@ def forget(connection: Connection, before: float, readers: Sequence[str]) -> int
         + _states(connection, before)
         + tracing.forget(connection)
         + calendar.forget(connection, before, SLICE)
+        + shelf.forget(connection, SLICE)
     )
 
 

@@ -360,7 +360,8 @@ class Meeting:
         except _TROUBLE as error:
             if not passing(error) and _code(error) not in TRIES:
                 raise errors.StoreError(f"the store failed: {short(error)}") from error
-            self._outage.holds(short(error))
+            if _code(error) not in _CLASHES:
+                self._outage.holds(short(error))
             raise errors.Away(f"the database is away: {short(error)}") from error
         self._outage.over()
 
@@ -437,7 +438,7 @@ class Database:
                     raise errors.LeaseLost(_UNKNOWN)
 
     def _wait(self, pauses: Iterator[bool], error: Trouble) -> None:
-        if _code(error) != _CLASH:
+        if _code(error) not in _CLASHES:
             self._outage.holds(short(error))
         if not next(pauses, False):
             raise errors.StoreError(f"the database is away: {short(error)}") from error
@@ -453,16 +454,22 @@ def lost(error: Trouble) -> bool:
 
 _READ_ONLY: Final = "25006"
 
-_AGAIN: Final = frozenset({"40001", "40P01", "53100", "53200", "53300", "55P03"})
+_RING: Final = frozenset({"40001", "40P01"})
+"""Each waits for what another one has locked, and this one gave way."""
+
+_AGAIN: Final = _RING | {"53100", "53200", "53300", "55P03"}
 """In one another's way, no room, no lock: nothing was kept, try again."""
 
 _SLOW: Final = "57014"
 """The server ended it, since it took too long: it may be busy, or always be so."""
 
-_CLASH: Final = "23505"
+_TWICE: Final = "23505"
 """The same row twice. If another daemon wrote it meanwhile, the next try sees it."""
 
-TRIES: Final[Mapping[str | None, int]] = {_SLOW: 3, _CLASH: 5}
+_CLASHES: Final = _RING | {_TWICE}
+"""What transactions do to one another, on a database that is there."""
+
+TRIES: Final[Mapping[str | None, int]] = {_SLOW: 3, _TWICE: 5}
 """How often something is tried that may do better the next time, or never."""
 
 

@@ -240,8 +240,10 @@ hazards = Table(
     Column("shard", SmallInteger, nullable=False),
     Column("source", Words, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Index("hazards_newest", "source", "position", "key"),
 )
-"""How long jobs of each kind took, as far as it was seen."""
+"""How long jobs of each kind took, and where the log was when that was last seen."""
 
 subscriptions = Table(
     "subscriptions",

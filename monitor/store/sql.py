@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+import anyio
 from sqlalchemy import Connection, select
 
 from monitor.core.decisions import Verdict
@@ -79,6 +80,7 @@ class SqlStore:
         self.away = ours.away
         self._group = group
         self._journal = ours.journal
+        self._keeping = anyio.Lock()
 
     async def answers(self) -> None:
         """Return once the store has answered."""
@@ -349,13 +351,18 @@ class SqlStore:
     async def shown(self, after: int) -> list[tuple[int, Shown]]:
         return await self._group.look(lambda c: board.shown(c, after))
 
-    async def learnt(self, source: str) -> dict[str, Table]:
-        return await self._group.look(lambda c: shelf.learnt(c, source))
+    async def newest(self, source: str, most: int) -> list[str]:
+        return await self._group.look(lambda c: shelf.newest(c, source, most))
+
+    async def learnt(self, keys: Collection[str]) -> dict[str, Table]:
+        return await self._group.look(lambda c: shelf.learnt(c, keys))
 
     async def keep(
-        self, source: str, learnt: Mapping[str, Table], dropped: Collection[str]
+        self, source: str, learnt: Mapping[str, Table], known: Mapping[str, Table]
     ) -> dict[str, Table]:
-        return await self._group.do(lambda c: shelf.keep(c, source, learnt, dropped))
+        # In one transaction, two of them could lock their rows in two orders.
+        async with self._keeping:
+            return await self._group.do(lambda c: shelf.keep(c, source, learnt, known))
 
     async def listed(
         self, wanted: Wanted, after: listing.Place | None, most: int

@@ -6,6 +6,7 @@ import anyio
 import psycopg
 import pytest
 from sqlalchemy import Connection, Engine, make_url, text
+from structlog.testing import capture_logs
 
 from monitor import errors
 from monitor.core.hazard import Table
@@ -58,7 +59,7 @@ WRITES: dict[str, Write] = {
     "a dead letter": lambda c: letters.bury(c, MESSAGE, T, ""),
     "what is given up": lambda c: letters.record(c, [("oncall", "x!1")], "why", T),
     "a copy for the fallback": lambda c: passing.hand_over(c, MESSAGE, "boss", T),
-    "what was learnt": lambda c: shelf.keep(c, "prod", LEARNT, ()),
+    "what was learnt": lambda c: shelf.keep(c, "prod", LEARNT, LEARNT),
 }
 
 
@@ -90,14 +91,34 @@ async def test_what_two_learn_at_once_is_counted_of_both(
 ) -> None:
     async with opening.opened(database) as store:
         with other.connect() as theirs:
-            shelf.keep(theirs, "prod", LEARNT, ())
+            shelf.keep(theirs, "prod", LEARNT, LEARNT)
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(store.keep, "prod", LEARNT, ())
+                tasks.start_soon(store.keep, "prod", LEARNT, LEARNT)
                 await until(lambda: waits(database), "one waits for the other")
                 theirs.commit()
-        [table] = (await store.learnt("prod")).values()
+        [table] = (await store.learnt([*LEARNT])).values()
 
     assert table.completions == pytest.approx(2, abs=0.01)
+
+
+async def test_what_is_learnt_of_two_sources_is_never_locked_at_once(
+    database: str, other: Engine
+) -> None:
+    of_test = {"test/biz/2 deploy": Table((9.0,), (1.0,), 9.0)}
+    async with opening.opened(database) as store:
+        with other.connect() as theirs:
+            shelf.keep(theirs, "test", of_test, of_test)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(store.keep, "prod", LEARNT, LEARNT)
+                tasks.start_soon(store.keep, "test", of_test, of_test)
+                await until(lambda: waits(database), "one waits for the other")
+                # It would wait for us, and we for it.
+                theirs.execute(text("SET LOCAL lock_timeout = '50ms'"))
+                shelf.keep(theirs, "prod", LEARNT, LEARNT)
+                theirs.commit()
+        learnt = await store.learnt([*LEARNT, *of_test])
+
+    assert [round(table.completions) for table in learnt.values()] == [2, 2]
 
 
 def waits(database: str) -> bool:
@@ -126,6 +147,27 @@ async def test_a_row_that_is_there_twice_whoever_else_writes_is_an_error(
 
         assert len(runs) == 5
         assert not store.away()
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01"])
+async def test_who_gives_way_to_another_daemon_tries_again_and_calls_it_no_outage(
+    database: str, code: str
+) -> None:
+    gives_way = f"DO $$ BEGIN RAISE 'you first' USING ERRCODE = '{code}'; END $$"
+    runs: list[int] = []
+
+    def job(connection: Connection) -> None:
+        runs.append(1)
+        connection.execute(text("INSERT INTO groups VALUES ('g', 1, 1)"))
+        if len(runs) == 1:
+            connection.execute(text(gives_way))
+
+    with capture_logs() as lines:
+        async with opening.opened(database) as store:
+            await store._group.do(job)
+
+    assert len(runs) == 2
+    assert "store.away" not in [line["event"] for line in lines]
 
 
 async def test_what_shares_a_transaction_with_a_clash_is_kept(

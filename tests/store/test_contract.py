@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time, timedelta, timezone
 import anyio
 import pytest
 from msgspec import structs
+from sqlalchemy import insert
 
 from monitor import errors
 from monitor.core import matchers, member
@@ -29,7 +30,8 @@ from monitor.ports import (
     Telling,
     Unread,
 )
-from monitor.store import housekeeping
+from monitor.store import housekeeping, rows, shelf
+from monitor.store.schema import hazards
 from monitor.store.sql import SqlStore
 from tests.store.changes import (
     ALERT,
@@ -903,22 +905,56 @@ async def test_what_several_daemons_learn_is_added_up_and_survives_a_restart(
         await one.save()
 
     async with engine() as store:
-        learnt = await store.learnt("prod")
-        elsewhere = await store.learnt("test")
+        classes = await store.newest("prod", 9)
+        learnt = await store.learnt(classes)
+        elsewhere = await store.newest("test", 9)
 
     seconds = {key: table.seconds for key, table in learnt.items()}
     assert seconds == pytest.approx(
         {DEPLOY[0]: 630, BACKUP[0]: 630, "prod/2": 1260, "prod": 1260}, rel=0.01
     )
-    assert elsewhere == {}
+    assert elsewhere == []
 
 
-async def test_a_class_that_is_dropped_is_learnt_anew(engine: Engine) -> None:
+async def test_of_what_was_forgotten_all_is_kept_that_is_known_to_who_uses_it(
+    engine: Engine,
+) -> None:
+    once, known = Table((9.0,), (1.0,), 9.0), Table((99.0,), (11.0,), 99.0)
+    learnt, all_known = dict.fromkeys(("prod", "prod/2"), once), {"prod": known}
+    async with engine() as store:
+        await store.keep("prod", {"prod/2": once}, {"prod/2": once})
+        found = await store.keep("prod", learnt, all_known | {"prod/2": known})
+
+        assert await store.learnt(["prod", "prod/2"]) == found
+        assert found["prod"] == known
+        assert found["prod/2"].completions == pytest.approx(2, abs=0.01)
+
+
+async def test_what_was_learnt_of_last_comes_first(engine: Engine) -> None:
     once = Table((9.0,), (1.0,), 9.0)
     async with engine() as store:
-        known = await store.keep("prod", {"prod": once, "prod/2": once}, ())
-        await store.keep("prod", {}, ("prod", "prod/2"))
-        await store.keep("prod", {"prod": once}, ())
+        for sequence, key in enumerate(("prod/2", "prod/3", "prod/2"), 1):
+            await remember(store, a_change(sequence))
+            await store.keep("prod", {key: once}, {key: once})
 
-        assert known == {"prod": once, "prod/2": once}
-        assert await store.learnt("prod") == {"prod": once}
+        assert await store.newest("prod", 9) == ["prod/2", "prod/3"]
+        assert await store.newest("prod", 1) == ["prod/2"]
+
+
+async def test_of_too_many_classes_of_a_source_those_learnt_of_last_are_kept(
+    engine: Engine,
+) -> None:
+    of = {"shard": 1, "body": rows.encode(Table())}
+    crowd = [
+        {**of, "source": "prod", "key": f"prod/{n}", "position": n}
+        for n in range(shelf.MOST + 3)
+    ]
+    alone = {**of, "source": "test", "key": "test", "position": 0}
+    async with engine() as store:
+        await store._group.do(lambda c: c.execute(insert(hazards), [*crowd, alone]))
+        gone = await all_forgotten(store, NOW)
+        kept = await store.newest("prod", 2 * shelf.MOST)
+
+        assert gone == [3]
+        assert (len(kept), kept[-1]) == (shelf.MOST, "prod/3")
+        assert await store.newest("test", 9) == ["test"]

@@ -6,6 +6,7 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, create_engine, text
 
+from monitor.core.hazard import Table
 from monitor.core.model import InstanceKey
 from monitor.store import migrating, opening, rows
 from tests.support import databases
@@ -49,3 +50,19 @@ async def test_what_discovery_found_is_kept_when_it_is_numbered(empty: str) -> N
 
     assert sorted(found.watches, key=lambda watch: watch.key) == watches
     assert (list(again.watches), again.in_all) == ([watches[0]], 2)
+
+
+async def test_what_was_learnt_is_kept_when_it_is_dated(empty: str) -> None:
+    learnt = Table((9.0,), (1.0,), 9.0)
+    old = {"key": "prod/2", "source": "prod", "shard": 1, "body": rows.encode(learnt)}
+    engine = create_engine(empty.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        bring(connection, "0009")
+        connection.execute(
+            text("INSERT INTO hazards VALUES (:key, :shard, :source, :body)"), old
+        )
+    engine.dispose()
+
+    async with opening.opened(empty) as store:
+        assert await store.newest("prod", 9) == ["prod/2"]
+        assert await store.learnt(["prod/2"]) == {"prod/2": learnt}

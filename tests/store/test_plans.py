@@ -17,6 +17,7 @@ from monitor.store import (
     outbox,
     postgres,
     register,
+    shelf,
 )
 
 SOME: Final = frozenset(range(0, 63, 3))
@@ -48,6 +49,11 @@ ASKED: Final[dict[str, tuple[Callable[[Connection], object], str, str]]] = {
         lambda c: register.found(c, "prod", 7),
         "SEARCH watches USING INTEGER PRIMARY KEY (rowid>?)",
         "using watches_pkey on watches",
+    ),
+    "what was learnt of last": (
+        lambda c: shelf.newest(c, "prod", 9),
+        "SEARCH hazards USING COVERING INDEX hazards_newest (source=?)",
+        "using hazards_newest on hazards",
     ),
     "what holds": (
         ledger.alerting,
