@@ -575,33 +575,6 @@ async def test_who_retired_elsewhere_stays_retired_where_it_is_gained(
         assert source.counts[KEY] == 0
 
 
-async def test_what_is_gained_while_others_are_taken_up_is_taken_up_as_well(
-    tmp_path: Path,
-) -> None:
-    source = ScriptedSource(RUNNING)
-    meanwhile: list[Callable[[], None]] = []
-
-    async def run(job: Callable[[], Any]) -> Any:
-        found = job()
-        while meanwhile:
-            meanwhile.pop()()
-        return found
-
-    async with opening.opened(f"sqlite:///{tmp_path}/m.db", run=run) as store:
-        await retired(store)
-        holdings = Holdings(())
-        async with watching(store, source, [], holdings=holdings) as seen:
-            gained(holdings, ALL)
-            seen.poller.gain(STAYING)
-            meanwhile.append(partial(seen.poller.gain, CHANGING))
-            await seen.poller.watch(WATCHES)
-            await anyio.sleep(600)
-
-        assert seen.poller.retired == {KEY}
-        assert source.counts[KEY] == 0
-        assert source.counts[OTHER] > 0
-
-
 # Who tells.
 
 
