@@ -28,7 +28,7 @@ from monitor.outlet import AT_ONCE
 from monitor.ports import Reading
 from monitor.recorder import Recorder
 from monitor.store import opening
-from monitor.store.sql import SqlStore
+from monitor.store.sql import MEMBERS, SqlStore
 from monitor.storm import Bound
 from tests.support import clock, log, stores
 from tests.support.answers import (
@@ -627,6 +627,20 @@ async def test_what_its_owner_recorded_last_is_told_by_whoever_gains_it(
             await anyio.sleep(60)
 
         assert oncall.said == ["first", "resolved"]
+        assert desk.grouping.groups() == set()
+
+
+async def test_what_ends_while_what_was_gained_is_read_is_over(tmp_path: Path) -> None:
+    keys = [a_key(number) for number in range(1, MEMBERS + 2)]
+    async with stores.opened(tmp_path) as store:
+        await log.saw_all(Recorder(store, unheard), FAILED, keys)
+        async with telling_to(store, RecordingSink(), holdings=Holdings(())) as desk:
+            await anyio.sleep(60)
+            gained(desk.holdings, ALL)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(desk.notifier.gain, ALL)
+                tasks.start_soon(log.saw_all, desk.recorder, RECOVERED, keys)
+
         assert desk.grouping.groups() == set()
 
 
