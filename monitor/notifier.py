@@ -114,7 +114,7 @@ class Notifier:
         self._expecting: set[str] = set()
         # What was told is read, decided on and written: one after the other.
         self._telling = anyio.Lock()
-        # Many are read, and whatever is recorded meanwhile is newer.
+        # Many are read one part after the other; what is recorded meanwhile is newer.
         self._reading = anyio.Lock()
         self._newer: set[str] = set()
         self._changed = anyio.Event()
@@ -153,7 +153,7 @@ class Notifier:
 
     async def learn(self, keys: Collection[str]) -> None:
         """Hear what holds for *keys*, as far as it is recorded elsewhere."""
-        for known in await self._ledger.members(keys):
+        for known in await self._read(keys):
             if not self._owns(known.key):  # of ours something newer may be known
                 self._place(known)
 
@@ -176,7 +176,10 @@ class Notifier:
             self._place(found)
 
     async def _read(self, keys: Collection[str]) -> list[Member]:
-        """Read what holds for *keys*, but for those recorded here meanwhile."""
+        """Read what holds for *keys*, but for those recorded here meanwhile.
+
+        To be placed before anything is awaited: what is read next is newer.
+        """
         async with self._reading:
             self._newer.clear()
             found = await self._ledger.members(keys)
@@ -234,7 +237,7 @@ class Notifier:
             self._joined = anyio.Event()
             for some in slices(self._grouping.placed()):
                 moved = filter(self._grouping.relabelled, some)
-                for known in await self._ledger.members([*moved]):
+                for known in await self._read([*moved]):
                     self._place(known)
                 await anyio.lowlevel.checkpoint()
 

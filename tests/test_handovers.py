@@ -644,6 +644,27 @@ async def test_what_ends_while_what_was_gained_is_read_is_over(tmp_path: Path) -
         assert desk.grouping.groups() == set()
 
 
+async def test_what_ends_elsewhere_while_all_that_holds_is_read_is_over(
+    tmp_path: Path,
+) -> None:
+    async def run(job: Callable[[], Any]) -> Any:
+        found = job()
+        await anyio.sleep(1)
+        return found
+
+    async with opening.opened(f"sqlite:///{tmp_path}/m.db", run=run) as store:
+        elsewhere = Recorder(store, unheard)
+        keys = [a_key(number) for number in range(1, 2 * MEMBERS + 2)]
+        await log.saw_all(elsewhere, FAILED, keys)
+        async with telling_to(store, RecordingSink(), holdings=Holdings(())) as desk:
+            await anyio.sleep(0.5)
+            await log.saw(elsewhere, RECOVERED, keys[0])
+            await desk.notifier.learn([str(keys[0])])
+            await anyio.sleep(60)
+
+        assert desk.grouping.groups() == {str(key) for key in keys[1:]}
+
+
 async def test_what_others_record_about_a_group_of_ours_is_told(
     tmp_path: Path,
 ) -> None:
