@@ -114,6 +114,9 @@ class Notifier:
         self._expecting: set[str] = set()
         # What was told is read, decided on and written: one after the other.
         self._telling = anyio.Lock()
+        # Many are read one part after the other; what is recorded meanwhile is newer.
+        self._reading = anyio.Lock()
+        self._newer: set[str] = set()
         self._changed = anyio.Event()
         self._joined = anyio.Event()
 
@@ -127,6 +130,8 @@ class Notifier:
         key, ended = change.state.key, change.state.phase is not Phase.WATCHED
         if ended or any(map(_about_alerts, types)):
             self._place(member.of(change.state))
+            if self._reading.locked():
+                self._newer.add(key)
         if key in self._expecting and not state.wanting(change.state):
             for group in self._grouping.groups_of(key):
                 self._plan(group, 0.0)
@@ -148,7 +153,7 @@ class Notifier:
 
     async def learn(self, keys: Collection[str]) -> None:
         """Hear what holds for *keys*, as far as it is recorded elsewhere."""
-        for known in await self._ledger.members(keys):
+        for known in await self._read(keys):
             if not self._owns(known.key):  # of ours something newer may be known
                 self._place(known)
 
@@ -167,8 +172,18 @@ class Notifier:
         """Take in what was recorded last by who owned these: nobody told us of it."""
         known = {*self._grouping.placed(), *await self._ledger.alerting()}
         mine = [key for key in known if shard(key) in gained]
-        for found in await self._ledger.members(mine):
+        for found in await self._read(mine):
             self._place(found)
+
+    async def _read(self, keys: Collection[str]) -> list[Member]:
+        """Read what holds for *keys*, but for those recorded here meanwhile.
+
+        To be placed before anything is awaited: what is read next is newer.
+        """
+        async with self._reading:
+            self._newer.clear()
+            found = await self._ledger.members(keys)
+            return [known for known in found if known.key not in self._newer]
 
     async def let_go(self, left: frozenset[int]) -> None:
         """Return once nothing is being told of the groups of these shards."""
@@ -210,7 +225,7 @@ class Notifier:
 
     async def _take_up(self) -> None:
         """Look at all that holds, and at all that somebody was told to hold."""
-        for known in await self._ledger.members(await self._ledger.alerting()):
+        for known in await self._read(await self._ledger.alerting()):
             groups, _ = self._grouping.place(known)
             self._plan_all(groups)
         self._plan_all(await self._ledger.informed())
@@ -222,7 +237,7 @@ class Notifier:
             self._joined = anyio.Event()
             for some in slices(self._grouping.placed()):
                 moved = filter(self._grouping.relabelled, some)
-                for known in await self._ledger.members([*moved]):
+                for known in await self._read([*moved]):
                     self._place(known)
                 await anyio.lowlevel.checkpoint()
 

@@ -132,11 +132,8 @@ class Poller:
 
         Once, for they may be many.
         """
-        heads: dict[InstanceKey, Head] = {}
-        # Others may become ours while the store is asked.
-        while new := self._shards - self._remembered:
-            heads |= await self._take_up(new)
-        return heads
+        new = self._shards - self._remembered
+        return await self._take_up(new) if new else {}
 
     async def _take_up(self, new: frozenset[int]) -> dict[InstanceKey, Head]:
         found = await self._memory.heads(self._source.name, new)
@@ -156,7 +153,8 @@ class Poller:
     def gain(self, gained: frozenset[int]) -> None:
         """Watch the instances of these shards too, from the next ``watch`` on.
 
-        Its watches must be all that anybody wants: what is not among them is ended.
+        Its watches must be all that anybody wants: what is not among them is ended. So
+        this is nothing to be said while another ``watch`` is under way.
         """
         self._shards |= gained
 

@@ -167,6 +167,7 @@ class Station:
             )
         self._listed: Mapping[InstanceKey, Watch] = {}
         self._wanted: Mapping[InstanceKey, Watch] = {}
+        self._joining = anyio.Lock()
         self._scopes: set[tuple[str, str]] = set()
         self._joined = joined
         self._wishes = wishes
@@ -245,16 +246,18 @@ class Station:
 
     async def join(self) -> None:
         """Watch what is written down, else what was added, else what was found."""
-        self._wanted = {
-            **self.discovery.watches(),
-            **self._wishes.of(self.name),
-            **self._listed,
-        }
-        self._scopes = {(key.scope_type, key.scope_id) for key in self._wanted}
-        await self.poller.watch(self._wanted.values())
-        # Who retired before a restart is known to the poller alone.
-        self.discovery.ended(self.poller.retired)
-        self._wishes.ended(self.poller.retired)
+        # Put together not before its turn: an older list ends what was gained since.
+        async with self._joining:
+            self._wanted = {
+                **self.discovery.watches(),
+                **self._wishes.of(self.name),
+                **self._listed,
+            }
+            self._scopes = {(key.scope_type, key.scope_id) for key in self._wanted}
+            await self.poller.watch(self._wanted.values())
+            # Who retired before a restart is known to the poller alone.
+            self.discovery.ended(self.poller.retired)
+            self._wishes.ended(self.poller.retired)
         self._joined()
 
     def watch_of(self, key: InstanceKey) -> Watch | None:
@@ -310,7 +313,8 @@ class Station:
         await self.discovery.read_again()
         await self.discovery.take_over()
         await self.experience.remember()
-        self.poller.gain(gained)
+        async with self._joining:
+            self.poller.gain(gained)
         await self.join()
         if self.tails is not None:
             await self.tails.take_up()

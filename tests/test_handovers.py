@@ -28,7 +28,7 @@ from monitor.outlet import AT_ONCE
 from monitor.ports import Reading
 from monitor.recorder import Recorder
 from monitor.store import opening
-from monitor.store.sql import SqlStore
+from monitor.store.sql import MEMBERS, SqlStore
 from monitor.storm import Bound
 from tests.support import clock, log, stores
 from tests.support.answers import (
@@ -575,33 +575,6 @@ async def test_who_retired_elsewhere_stays_retired_where_it_is_gained(
         assert source.counts[KEY] == 0
 
 
-async def test_what_is_gained_while_others_are_taken_up_is_taken_up_as_well(
-    tmp_path: Path,
-) -> None:
-    source = ScriptedSource(RUNNING)
-    meanwhile: list[Callable[[], None]] = []
-
-    async def run(job: Callable[[], Any]) -> Any:
-        found = job()
-        while meanwhile:
-            meanwhile.pop()()
-        return found
-
-    async with opening.opened(f"sqlite:///{tmp_path}/m.db", run=run) as store:
-        await retired(store)
-        holdings = Holdings(())
-        async with watching(store, source, [], holdings=holdings) as seen:
-            gained(holdings, ALL)
-            seen.poller.gain(STAYING)
-            meanwhile.append(partial(seen.poller.gain, CHANGING))
-            await seen.poller.watch(WATCHES)
-            await anyio.sleep(600)
-
-        assert seen.poller.retired == {KEY}
-        assert source.counts[KEY] == 0
-        assert source.counts[OTHER] > 0
-
-
 # Who tells.
 
 
@@ -655,6 +628,41 @@ async def test_what_its_owner_recorded_last_is_told_by_whoever_gains_it(
 
         assert oncall.said == ["first", "resolved"]
         assert desk.grouping.groups() == set()
+
+
+async def test_what_ends_while_what_was_gained_is_read_is_over(tmp_path: Path) -> None:
+    keys = [a_key(number) for number in range(1, MEMBERS + 2)]
+    async with stores.opened(tmp_path) as store:
+        await log.saw_all(Recorder(store, unheard), FAILED, keys)
+        async with telling_to(store, RecordingSink(), holdings=Holdings(())) as desk:
+            await anyio.sleep(60)
+            gained(desk.holdings, ALL)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(desk.notifier.gain, ALL)
+                tasks.start_soon(log.saw_all, desk.recorder, RECOVERED, keys)
+
+        assert desk.grouping.groups() == set()
+
+
+async def test_what_ends_elsewhere_while_all_that_holds_is_read_is_over(
+    tmp_path: Path,
+) -> None:
+    async def run(job: Callable[[], Any]) -> Any:
+        found = job()
+        await anyio.sleep(1)
+        return found
+
+    async with opening.opened(f"sqlite:///{tmp_path}/m.db", run=run) as store:
+        elsewhere = Recorder(store, unheard)
+        keys = [a_key(number) for number in range(1, 2 * MEMBERS + 2)]
+        await log.saw_all(elsewhere, FAILED, keys)
+        async with telling_to(store, RecordingSink(), holdings=Holdings(())) as desk:
+            await anyio.sleep(0.5)
+            await log.saw(elsewhere, RECOVERED, keys[0])
+            await desk.notifier.learn([str(keys[0])])
+            await anyio.sleep(60)
+
+        assert desk.grouping.groups() == {str(key) for key in keys[1:]}
 
 
 async def test_what_others_record_about_a_group_of_ours_is_told(

@@ -13,6 +13,8 @@ from monitor.core import reach
 from monitor.core.model import Snapshot
 from monitor.core.telling import Obstacle, WhyNot
 from monitor.core.watch import Severity
+from monitor.recorder import Recorder
+from monitor.store.sql import MEMBERS
 from tests.support import log, sink, stores
 from tests.support.answers import (
     FAILED,
@@ -386,6 +388,16 @@ async def test_a_new_sink_is_told_what_holds(tmp_path: Path) -> None:
 
         assert old.said == ["first"]
         assert new.said == ["first"]
+
+
+async def test_what_ends_while_all_that_holds_is_read_is_over(tmp_path: Path) -> None:
+    keys = [a_key(number) for number in range(1, MEMBERS + 2)]
+    async with stores.opened(tmp_path) as store:
+        await log.saw_all(Recorder(store, lambda _: None), FAILED, keys)
+        async with telling_to(store, RecordingSink()) as desk:
+            await log.saw_all(desk.recorder, RECOVERED, keys)
+
+        assert desk.grouping.groups() == set()
 
 
 async def test_what_was_recorded_and_not_told_before_a_crash_is_told_once(

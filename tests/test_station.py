@@ -11,6 +11,7 @@ from msgspec import structs
 from monitor import station
 from monitor.core.discovery import Rule
 from monitor.core.shards import shard
+from monitor.core.state import Phase
 from monitor.core.watch import Place
 from monitor.recorder import Recorder
 from monitor.settings.model import Settings
@@ -18,13 +19,14 @@ from monitor.simulator.server import serving
 from monitor.station import Station
 from monitor.store.sql import SqlStore
 from monitor.watchlist.listing import Listing
-from tests.support import clock, stores, wishes, worlds
+from tests.support import clock, log, stores, wishes, worlds
 from tests.support.answers import FAILED, a_key, a_watch
 from tests.support.source import ScriptedSource
 from tests.support.watching import watching
 
 pytestmark = pytest.mark.looptime
 
+NOWHERE: Final = "http://127.0.0.1:9"
 RULE: Final = Rule(source="prod", scope_type="biz", scope_id="2", place=Place("x", 1))
 FOUND: Final = structs.replace(a_watch(), rule=RULE.selection)
 
@@ -79,7 +81,7 @@ async def test_who_called_back_is_known_to_be_another_daemon_s(tmp_path: Path) -
     theirs, ours = (a_watch(a_key(number)) for number in (1, 2))
     async with stores.opened(tmp_path) as store:
         store.holdings.leave([shard(str(theirs.key))])
-        async with a_station(store, "http://127.0.0.1:9") as opened:
+        async with a_station(store, NOWHERE) as opened:
             await opened.watch(Listing(watches={w.key: w for w in (theirs, ours)}))
 
             known = {number: opened.watched_elsewhere(number) for number in (1, 2, 3)}
@@ -90,8 +92,8 @@ async def test_who_called_back_is_known_to_be_another_daemon_s(tmp_path: Path) -
 async def test_shards_are_let_go_once_discovery_has_written_what_it_found(
     tmp_path: Path,
 ) -> None:
-    url, given_up = "http://127.0.0.1:9", anyio.Event()
-    async with stores.opened(tmp_path) as store, a_station(store, url) as opened:
+    given_up = anyio.Event()
+    async with stores.opened(tmp_path) as store, a_station(store, NOWHERE) as opened:
 
         async def give_up() -> None:
             await opened.let_go(frozenset({shard("prod")}))
@@ -105,15 +107,40 @@ async def test_shards_are_let_go_once_discovery_has_written_what_it_found(
         assert given_up.is_set()
 
 
+async def test_what_is_gained_is_not_ended_by_a_list_that_waited_for_its_turn(
+    tmp_path: Path,
+) -> None:
+    moving = frozenset({shard(str(FOUND.key))})
+    async with stores.opened(tmp_path) as store:
+        store.holdings.leave(moving)
+        async with a_station(store, NOWHERE) as opened:
+            await opened.watch(Listing(rules=(RULE,)))
+            # Another daemon finds it, and watches it until it gives it up.
+            await store.add([FOUND])
+            await log.saw(Recorder(store, lambda _: None), FAILED, FOUND.key)
+            # The poller is busy: it ends many that were removed.
+            async with anyio.create_task_group() as tasks, opened.poller._listing:
+                tasks.start_soon(opened.join)
+                await anyio.sleep(1)
+                store.holdings.take(dict.fromkeys(moving, 1))
+                tasks.start_soon(opened.gain, moving)
+                await anyio.sleep(1)
+            known = await store.load(str(FOUND.key))
+            watched = [*opened.poller.tracks]
+
+    assert known.phase is Phase.WATCHED
+    assert known.alerts
+    assert watched == [FOUND.key]
+
+
 async def test_whoever_takes_over_knows_what_was_learnt_until_then(
     tmp_path: Path,
 ) -> None:
     kinds, moving = ("prod/biz/2 deploy", "prod/biz/2", "prod"), frozenset({7})
-    nowhere = "http://127.0.0.1:9"
     async with (
         stores.opened(tmp_path) as store,
-        a_station(store, nowhere) as one,
-        a_station(store, nowhere) as other,
+        a_station(store, NOWHERE) as one,
+        a_station(store, NOWHERE) as other,
     ):
         for _ in range(25):
             one.experience.saw_end(kinds, 600.0)

@@ -31,9 +31,6 @@ from monitor.ports import Luck
 from monitor.store.lease import RENEW, TTL, Epochs
 from monitor.store.roll import Seen
 
-LEAVING: Final = 5.0
-"""Seconds that what is being claimed or given up may take to be ended."""
-
 SURE: Final = 0.8 * TTL
 """Seconds from when a renewal was asked for until others are believed to take over."""
 
@@ -131,7 +128,8 @@ class Membership:
     async def attended(self, member: Member) -> AsyncIterator[None]:
         """Let *member*, who knows what is owned by now, hear of what changes.
 
-        Nothing is claimed or given up while nobody does.
+        Nothing is claimed or given up while nobody does: whoever attends next knows what
+        is owned when this has ended.
         """
         self._member = member
         self._under_way = _Moves()
@@ -141,9 +139,9 @@ class Membership:
         finally:
             self._member = None
             self._under_way.cancel()
-            with anyio.move_on_after(LEAVING):
-                async with self._claiming, self._moving, self._hearing:
-                    pass
+            # As long as a statement takes, and the database has that end in time.
+            async with self._claiming, self._moving, self._hearing:
+                pass
 
     @property
     def age(self) -> float:

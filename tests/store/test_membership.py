@@ -243,6 +243,48 @@ async def test_what_nobody_can_let_go_of_stays(engine: Engine) -> None:
     assert owners(engine) == {one.me: {*one.owned}}
 
 
+async def test_whoever_attends_next_knows_what_was_still_being_claimed(
+    engine: Engine,
+) -> None:
+    one, other = await two(engine)
+    await other.membership.leave()
+    one.latency = 9.0
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(one.membership.run)
+        async with one.membership.attended(one.member):
+            await anyio.sleep(RENEW + one.latency + 1)
+            before = len(one.owned)
+        known = one.owned
+        await anyio.sleep(60)
+        tasks.cancel_scope.cancel()
+
+    assert before == HALF
+    assert known == one.owned == ALL
+
+
+async def test_whoever_attends_next_knows_what_stays_after_a_slow_release(
+    engine: Engine,
+) -> None:
+    one, _ = await joined(engine), await joined(engine)
+    busy = one.member.busy = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(one.membership.run)
+        async with one.membership.attended(one.member):
+            await anyio.sleep(SETTLED + ROUND + 0.1)
+            waiting = SHARDS - len(one.owned)
+            one.latency = 9.0
+            busy.set()
+            await anyio.sleep(0.1)
+        known = one.owned
+        await anyio.sleep(60)
+        tasks.cancel_scope.cancel()
+
+    [given_up] = one.member.left
+    assert waiting == 2 * len(given_up) == 16
+    assert known == one.owned == ALL - given_up
+    assert owners(engine) == {one.me: {*known}}
+
+
 async def _set(event: anyio.Event) -> None:
     event.set()
 

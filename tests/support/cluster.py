@@ -4,9 +4,9 @@ Their rounds take no time there; the leases are on the database's clock, so that
 run out where a test says so.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 import anyio
 from sqlalchemy import Engine, text
@@ -58,9 +58,13 @@ class Attentive:
 
 
 class Node:
-    """One daemon: what it owns, its store, and who works there."""
+    """One daemon: what it owns, its store, and who works there.
+
+    *latency*: seconds that each statement of its membership takes.
+    """
 
     def __init__(self, engine: Engine, luck: Luck) -> None:
+        self.latency = 0.0
         self._engine = engine
         self.me = lease.name()
         self.holdings = Holdings(())
@@ -73,7 +77,7 @@ class Node:
             postgres.Meeting(engine, self.me, outage),
             self.me,
             self.holdings,
-            inline,
+            self._run,
             reached=journal.reached,
             luck=luck,
         )
@@ -85,6 +89,11 @@ class Node:
             membership=self.membership,
         )
         self.store = SqlStore(self.group, ours)
+
+    async def _run(self, job: Callable[[], Any]) -> Any:
+        with anyio.CancelScope(shield=True):  # a thread cannot be cancelled
+            await anyio.sleep(self.latency)
+        return job()
 
     @property
     def owned(self) -> frozenset[int]:

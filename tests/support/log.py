@@ -1,5 +1,9 @@
 """What was recorded about instances, written into the store without any visit."""
 
+from collections.abc import Iterable
+
+import anyio
+
 from monitor.core import state
 from monitor.core.model import InstanceKey, Snapshot
 from monitor.core.policy import Policy
@@ -35,6 +39,15 @@ async def saw(
         return state.seen(known, snapshot, a_frame(key), clock.now(), policy=policy)
 
     await recorder.record(str(key), decide)
+
+
+async def saw_all(
+    recorder: Recorder, snapshot: Snapshot, keys: Iterable[InstanceKey]
+) -> None:
+    """Record it about all of *keys* at once."""
+    async with anyio.create_task_group() as tasks:
+        for key in keys:
+            tasks.start_soon(saw, recorder, snapshot, key)
 
 
 async def unwatched(recorder: Recorder, key: InstanceKey = KEY) -> None:
