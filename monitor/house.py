@@ -23,8 +23,6 @@ from importlib import metadata
 from math import inf
 
 import anyio
-import anyio.lowlevel
-import anyio.to_thread
 import structlog
 from anyio.abc import TaskGroup
 from msgspec import Struct
@@ -52,13 +50,7 @@ from monitor.hearsay import Hearsay, Hints
 from monitor.holdings import Holdings
 from monitor.likeness import Likeness
 from monitor.metering import Meter, Sample, Tenure
-from monitor.milestones import (
-    Hear,
-    Hitch,
-    Ready,
-    Stopping,
-    Summary,
-)
+from monitor.milestones import Hear, Hitch, Ready, Stopping, Summary
 from monitor.neighbours import Neighbours
 from monitor.notifier import Notifier
 from monitor.ports import Luck, Now, Sink
