@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from importlib import metadata
+from typing import Final
 
+import anyio
 from msgspec import Struct
 
 from monitor import stations, wiring
@@ -54,12 +56,16 @@ from monitor.web.api import (
 )
 from monitor.web.api.operation import Operation
 from monitor.web.feed import Feed
+from monitor.web.health import Check
 from monitor.web.pages import instance, overview, site
 from monitor.web.pages import quiet as quiet_page
 from monitor.web.pages import sinks as sink_page
 from monitor.web.pages import sources as source_page
 from monitor.web.shapes.sources import SourceData
 from monitor.wishes import Wishes
+
+PATIENCE: Final = 2.0
+"""Seconds for the store to answer whoever asks whether we are ready."""
 
 
 class House(Struct, frozen=True, kw_only=True):
@@ -119,6 +125,22 @@ def operations(house: House) -> list[Operation]:
     ]
     there = [operation.unless_away(each, store.away) for each in found]
     return [*there, *openapi.operations(found, house.version)]
+
+
+async def checks(house: House, *, ready: bool) -> list[Check]:
+    """Say what there is to say to whoever asks whether it is *ready*."""
+    unread = "" if ready else "the watch lists are not read yet"
+    found = [Check(name="watch lists", trouble=unread)]
+    with anyio.move_on_after(PATIENCE) as scope:
+        await house.store.answers()
+    late = "it does not answer" if scope.cancelled_caught else ""
+    found.append(Check(name="store", trouble=late))
+    if house.neighbours.shared:
+        found.append(Check(name="lease", trouble=house.neighbours.trouble()))
+    for name, one in house.stations.items():
+        lost = "lost" if one.sight.lost else ""
+        found.append(Check(name=f"source {name}", trouble=lost, needed=False))
+    return found
 
 
 def pages(house: House) -> site.House:
@@ -196,7 +218,7 @@ def _sources(house: House) -> list[SourceData]:
 def _unseen(house: House) -> Iterator[Watch]:
     """Give some of those of whom JOB has said nothing to any node so far."""
     for name, station in house.stations.items():
-        yield from house.stations.unseen(name)
+        yield from station.unseen()
         for key in house.neighbours.unseen(name):
             known = model.read_key(key)
             watch = station.watch_of(known) if known else None

@@ -16,89 +16,65 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from datetime import datetime, timedelta
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from functools import partial
 from importlib import metadata
-from itertools import islice
 from math import inf
-from typing import Never
 
 import anyio
-import anyio.lowlevel
-import anyio.to_thread
 import structlog
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
 from monitor import (
     answering,
-    errors,
-    logs,
+    housekeeping,
     metering,
     milestones,
-    neighbours,
+    rereading,
     station,
     wiring,
 )
-from monitor.core import state, wording
-from monitor.core.cluster import Report, SourceReport, View
+from monitor.core import state
+from monitor.core.cluster import Report, View
 from monitor.core.inhibition import Inhibitions
 from monitor.core.message import Message
-from monitor.core.model import InstanceKey
 from monitor.core.state import Change, Phase
 from monitor.core.telling import Obstacle
-from monitor.core.wording import Frame
 from monitor.deciding import Listener
 from monitor.dispatching import Care, Dispatching
 from monitor.elsewhere import Elsewhere
 from monitor.grouping import Grouping
-from monitor.hearsay import Hearsay
+from monitor.hearsay import Hearsay, Hints
 from monitor.holdings import Holdings
 from monitor.likeness import Likeness
 from monitor.metering import Meter, Sample, Tenure
-from monitor.milestones import (
-    Hear,
-    Hitch,
-    Ready,
-    Stopping,
-    Summary,
-)
+from monitor.milestones import Hear, Hitch, Ready, Stopping, Summary
 from monitor.neighbours import Neighbours
 from monitor.notifier import Notifier
-from monitor.ports import Luck, Now, Shown, Sink
+from monitor.ports import Luck, Now, Sink
 from monitor.quiet import Quiet
 from monitor.recorder import Recorder
 from monitor.reloading import Reloading
-from monitor.settings import effective, secret, templating
+from monitor.rereading import Load
+from monitor.settings import configuration
 from monitor.settings.digests import digests
 from monitor.settings.model import Settings, WebSettings
 from monitor.sinks import catalogue
 from monitor.stations import Stations
-from monitor.store.sql import HOUSEKEEPING, SqlStore
+from monitor.store.sql import SqlStore
 from monitor.tracing import Tracing
 from monitor.watchlist.files import Files
-from monitor.watchlist.listing import Listing, difference
+from monitor.watchlist.following import Lists
+from monitor.watchlist.listing import Listing
 from monitor.watchlist.union import Union
 from monitor.web.feed import Feed
-from monitor.web.health import Check
 from monitor.web.hints import Callbacks
 from monitor.web.shapes.reload import Result
-from monitor.wishes import Hearers, Wishes
+from monitor.wishes import Wishes
 
 Until = Callable[[], Awaitable[None]]
-Load = Callable[[], Settings]
-
-KEPT_HOUSE = timedelta(hours=1)
-
-KEPT_LISTS = timedelta(days=1)
-"""For which what a machine said is kept at least that is there no more."""
-
-PATIENCE = 2.0
-"""Seconds for the store to answer whoever asks whether we are ready."""
-
-HINTS = 1000
-"""Callbacks that wait to be passed on to other daemons; any more are left to visits."""
 
 log = structlog.get_logger()
 
@@ -131,40 +107,22 @@ class House:
     ) -> None:
         self._settings = settings
         self._grace = settings.shutdown_grace.total_seconds()
-        self._secrets = secrets_of(settings)
-        self._library = templating.library(settings)
+        self._configuration = configuration.read(settings)
         self._digests = digests(settings)
         self._store = store
-        self._files = files
         self._door = door
         self._guests = guests
         self._guest_names = tuple(guest.name for guest in guests)
-        holdings = store.holdings
-        self._now = now = partial(_by_the_store, now, holdings)
+        self._holdings = store.holdings
+        self._now = now = partial(_by_the_store, now, store.holdings)
         self._luck = luck
-        self._local = Listing()
-        self._listing = Listing()
-        self._reading = anyio.Lock()
-        self._union = self._united(store)
-        self._holdings = holdings
+        self._lists = Lists(files, self._united(files), self._watch)
         self._recorder = Recorder(store, self._committed, self._holdings.holds)
-        self._wishes = Wishes(
-            store,
-            Hearers(
-                added=self._added,
-                removed=self._removed,
-                paused=self._paused,
-                resumed=self._resumed,
-            ),
-            now=now,
-        )
-        self._stations = Stations(self._wishes.pause_of, now)
+        self._stations = Stations(now, settings.locale)
+        self._wishes = Wishes(store, self._stations.hearers, now=now)
         self._url = ""
         self._neighbours = Neighbours(
-            store.membership,
-            store.holdings,
-            self.report,
-            started_at=door.started_at,
+            store.membership, store.holdings, self.report, started_at=door.started_at
         )
         self._feed = Feed(store)
         self._recorded: Counter[str] = Counter()
@@ -179,9 +137,8 @@ class House:
         )
         self._grouping: Grouping
         self._notifier: Notifier
-        self._callbacks = Callbacks(self._hint)
-        self._hints: dict[int, None] = {}
-        self._hinted = anyio.Event()
+        self._hints = Hints(store, self._stations, now=now)
+        self._callbacks = Callbacks(self._hints.take)
         self._likeness = Likeness()
         self._ready = False
 
@@ -235,26 +192,26 @@ class House:
     async def _attending(self, tasks: TaskGroup) -> AsyncIterator[None]:
         """Take part in the cluster, if there is one."""
         membership = self._store.membership
-        if membership is None or self._union is None:
+        if membership is None:
             yield
             return
-        tasks.start_soon(self._follow_others, self._union, name="watch lists elsewhere")
+        tasks.start_soon(self._lists.follow_others, name="watch lists elsewhere")
         elsewhere = Elsewhere(self._store, self._holdings, self._heard_elsewhere)
         tasks.start_soon(elsewhere.run, name="elsewhere")
         hearsay = Hearsay(
             self._store,
             others=lambda: bool(membership.view.others()),
-            hinted=self._hint_here,
-            shown=self._shown,
+            hinted=self._stations.hint,
+            shown=self._stations.shown,
         )
         tasks.start_soon(hearsay.run, name="hearsay")
-        tasks.start_soon(self._pass_hints_on, name="hints")
+        tasks.start_soon(self._hints.run, name="hints")
         async with membership.attended(self):
             yield
 
-    def _united(self, store: SqlStore) -> Union | None:
+    def _united(self, files: Files) -> Union | None:
         """Join our files with those of other machines, where there may be others."""
-        membership = store.membership
+        membership = self._store.membership
         if membership is None:
             return None
 
@@ -262,13 +219,13 @@ class House:
             return membership.view.machines()
 
         return Union(
-            self._files,
-            store,
+            files,
+            self._store,
             self._machine(),
             directory=self._settings.directory,
             sources=tuple(self._settings.sources),
             living=living,
-            owns=store.holdings.owns,
+            owns=self._holdings.owns,
         )
 
     def _machine(self) -> str:
@@ -284,15 +241,10 @@ class House:
             watches=self._stations.count(),
             waiting=self._dispatching.waiting,
             late=max((o.scheduler.oldest for o in self._stations.values()), default=0),
-            sources={name: self._report_of(name) for name in self._stations},
+            sources=self._stations.reports(),
             sinks=self._dispatching.reports(),
             settings=self._digests,
         )
-
-    def _report_of(self, source: str) -> SourceReport:
-        one, unseen = self._stations[source], self._stations.unseen(source)
-        first = (str(watch.key) for watch in islice(unseen, neighbours.UNSEEN))
-        return neighbours.source_report(one.report(), one.state(), first)
 
     def met(self, view: View) -> None:
         self._likeness.met(view)
@@ -302,7 +254,7 @@ class House:
     async def gain(self, gained: frozenset[int]) -> None:
         self._door.tenure.gain(len(gained))
         # Whoever watches too little would end what the one before watched.
-        await self._read_lists()
+        await self._lists.read()
         await self._wishes.read_again()
         await self._quiet.read_again()
         await self._abandon_unknown_sources()
@@ -335,7 +287,7 @@ class House:
             for one in self._stations.values():
                 await one.read_again()
         if "lists" in topics:
-            await self._read_lists()
+            await self._lists.read()
         if "deliveries" in topics:
             self._dispatching.hear()
 
@@ -349,8 +301,9 @@ class House:
         self._feed.wake()
 
     async def _build(self, stack: AsyncExitStack) -> None:
+        library = self._configuration.library
         for config in wiring.sinks(self._settings):
-            opened = catalogue.opened(config, now=self._now, library=self._library)
+            opened = catalogue.opened(config, now=self._now, library=library)
             sink = await stack.enter_async_context(opened)
             await self._add_sink(sink, wiring.wants(config), wiring.care(config))
         for guest in self._guests:
@@ -365,29 +318,31 @@ class House:
             wiring.subscriptions(self._settings, self._guest_names, self._now())
         )
         await self._wishes.load()
+        common = self._common()
         for name in self._settings.sources:
-            self._stations[name] = await stack.enter_async_context(
-                station.opened(
-                    name,
-                    self._settings,
-                    self._store,
-                    self._recorder,
-                    now=self._now,
-                    luck=self._luck,
-                    joined=self._joined,
-                    back=self._seen_again,
-                    wishes=self._wishes,
-                )
-            )
+            opening = station.opened(name, common)
+            self._stations[name] = await stack.enter_async_context(opening)
         await self._quiet.load()
         self._grouping = self._build_grouping()
         self._notifier = self._build_notifier()
+
+    def _common(self) -> station.Common:
+        return station.Common(
+            settings=self._settings,
+            store=self._store,
+            recorder=self._recorder,
+            wishes=self._wishes,
+            joined=self._joined,
+            back=self._seen_again,
+            now=self._now,
+            luck=self._luck,
+        )
 
     def _build_grouping(self) -> Grouping:
         return Grouping(
             wiring.root_route(self._settings, self._guest_names),
             Inhibitions(wiring.inhibiting(self._settings.alerts)),
-            self._frame,
+            self._stations.frame,
             self._holdings.owns if self._neighbours.shared else None,
         )
 
@@ -401,9 +356,9 @@ class House:
             ],
             grouping=self._grouping,
             habits=wiring.habits(self._settings.alerts),
-            frame=self._frame,
-            lost=self._lost,
-            logs=self._reads_logs,
+            frame=self._stations.frame,
+            lost=self._stations.is_missing,
+            logs=self._stations.reads_logs,
             quiet=self._quiet,
             posted=self._dispatching.wake,
             owns=self._holdings.owns,
@@ -430,8 +385,8 @@ class House:
             reloading=self._door.reloading,
             feed=self._feed,
             guests=self._guest_names,
-            listing=lambda: self._listing,
-            frame=self._frame,
+            listing=lambda: self._lists.whole,
+            frame=self._stations.frame,
             learn=self._learn,
             muted=self._muted,
             started_at=self._door.started_at,
@@ -458,7 +413,7 @@ class House:
                 *self._door.meters,
                 *self._stations.values(),
             ],
-            checks=self._checks,
+            checks=lambda: answering.checks(house, ready=self._ready),
             operations=answering.operations(house),
             pages=answering.pages(house),
             now=self._now,
@@ -475,35 +430,19 @@ class House:
         opened = control.serving(self._door.listener, answers)
         await stack.enter_async_context(opened)
 
-    async def _checks(self) -> list[Check]:
-        """Say what there is to say to whoever asks whether it is ready."""
-        unread = "" if self._ready else "the watch lists are not read yet"
-        found = [Check(name="watch lists", trouble=unread)]
-        with anyio.move_on_after(PATIENCE) as scope:
-            await self._store.answers()
-        late = "it does not answer" if scope.cancelled_caught else ""
-        found.append(Check(name="store", trouble=late))
-        if self._neighbours.shared:
-            found.append(Check(name="lease", trouble=self._neighbours.trouble()))
-        for name, one in self._stations.items():
-            lost = "lost" if one.sight.lost else ""
-            found.append(Check(name=f"source {name}", trouble=lost, needed=False))
-        return found
-
     def _say_ready(self) -> None:
         self._door.hear(Ready(self._store.gets_on, self._hitches, self._summary))
 
     def _hitches(self) -> dict[str, Hitch]:
         if not self._holdings.sure():
             return {}  # who may not be sure that it is his does not look at anything
-        found = {name: one.hitch() for name, one in self._stations.items()}
-        return {name: hitch for name, hitch in found.items() if hitch is not None}
+        return self._stations.hitches()
 
     def _summary(self) -> Summary:
         return Summary(
-            watched=sum(len(one.poller) for one in self._stations.values()),
+            watched=self._stations.count(),
             alerting=len(self._grouping.placed()),
-            lost=tuple(n for n, one in self._stations.items() if one.sight.lost),
+            lost=self._stations.lost(),
             waiting=self._dispatching.waiting,
             refused=self._door.reloading.last.result is Result.REFUSED,
         )
@@ -511,49 +450,31 @@ class House:
     def samples(self) -> Iterator[Sample]:
         """Be the meter of what only the house knows."""
         yield from metering.build(metadata.version("job-monitor"))
-        yield from metering.quarantined(len(self._local.faults))
+        yield from metering.quarantined(len(self._lists.local.faults))
         yield from metering.recorded(self._recorded)
         yield from metering.store_up(up=not self._store.away())
 
-    def _hint(self, job_instance_id: int) -> int:
-        here = self._hint_here(job_instance_id)
-        stations = self._stations.values()
-        there = any(one.watched_elsewhere(job_instance_id) for one in stations)
-        if there and len(self._hints) < HINTS:
-            self._hints[job_instance_id] = None
-            self._hinted.set()
-        return here + there
-
-    def _hint_here(self, job_instance_id: int) -> int:
-        return sum(one.hint(job_instance_id) for one in self._stations.values())
-
-    def _shown(self, page: Shown) -> None:
-        if page.source in self._stations:
-            self._stations[page.source].shown(page)
-
-    async def _pass_hints_on(self) -> Never:
-        """Let other daemons know who called back that is theirs."""
-        while True:
-            await self._hinted.wait()
-            self._hinted = anyio.Event()
-            hints, self._hints = self._hints, {}
-            for job_instance_id in hints:
-                await self._store.hint(job_instance_id, self._now())
-
     def _start_delivery(self, tasks: TaskGroup) -> None:
         self._dispatching.start(tasks)
-        tasks.start_soon(self._keep_house, name="housekeeping")
+        tasks.start_soon(
+            housekeeping.run,
+            self._store,
+            [sink.name for sink in wiring.sinks(self._settings)],
+            self._settings.retention,
+            self._now,
+            name="housekeeping",
+        )
 
     async def _start_intake(self, tasks: TaskGroup) -> None:
         await self._abandon_unknown_sources()
-        await self._read_lists()
+        await self._lists.read()
         log.info(
             "service.started",
-            watches=len(self._listing.watches),
+            watches=len(self._lists.whole.watches),
             sources=list(self._settings.sources),
             sinks=[sink.name for sink in self._settings.sinks],
         )
-        tasks.start_soon(self._follow_files, name="watch list")
+        tasks.start_soon(self._lists.follow, name="watch list")
         tasks.start_soon(self._wishes.run, name="wishes")
         for one in self._stations.values():
             one.start(tasks, self._door.spans)
@@ -571,134 +492,27 @@ class House:
                 stopped = True
                 waiting.cancel_scope.cancel()
 
-            async def hang_up() -> Never:
-                while True:
-                    await reloading()
-                    waiting.start_soon(self._door.reloading.ask, name="reload")
-
             waiting.start_soon(stop, name="until")
-            waiting.start_soon(hang_up, name="reloading")
+            waiting.start_soon(self._door.reloading.obey, reloading, name="reloading")
             while again is None:
                 await self._door.reloading.asked()
                 self._door.hear(milestones.Reloading())
-                again = await self._reload(load)
+                again = await rereading.reread(
+                    load, self._configuration, self._lists, self._door.reloading
+                )
                 if again is None:
                     self._say_ready()
             waiting.cancel_scope.cancel()
         # Told to stop while settings were read: the one is not said again.
         return None if stopped else again
 
-    async def _reload(self, load: Load) -> Settings | None:
-        """Read everything anew; give other settings if there are any."""
-        try:
-            again, needs_restart = self._bound(load())
-            secrets, library = secrets_of(again), templating.library(again)
-        except errors.Misconfigured as refused:
-            log.warning("configuration.refused", faults=refused.faults)
-            self._door.reloading.refused(refused.faults)
-            return None
-
-        logs.protect(secrets)
-        known = (self._settings, self._secrets, self._library)
-        if (again, secrets, library) != known:
-            log.info("configuration.changed")
-            changed = effective.differences(self._settings, again)
-            files = "templates" if secrets == self._secrets else "secrets"
-            self._door.reloading.replacing(changed or [files], needs_restart)
-            return again
-
-        async with self._reading:
-            listing, whole = await self._read()
-            in_all = len(whole.watches)
-            self._door.reloading.unchanged(listing, needs_restart, in_all)
-            await self._watch(listing, whole)
-        log.info("configuration.unchanged")
-        return None
-
-    def _bound(self, again: Settings) -> tuple[Settings, list[str]]:
-        """Keep what only a restart changes, and name it."""
-        kept: dict[str, object] = {}
-        needs_restart = []
-        old, new = self._settings.web, again.web
-        if again.store != self._settings.store:
-            kept["store"] = self._settings.store
-            needs_restart.append("store")
-        if old and new and old.listen != new.listen:
-            # All of it: the other address may be fit for having no token.
-            kept["web"] = old
-            needs_restart.append("web.listen")
-        for key in needs_restart:
-            log.warning("configuration.needs_restart", key=key)
-        return again.model_copy(update=kept), needs_restart
-
-    async def _follow_files(self) -> None:
-        async with aclosing(self._files.changes()) as listings:
-            async for _ in listings:
-                await self._read_lists()
-
-    async def _follow_others(self, union: Union) -> Never:
-        """Look now and then, should news be missed, or something be put off."""
-        while True:
-            await anyio.sleep(union.pause())
-            await self._read_lists()
-
-    async def _read_lists(self) -> None:
-        async with self._reading:
-            local, whole = await self._read()
-            if local is not self._local or whole is not self._listing:
-                await self._watch(local, whole)
-
-    async def _read(self) -> tuple[Listing, Listing]:
-        """Read our own files; give what they say, and what those of all say."""
-        if self._union is None:
-            local = await anyio.to_thread.run_sync(self._files.read)
-            return local, local
-        whole = await self._union.listing()
-        return self._union.local, whole
-
     async def _watch(self, local: Listing, whole: Listing) -> None:
-        self._report(local, whole)
-        self._local, self._listing = local, whole
         self._door.reloading.watching(local, len(whole.watches))
-        for one in self._stations.values():
-            await one.watch(whole)
-
-    async def _added(self, key: InstanceKey) -> None:
-        if key.source in self._stations:
-            await self._stations[key.source].added(key)
-
-    async def _removed(self, source: str) -> None:
-        if source in self._stations:
-            await self._stations[source].join()
-
-    def _paused(self, key: InstanceKey) -> None:
-        if key.source in self._stations:
-            self._stations[key.source].poller.pause(key)
-
-    def _resumed(self, key: InstanceKey) -> None:
-        if key.source in self._stations:
-            self._stations[key.source].poller.resume(key)
+        await self._stations.watch(whole)
 
     def _joined(self) -> None:
         self._callbacks.watches_added(anyio.current_time())
         self._notifier.joined()
-
-    def _report(self, local: Listing, listing: Listing) -> None:
-        changed = difference(self._listing, listing)
-        known = set(self._local.faults)
-        for fault in local.faults:
-            if fault not in known:
-                log.warning("watchlist.quarantined", fault=str(fault))
-        if self._listing.watches and any(
-            (changed.added, changed.removed, changed.changed)
-        ):
-            log.info(
-                "watchlist.changed",
-                added=len(changed.added),
-                removed=len(changed.removed),
-                changed=len(changed.changed),
-                quarantined=len(listing.faults),
-            )
 
     async def _abandon_unknown_sources(self) -> None:
         for key in await self._store.alerting():
@@ -707,7 +521,7 @@ class House:
                 decide = partial(
                     state.ended,
                     phase=Phase.UNWATCHED,
-                    frame=self._frame(key),
+                    frame=self._stations.frame(key),
                     now=self._now(),
                 )
                 await self._recorder.record(key, decide)
@@ -724,52 +538,19 @@ class House:
     def _reconsider(self) -> None:
         self._notifier.reconsider()
 
-    def _frame(self, key: str) -> Frame:
-        one = self._stations.get(key.partition("/")[0])
-        if one is None:
-            return wording.frame_of(key, self._settings.locale)
-        return one.poller.frame(key)
-
     def _muted(self, traits: Mapping[str, str]) -> Obstacle | None:
         mute = self._quiet.muting(traits, self._now())
         return mute or self._grouping.inhibited(traits)
 
-    def _lost(self, source: str) -> bool:
-        return source in self._stations and self._stations[source].sight.missing
-
-    def _reads_logs(self, source: str) -> bool:
-        one = self._stations.get(source)
-        return one is not None and one.tails is not None
-
     def _committed(self, change: Change) -> None:
         self._recorded.update(event.type for event in change.events)
         self._notifier.changed(change)
-        one = self._stations.get(change.state.key.partition("/")[0])
-        if one is not None:
-            one.committed(change)
+        self._stations.committed(change)
         if change.events:
             self._dispatching.wake()
             self._feed.wake()
-
-    async def _keep_house(self) -> Never:
-        readers = [sink.name for sink in wiring.sinks(self._settings)]
-        while True:
-            before = self._now() - self._settings.retention
-            while self._holdings.owns(HOUSEKEEPING) and await self._store.forget(
-                before, readers
-            ):
-                await anyio.lowlevel.checkpoint()
-            if self._union is not None and self._holdings.owns(HOUSEKEEPING):
-                age = max(self._settings.retention, KEPT_LISTS)
-                await self._store.forget_lists(age.total_seconds())
-            await anyio.sleep(KEPT_HOUSE.total_seconds())
 
 
 def _by_the_store(now: Now, holdings: Holdings) -> datetime:
     """Tell the date by the clock that all daemons share."""
     return now() + holdings.ahead
-
-
-def secrets_of(settings: Settings) -> tuple[str, ...]:
-    """Read all secrets, those in files too: another content is another setting."""
-    return tuple(secret.known(settings))

@@ -31,10 +31,6 @@ from monitor.store import lease
 from monitor.store.membership import Membership
 from monitor.web.shapes.sources import SourceData
 
-UNSEEN: Final = 51
-"""Keys of a source that a report names of those who were not seen so far."""
-
-
 Sight = SourceData | SourceReport
 
 _LADDER: Final = tuple(Standing)
@@ -183,22 +179,3 @@ def _standing(mine: SourceData, others: Sequence[SourceReport]) -> dict[str, Any
     if best.standing == worst.standing:
         return {"standing": worst.standing, "since": worst.since}
     return {"standing": Standing.DOUBTED, "since": worst.since}
-
-
-def source_report(
-    said: SourceReport, data: SourceData, unseen: Iterable[str]
-) -> SourceReport:
-    """Add to what was *said* how the source is seen."""
-    return structs.replace(
-        said,
-        watches=data.watches,
-        late=data.late,
-        standing=data.standing,
-        since=data.since,
-        rate=data.rate,
-        in_flight=data.in_flight,
-        width=data.width,
-        throttled=data.throttled,
-        requests=data.requests,
-        unseen=tuple(unseen),
-    )

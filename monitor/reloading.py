@@ -4,9 +4,9 @@ Outlives a configuration, as those do who wait for an answer. Several who ask be
 one begins share it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, Never
 
 import anyio
 from msgspec import structs
@@ -40,6 +40,12 @@ class Reloading:
         self._asked.set()
         await answered.wait()
         return self.last
+
+    async def obey(self, signal: Callable[[], Awaitable[None]]) -> Never:
+        """Ask each time *signal* returns, and wait for no answer."""
+        while True:
+            await signal()
+            self._asked.set()
 
     async def asked(self) -> None:
         """Wait until somebody asks; whoever asks from then on waits for another."""

@@ -29,7 +29,7 @@ from monitor import (
     milestones,
     tracing,
 )
-from monitor.house import Door, House, Load, Until, secrets_of
+from monitor.house import Door, House, Until
 from monitor.metering import Meter, Tenure
 from monitor.milestones import (
     Hear,
@@ -40,6 +40,8 @@ from monitor.milestones import (
 )
 from monitor.ports import Luck, Now, Sink
 from monitor.reloading import Reloading
+from monitor.rereading import Load
+from monitor.settings import secret
 from monitor.settings.model import Settings
 from monitor.store import opening
 from monitor.store.group import Run
@@ -77,7 +79,7 @@ async def serve(
     nothing can be remembered any more.
     """
     settings = load()
-    logs.protect(secrets_of(settings))
+    logs.protect(secret.known(settings))
     hear(Starting())
     ending, tenure = _Ending(until, hear), Tenure()
     async with AsyncExitStack() as lifetime:

@@ -7,12 +7,13 @@ long as one configuration.
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from itertools import islice
 from math import inf
 from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup
-from msgspec import structs
+from msgspec import Struct, structs
 
 from monitor import agenda, metering, tracing, wiring
 from monitor.core import model
@@ -21,7 +22,7 @@ from monitor.core.listing import Page
 from monitor.core.model import InstanceKey
 from monitor.core.shards import ALL
 from monitor.core.state import Change, Phase
-from monitor.core.watch import Watch
+from monitor.core.watch import Pause, Watch
 from monitor.discovery import Discovery
 from monitor.experience import Experience
 from monitor.job import source as job
@@ -53,124 +54,159 @@ SAVING: Final = 2.0
 UNSURE: Final = 0.5
 """Seconds until it is looked again whether what was ours still is."""
 
+UNSEEN: Final = 51
+"""Keys that a report names of those who were not seen so far."""
+
 UNHEARD: Final = 2.0
 """Longest sweeps without a word of an instance, until nobody speaks for it any more."""
 
 
+class Common(Struct, frozen=True, kw_only=True):
+    """What all stations are given.
+
+    *joined* hears that watches may have come, *back* that a source is missing no more.
+    """
+
+    settings: Settings
+    store: SqlStore
+    recorder: Recorder
+    wishes: Wishes
+    joined: Callable[[], None]
+    back: Callable[[], None]
+    now: Now
+    luck: Luck
+
+
 class Station:
     def __init__(
-        self,
-        name: str,
-        settings: Settings,
-        source: JobSource,
-        pace: Pace,
-        store: SqlStore,
-        *,
-        recorder: Recorder,
-        now: Now,
-        luck: Luck,
-        joined: Callable[[], None],
-        back: Callable[[], None],
-        wishes: Wishes,
+        self, name: str, common: Common, source: JobSource, pace: Pace
     ) -> None:
-        configured = settings.sources[name]
+        settings, store = common.settings, common.store
         self.name = name
-        self._api = configured.api
         self.source = source
         self.pace = pace
+        self._common = common
+        self._configured = settings.sources[name]
+        self._rules = wiring.rules(settings, self._configured)
         self._store = store
-        self._now = now
+        self._holdings = store.holdings
+        self._wishes = common.wishes
         self._view = store.membership.view if store.membership else View()
         self._sharing = Sharing(name, pace, store.holdings, self._view)
         self.lateness = Histogram(metering.LATENESS)
         self.delay = Histogram(metering.DELAY)
-        self._begins, self._late = 0, 0.0
-        self._patience = 2 * configured.timeout.total_seconds()
+        self._begun, self._late = 0, 0.0
         self.scheduler = Scheduler(
-            name, self.pace, luck=luck, worth=self._worth, late=self._begun
+            name, pace, luck=common.luck, worth=self._worth, late=self.lateness.observe
         )
-        rules = wiring.rules(settings, configured)
-        self._holdings = store.holdings
         self.experience = Experience(
-            name, store, limits=rules.limits, daemons=lambda: self._view.living
+            name, store, limits=self._rules.limits, daemons=self._daemons
         )
-        self.sight = Sight(
-            name,
-            self.scheduler,
-            memory=store,
-            recorder=recorder,
-            patience=wiring.patience(settings),
-            now=now,
-            luck=luck,
-            locale=settings.locale,
-            policy=rules.policy,
-            view=self._view,
-            owns=store.holdings.owns,
-            back=back,
-        )
-        self.poller = Poller(
-            source,
-            self.scheduler,
-            memory=store,
-            recorder=recorder,
-            sight=self.sight,
-            pace=self.pace,
-            rules=rules,
-            learning=self.experience,
-            detected=self.delay.observe,
-            paused=wishes.paused,
-            watch_of=self.watch_of,
-            holdings=store.holdings,
-            now=now,
-            luck=luck,
-        )
-
-        tracks, self._cap = self.poller.tracks, rules.limits.cap
-        vouching = Vouching(
-            tracks, self.scheduler, self.poller.agenda, cap=self._cap, luck=luck
-        )
-        limits = wiring.sweep_limits(settings)
-        self.sweep = Sweep(
-            source,
-            self.pace,
-            vouching,
-            mode=settings.polling.sweep,
-            limits=limits,
-            now=now,
-            luck=luck,
-            ours=self._is_ours,
-            shown=self._show,
-            daemons=lambda: self._view.living,
-        )
-        self._overhearing = Overhearing(vouching, patience=UNHEARD * limits.cap)
-        self.discovery = Discovery(
-            source,
-            self.pace,
-            store,
-            changed=self.join,
-            now=now,
-            luck=luck,
-            ours=self._is_ours,
-            shared=store.membership is not None,
-        )
-        self.tails: Tails | None = None
-        if settings.polling.logs:
-            self.tails = Tails(
-                source,
-                self.pace,
-                ledger=store,
-                memory=store,
-                recorder=recorder,
-                luck=luck,
-                secrets=tuple(secret.known(settings)),
-                owns=store.holdings.owns,
-            )
+        self.sight = self._build_sight()
+        self.poller = self._build_poller()
+        vouching = self._build_vouching()
+        self.sweep = self._build_sweep(vouching)
+        self._overhearing = Overhearing(vouching, patience=UNHEARD * self._cap)
+        self.discovery = self._build_discovery()
+        self.tails = self._build_tails() if settings.polling.logs else None
         self._listed: Mapping[InstanceKey, Watch] = {}
         self._wanted: Mapping[InstanceKey, Watch] = {}
         self._joining = anyio.Lock()
         self._scopes: set[tuple[str, str]] = set()
-        self._joined = joined
-        self._wishes = wishes
+
+    def _build_sight(self) -> Sight:
+        common = self._common
+        return Sight(
+            self.name,
+            self.scheduler,
+            memory=self._store,
+            recorder=common.recorder,
+            patience=wiring.patience(common.settings),
+            now=common.now,
+            luck=common.luck,
+            locale=common.settings.locale,
+            policy=self._rules.policy,
+            view=self._view,
+            owns=self._holdings.owns,
+            back=common.back,
+        )
+
+    def _build_poller(self) -> Poller:
+        common = self._common
+        return Poller(
+            self.source,
+            self.scheduler,
+            memory=self._store,
+            recorder=common.recorder,
+            sight=self.sight,
+            pace=self.pace,
+            rules=self._rules,
+            learning=self.experience,
+            detected=self.delay.observe,
+            paused=self._wishes.paused,
+            watch_of=self.watch_of,
+            holdings=self._holdings,
+            now=common.now,
+            luck=common.luck,
+        )
+
+    def _build_vouching(self) -> Vouching:
+        return Vouching(
+            self.poller.tracks,
+            self.scheduler,
+            self.poller.agenda,
+            cap=self._cap,
+            luck=self._common.luck,
+        )
+
+    def _build_sweep(self, vouching: Vouching) -> Sweep:
+        common = self._common
+        return Sweep(
+            self.source,
+            self.pace,
+            vouching,
+            mode=common.settings.polling.sweep,
+            limits=wiring.sweep_limits(common.settings),
+            now=common.now,
+            luck=common.luck,
+            ours=self._is_ours,
+            shown=self._show,
+            daemons=self._daemons,
+        )
+
+    def _build_discovery(self) -> Discovery:
+        common = self._common
+        return Discovery(
+            self.source,
+            self.pace,
+            self._store,
+            changed=self.join,
+            now=common.now,
+            luck=common.luck,
+            ours=self._is_ours,
+            shared=self._store.membership is not None,
+        )
+
+    def _build_tails(self) -> Tails:
+        common = self._common
+        return Tails(
+            self.source,
+            self.pace,
+            ledger=self._store,
+            memory=self._store,
+            recorder=common.recorder,
+            luck=common.luck,
+            secrets=tuple(secret.known(common.settings)),
+            owns=self._holdings.owns,
+        )
+
+    @property
+    def _cap(self) -> float:
+        """The longest interval of visits, in seconds."""
+        return self._rules.limits.cap
+
+    def _daemons(self) -> int:
+        return self._view.living
 
     def hint(self, job_instance_id: int) -> int:
         """Move who has this id to the front; say how many there are."""
@@ -202,7 +238,8 @@ class Station:
         """
         if not self.scheduler.held_up():
             return None
-        return Hitch(self.pace.moves, self._patience)
+        patience = 2 * self._configured.timeout.total_seconds()
+        return Hitch(self.pace.moves, patience)
 
     def samples(self) -> Iterator[Sample]:
         """Satisfies ``metering.Meter``."""
@@ -222,7 +259,7 @@ class Station:
         pace = self.pace
         return SourceData(
             name=self.name,
-            api=self._api,
+            api=self._configured.api,
             standing=self.sight.standing,
             since=self.sight.since,
             watches=len(self.poller),
@@ -258,11 +295,20 @@ class Station:
             # Who retired before a restart is known to the poller alone.
             self.discovery.ended(self.poller.retired)
             self._wishes.ended(self.poller.retired)
-        self._joined()
+        self._common.joined()
 
     def watch_of(self, key: InstanceKey) -> Watch | None:
         """Say how *key* is watched, be it by another daemon."""
         return self._wanted.get(key)
+
+    def pause_of(self, key: InstanceKey) -> Pause | None:
+        return self._wishes.pause_of(key)
+
+    def unseen(self) -> Iterator[Watch]:
+        """Give those that are looked at here and of whom JOB has said nothing so far."""
+        for track in self.poller.tracks.values():
+            if track.changed_at is None:
+                yield track.watch
 
     def elsewhere(self, now: datetime) -> Iterator[Watch]:
         """Give those that other daemons look at, or did until they ended for good."""
@@ -281,12 +327,21 @@ class Station:
 
     def report(self) -> SourceReport:
         """Say to the other daemons how this one sees the source."""
+        seen, unseen = self.state(), islice(self.unseen(), UNSEEN)
         return structs.replace(
             self.sight.report(looking=len(self.scheduler) > 0),
             need=self._need(),
             share=self._sharing.claim,
-            watches=len(self.poller),
-            late=self.lateness.sum / max(1, self.lateness.count),
+            watches=seen.watches,
+            late=seen.late,
+            standing=seen.standing,
+            since=seen.since,
+            rate=seen.rate,
+            in_flight=seen.in_flight,
+            width=seen.width,
+            throttled=seen.throttled,
+            requests=seen.requests,
+            unseen=tuple(str(watch.key) for watch in unseen),
         )
 
     def _need(self) -> float | None:
@@ -349,16 +404,11 @@ class Station:
         track = self.poller.tracks.get(key)
         return late / max(1.0, track.pause) if track is not None else 0.0
 
-    def _begun(self, late: float) -> None:
-        self.lateness.observe(late)
-        self._begins += 1
-        self._late += late
-
     def _lag(self) -> float:
         """Say how late visits began on average since this was last asked."""
-        lag = self._late / max(1, self._begins)
-        self._begins, self._late = 0, 0.0
-        return lag
+        begun, late = self._begun, self._late
+        self._begun, self._late = self.lateness.count, self.lateness.sum
+        return (self._late - late) / max(1, self._begun - begun)
 
     async def _visit(self, key: InstanceKey) -> float | None:
         # Somebody else may be looking at it by now.
@@ -392,44 +442,18 @@ def _by_result(calls: Mapping[tuple[str, str], int]) -> dict[str, int]:
 
 
 @asynccontextmanager
-async def opened(
-    name: str,
-    settings: Settings,
-    store: SqlStore,
-    recorder: Recorder,
-    *,
-    now: Now,
-    luck: Luck,
-    joined: Callable[[], None],
-    back: Callable[[], None],
-    wishes: Wishes,
-) -> AsyncIterator[Station]:
-    """Open the way to one source.
-
-    *joined* hears that watches may have come, *back* that it is missing no more.
-    """
-    configured = settings.sources[name]
+async def opened(name: str, common: Common) -> AsyncIterator[Station]:
+    """Open the way to one source."""
+    configured = common.settings.sources[name]
     pace = Pace(
         width=configured.max_in_flight,
         per_second=configured.requests_per_second,
-        luck=luck,
+        luck=common.luck,
     )
     config = wiring.source_config(name, configured)
     async with job.opened(structs.replace(config, heard=pace.heard)) as source:
-        station = Station(
-            name,
-            settings,
-            source,
-            pace,
-            store,
-            recorder=recorder,
-            now=now,
-            luck=luck,
-            joined=joined,
-            back=back,
-            wishes=wishes,
-        )
-        await station.sight.remember(await store.heads(name))
+        station = Station(name, common, source, pace)
+        await station.sight.remember(await common.store.heads(name))
         await station.experience.remember()
         yield station
         with anyio.move_on_after(SAVING):

@@ -1,19 +1,25 @@
 """All sources together: who is watched, and how each JOB is seen."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
 import anyio
 
+from monitor.core import wording
+from monitor.core.cluster import SourceReport
 from monitor.core.model import InstanceKey
-from monitor.core.watch import Pause, Watch
-from monitor.ports import Looked, Now
+from monitor.core.state import Change
+from monitor.core.watch import Watch
+from monitor.core.wording import Frame
+from monitor.milestones import Hitch
+from monitor.ports import Looked, Now, Shown
 from monitor.station import Station
 from monitor.watchlist.listing import Listing
 from monitor.web.shapes.sources import SourceData
 from monitor.web.shapes.watches import WatchListData
+from monitor.wishes import Hearers
 
 FAULTS: Final = 100
 """Of a file, that are shown."""
@@ -22,12 +28,10 @@ FAULTS: Final = 100
 class Stations(dict[str, Station]):
     """By the name of the source."""
 
-    def __init__(
-        self, pause_of: Callable[[InstanceKey], Pause | None], now: Now
-    ) -> None:
+    def __init__(self, now: Now, locale: str) -> None:
         super().__init__()
-        self._pause_of = pause_of
         self._now = now
+        self._locale = locale
 
     def watches(self) -> Iterator[Watch]:
         """Give those that are looked at here."""
@@ -40,12 +44,6 @@ class Stations(dict[str, Station]):
         now = self._now()
         for station in self.values():
             yield from station.elsewhere(now)
-
-    def unseen(self, source: str) -> Iterator[Watch]:
-        """Give those that are looked at here and of whom JOB has said nothing so far."""
-        for track in self[source].poller.tracks.values():
-            if track.changed_at is None:
-                yield track.watch
 
     def count(self) -> int:
         return sum(len(station.poller) for station in self.values())
@@ -66,7 +64,7 @@ class Stations(dict[str, Station]):
             seen_at=self._moment(track.seen_at),
             next_at=self._moment(station.scheduler.due(key)),
             failures=track.failures,
-            pause=self._pause_of(key),
+            pause=station.pause_of(key),
         )
 
     def _looked_elsewhere(self, station: Station, key: InstanceKey) -> Looked | None:
@@ -78,11 +76,84 @@ class Stations(dict[str, Station]):
             seen_at=None,
             next_at=None,
             failures=None,
-            pause=self._pause_of(key),
+            pause=station.pause_of(key),
         )
 
     def states(self) -> list[SourceData]:
         return [station.state() for station in self.values()]
+
+    def lost(self) -> tuple[str, ...]:
+        return tuple(name for name, station in self.items() if station.sight.lost)
+
+    def is_missing(self, source: str) -> bool:
+        return source in self and self[source].sight.missing
+
+    def reads_logs(self, source: str) -> bool:
+        return source in self and self[source].tails is not None
+
+    def frame(self, key: str) -> Frame:
+        station = self.of(key)
+        if station is None:
+            return wording.frame_of(key, self._locale)
+        return station.poller.frame(key)
+
+    def of(self, key: str) -> Station | None:
+        return self.get(key.partition("/")[0])
+
+    def hitches(self) -> dict[str, Hitch]:
+        found = {name: station.hitch() for name, station in self.items()}
+        return {name: hitch for name, hitch in found.items() if hitch is not None}
+
+    def reports(self) -> dict[str, SourceReport]:
+        return {name: station.report() for name, station in self.items()}
+
+    async def watch(self, listing: Listing) -> None:
+        for station in self.values():
+            await station.watch(listing)
+
+    def hint(self, job_instance_id: int) -> int:
+        """Satisfies ``hearsay.Watched``, with what follows."""
+        return sum(station.hint(job_instance_id) for station in self.values())
+
+    def watched_elsewhere(self, job_instance_id: int) -> bool:
+        return any(
+            station.watched_elsewhere(job_instance_id) for station in self.values()
+        )
+
+    def shown(self, page: Shown) -> None:
+        if page.source in self:
+            self[page.source].shown(page)
+
+    def committed(self, change: Change) -> None:
+        station = self.of(change.state.key)
+        if station is not None:
+            station.committed(change)
+
+    @property
+    def hearers(self) -> Hearers:
+        """Hear what people say at run time."""
+        return Hearers(
+            added=self._added,
+            removed=self._removed,
+            paused=self._paused,
+            resumed=self._resumed,
+        )
+
+    async def _added(self, key: InstanceKey) -> None:
+        if key.source in self:
+            await self[key.source].added(key)
+
+    async def _removed(self, source: str) -> None:
+        if source in self:
+            await self[source].join()
+
+    def _paused(self, key: InstanceKey) -> None:
+        if key.source in self:
+            self[key.source].poller.pause(key)
+
+    def _resumed(self, key: InstanceKey) -> None:
+        if key.source in self:
+            self[key.source].poller.resume(key)
 
     def _moment(self, time: float | None) -> datetime | None:
         """Tell when it is *time* on the clock of the loop; None: never."""

@@ -14,7 +14,13 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
+from functools import partial
 from importlib import metadata
 from threading import Thread
 from typing import TYPE_CHECKING, Final, cast
@@ -29,9 +35,9 @@ from monitor.core.model import InstanceKey
 from monitor.ports import Sink
 
 if TYPE_CHECKING:
+    from opentelemetry import trace
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
-    from opentelemetry.trace import Tracer
 
 Visit = Callable[[InstanceKey], Awaitable[float | None]]
 Facts = Mapping[str, str]
@@ -63,7 +69,7 @@ OFF: Final = Tracing()
 class Spans(Tracing):
     """Makes a span of each."""
 
-    def __init__(self, tracer: "Tracer") -> None:
+    def __init__(self, tracer: "trace.Tracer") -> None:
         self._tracer = tracer
 
     def visits(self, visit: Visit) -> Visit:
@@ -82,20 +88,26 @@ class Spans(Tracing):
 
     @contextmanager
     def _span(self, name: str, facts: Facts) -> Iterator[None]:
-        with self._tracer.start_as_current_span(
+        started = self._tracer.start_as_current_span(
             name,
             attributes=facts,
             record_exception=False,
             set_status_on_exception=False,
-        ) as span:
-            try:
-                yield
-            except Exception as error:
-                from opentelemetry.trace import StatusCode  # noqa: PLC0415
+        )
+        with started as span, ExitStack() as block:
+            block.push(partial(_mark, span))
+            yield
 
-                span.set_attribute("error.type", type(error).__name__)
-                span.set_status(StatusCode.ERROR)
-                raise
+
+def _mark(
+    span: "trace.Span", _: object, error: BaseException | None, __: object
+) -> None:
+    """Name the type of the error that ends a block; to be cancelled is none."""
+    if isinstance(error, Exception):
+        from opentelemetry.trace import StatusCode  # noqa: PLC0415
+
+        span.set_attribute("error.type", type(error).__name__)
+        span.set_status(StatusCode.ERROR)
 
 
 class _Traced:

@@ -33,17 +33,17 @@ FOUND: Final = structs.replace(a_watch(), rule=RULE.selection)
 
 def a_station(store: SqlStore, url: str) -> AbstractAsyncContextManager[Station]:
     source = {"api": "gateway-v3", "url": f"{url}/api/bk-job/prod", "access_token": "t"}
-    return station.opened(
-        "prod",
-        Settings.model_validate({"sources": {"prod": source}}),
-        store,
-        Recorder(store, lambda _: None),
-        now=clock.now,
-        luck=clock.middling,
+    common = station.Common(
+        settings=Settings.model_validate({"sources": {"prod": source}}),
+        store=store,
+        recorder=Recorder(store, lambda _: None),
+        wishes=wishes.nobody_s(store),
         joined=lambda: None,
         back=lambda: None,
-        wishes=wishes.nobody_s(store),
+        now=clock.now,
+        luck=clock.middling,
     )
+    return station.opened("prod", common)
 
 
 async def discover(store: SqlStore, url: str) -> None:

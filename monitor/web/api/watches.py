@@ -1,6 +1,14 @@
 """Who is watched, and the lists that say so; added, removed and paused at run time."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -87,93 +95,72 @@ class House(Struct, frozen=True, kw_only=True):
 
 def operations(house: House, wishes: Wishes, now: Now) -> list[Operation]:
     desk = Desk(house, wishes, now)
+    return [*_of_all(desk), *_of_one(desk), *_of_pauses(desk), _of_lists(desk)]
 
-    async def listed(request: web.Request) -> web.Response:
-        return asked.answer(await desk.page(request))
 
-    async def lists(_: web.Request) -> web.Response:
-        return asked.answer(PageData(items=[*house.lists()]))
-
-    async def show(request: web.Request) -> web.Response:
-        return asked.answer(await desk.looked_data(asked.key_of(request)))
-
-    async def add(request: web.Request) -> web.Response:
-        watch = desk.drafted(await asked.body(request, WatchAsked))
-        await wishes.add(watch)
-        return asked.answer(desk.data(watch), 201)
-
-    async def remove(request: web.Request) -> web.Response:
-        watch = await desk.removable(asked.key_of(request))
-        await wishes.remove(watch.key)
-        return asked.answer(desk.data(watch))
-
-    async def pause(request: web.Request) -> web.Response:
-        key = (await desk.looked(asked.key_of(request))).watch.key
-        await wishes.pause(desk.pause(key, await asked.body(request, PauseAsked)))
-        return asked.answer(await desk.looked_data(key), 201)
-
-    async def resume(request: web.Request) -> web.Response:
-        key = asked.key_of(request)
-        if (await desk.looked(key)).pause is None:
-            raise web.HTTPNotFound(text=f"{key} is not paused")
-        await wishes.resume(key)
-        return asked.answer(await desk.looked_data(key))
-
-    return [
-        operation.get(
-            PATH,
-            listed,
-            "List who is watched.",
-            PageData[WatchData],
-            query=(
-                *operation.PAGED,
-                Parameter(name="origin", type=Origin, help="Only those from there."),
-                Parameter(name="paused", type=bool, help="Only those that are."),
-                operation.MATCH,
-            ),
+def _of_all(desk: "Desk") -> Iterator[Operation]:
+    yield operation.get(
+        PATH,
+        desk.listed,
+        "List who is watched.",
+        PageData[WatchData],
+        query=(
+            *operation.PAGED,
+            Parameter(name="origin", type=Origin, help="Only those from there."),
+            Parameter(name="paused", type=bool, help="Only those that are."),
+            operation.MATCH,
         ),
-        operation.post(
-            PATH,
-            add,
-            "Watch an instance that no file names.",
-            WatchData,
-            body=WatchAsked,
-            status=201,
-            refusals=(409,),
-        ),
-        operation.get(
-            ONE,
-            show,
-            "Say how an instance is watched, and when it is looked at.",
-            LookedData,
-            refusals=(404,),
-        ),
-        operation.delete(
-            ONE,
-            remove,
-            "End a watch that was added here.",
-            WatchData,
-            refusals=(404, 409),
-        ),
-        operation.post(
-            PAUSE,
-            pause,
-            "Do not look at an instance for a time; its watch and its alerts stay.",
-            LookedData,
-            body=PauseAsked,
-            status=201,
-            refusals=(404, 409),
-        ),
-        operation.delete(
-            PAUSE, resume, "Look at it again.", LookedData, refusals=(404,)
-        ),
-        operation.get(
-            LISTS,
-            lists,
-            "List the files that say who is watched, and their faults.",
-            PageData[WatchListData],
-        ),
-    ]
+    )
+    yield operation.post(
+        PATH,
+        desk.add,
+        "Watch an instance that no file names.",
+        WatchData,
+        body=WatchAsked,
+        status=201,
+        refusals=(409,),
+    )
+
+
+def _of_one(desk: "Desk") -> Iterator[Operation]:
+    yield operation.get(
+        ONE,
+        desk.show,
+        "Say how an instance is watched, and when it is looked at.",
+        LookedData,
+        refusals=(404,),
+    )
+    yield operation.delete(
+        ONE,
+        desk.remove,
+        "End a watch that was added here.",
+        WatchData,
+        refusals=(404, 409),
+    )
+
+
+def _of_pauses(desk: "Desk") -> Iterator[Operation]:
+    yield operation.post(
+        PAUSE,
+        desk.pause,
+        "Do not look at an instance for a time; its watch and its alerts stay.",
+        LookedData,
+        body=PauseAsked,
+        status=201,
+        refusals=(404, 409),
+    )
+    yield operation.delete(
+        PAUSE, desk.resume, "Look at it again.", LookedData, refusals=(404,)
+    )
+
+
+def _of_lists(desk: "Desk") -> Operation:
+    return operation.get(
+        LISTS,
+        desk.lists,
+        "List the files that say who is watched, and their faults.",
+        PageData[WatchListData],
+    )
 
 
 class Desk:
@@ -184,19 +171,51 @@ class Desk:
         self._wishes = wishes
         self._now = now
 
-    async def page(self, request: web.Request) -> PageData[WatchData]:
+    async def listed(self, request: web.Request) -> web.Response:
+        return asked.answer(await self._page(request))
+
+    async def lists(self, _: web.Request) -> web.Response:
+        return asked.answer(PageData(items=[*self._house.lists()]))
+
+    async def show(self, request: web.Request) -> web.Response:
+        return asked.answer(await self._looked_data(asked.key_of(request)))
+
+    async def add(self, request: web.Request) -> web.Response:
+        watch = self._drafted(await asked.body(request, WatchAsked))
+        await self._wishes.add(watch)
+        return asked.answer(self._data(watch), 201)
+
+    async def remove(self, request: web.Request) -> web.Response:
+        watch = await self._removable(asked.key_of(request))
+        await self._wishes.remove(watch.key)
+        return asked.answer(self._data(watch))
+
+    async def pause(self, request: web.Request) -> web.Response:
+        key = (await self._looked(asked.key_of(request))).watch.key
+        wanted = await asked.body(request, PauseAsked)
+        await self._wishes.pause(self._drafted_pause(key, wanted))
+        return asked.answer(await self._looked_data(key), 201)
+
+    async def resume(self, request: web.Request) -> web.Response:
+        key = asked.key_of(request)
+        if (await self._looked(key)).pause is None:
+            raise web.HTTPNotFound(text=f"{key} is not paused")
+        await self._wishes.resume(key)
+        return asked.answer(await self._looked_data(key))
+
+    async def _page(self, request: web.Request) -> PageData[WatchData]:
         span, house = asked.span(request), self._house
         elsewhere = [*self._chosen(request, house.elsewhere())]
         if not elsewhere:
             here = self._chosen(request, house.watches())
-            return asked.page(request, here, self.data)
+            return asked.page(request, here, self._data)
         places = [*self._chosen(request, house.watches()), *elsewhere]
         behind = asked.behind(span, places, len(places))
         found: list[Placed] = []
         for start in range(0, len(behind), _AT_ONCE):
             if len(found) <= span.limit:
                 found += await self._still(behind[start : start + _AT_ONCE])
-        return asked.shown(span, found, self.data)
+        return asked.shown(span, found, self._data)
 
     async def _still(self, places: Sequence[Placed]) -> list[Placed]:
         """Leave out who ended for good."""
@@ -217,10 +236,10 @@ class Desk:
             if matchers.all_match(wanted, {**each.labels, "source": each.key.source}):
                 yield (str(each.key),), each
 
-    def data(self, watch: Watch) -> WatchData:
+    def _data(self, watch: Watch) -> WatchData:
         return data(watch, self._wishes.pause_of(watch.key))
 
-    async def looked(self, key: InstanceKey) -> Looked:
+    async def _looked(self, key: InstanceKey) -> Looked:
         looked = self._house.looked(key)
         if looked is None or await self._is_retired(looked):
             raise web.HTTPNotFound(text=f"nobody watches {key}")
@@ -232,8 +251,8 @@ class Desk:
             return False
         return bool(await self._house.retired([looked.watch.key]))
 
-    async def looked_data(self, key: InstanceKey) -> LookedData:
-        looked = await self.looked(key)
+    async def _looked_data(self, key: InstanceKey) -> LookedData:
+        looked = await self._looked(key)
         return LookedData(
             **structs.asdict(data(looked.watch, looked.pause)),
             seen_at=looked.seen_at,
@@ -242,7 +261,7 @@ class Desk:
             owner=self._house.owner(key),
         )
 
-    def drafted(self, wanted: WatchAsked) -> Watch:
+    def _drafted(self, wanted: WatchAsked) -> Watch:
         with asked.refusing("key"):
             key = watching.parse_key(wanted.key, sources=self._house.sources)
         written = self._house.written(key)
@@ -265,7 +284,7 @@ class Desk:
             added=Added(at=now, author=wanted.author, comment=wanted.comment),
         )
 
-    async def removable(self, key: InstanceKey) -> Watch:
+    async def _removable(self, key: InstanceKey) -> Watch:
         added = self._wishes.added(key)
         if added is not None:
             return added
@@ -274,12 +293,12 @@ class Desk:
             raise web.HTTPConflict(
                 text=f"{key} stands in {written.place}: take it out there, or pause it"
             )
-        place = (await self.looked(key)).watch.place
+        place = (await self._looked(key)).watch.place
         raise web.HTTPConflict(
             text=f"a rule of {place} found {key}: change the rule, or pause it"
         )
 
-    def pause(self, key: InstanceKey, wanted: PauseAsked) -> Pause:
+    def _drafted_pause(self, key: InstanceKey, wanted: PauseAsked) -> Pause:
         asked.check_room(full=not self._wishes.room_to_pause(key))
         now, ends_at = self._now(), asked.moment("ends_at", wanted.ends_at)
         if ends_at is not None:
