@@ -134,6 +134,7 @@ class Membership:
         self._member = member
         self._under_way = _Moves()
         self._free = frozenset()  # as of a round in which nobody here could take it
+        self._woken.set()  # others give nothing to who has said nothing of itself
         try:
             yield
         finally:

@@ -8,10 +8,12 @@ from typing import Any, Final
 import msgspec
 import psycopg
 
+from monitor.core.cluster import Report
 from monitor.core.message import Message
 from monitor.core.state import State
 
 _message: Final = msgspec.msgpack.Decoder(Message).decode
+_report: Final = msgspec.msgpack.Decoder(Report).decode
 _state: Final = msgspec.msgpack.Decoder(State).decode
 
 
@@ -48,10 +50,14 @@ class Record:
 
 
 class DatabaseRecord(Record):
-    """The same in a database on PostgreSQL."""
+    """The same in a database on PostgreSQL, which daemons may share."""
 
     def __init__(self, url: str) -> None:
         self._url = url
+
+    def reports(self) -> list[Report]:
+        """List what daemons say of themselves; one that is starting says nothing."""
+        return [_report(body) for (body,) in self._rows("SELECT body FROM nodes")]
 
     def _rows(self, statement: str, **values: str) -> list[Any]:
         written = statement.replace(":sink", "%(sink)s")

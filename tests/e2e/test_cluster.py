@@ -118,7 +118,8 @@ async def test_a_sink_that_hangs_holds_shards_back_for_the_grace_alone(
 ) -> None:
     async with receiving() as receiver:
         receiver.hangs = True
-        async with two(tmp_path, receiver, shutdown_grace="1s") as (leaver, heir):
+        together = two(tmp_path, receiver, shutdown_grace="1s", timeout="10s")
+        async with together as (leaver, heir):
             await leaver.daemon.reaches(lambda: receiver.deliveries, "something hangs")
             code = await leaver.daemon.stop()
             receiver.hangs = False
@@ -137,12 +138,16 @@ class Member(Struct):
 
     daemon: Daemon
     world: World
-    record: Record
+    record: DatabaseRecord
+
+
+def all_report(record: DatabaseRecord) -> bool:
+    return all(report.version for report in record.reports())
 
 
 @asynccontextmanager
 async def two(
-    directory: Path, receiver: Receiver, *, shutdown_grace: str
+    directory: Path, receiver: Receiver, *, shutdown_grace: str, timeout: str = "30s"
 ) -> AsyncIterator[list[Member]]:
     """Start two, of which the first has everything so far."""
     world = worlds.today(seed=SEED)
@@ -157,11 +162,12 @@ async def two(
             for name in "ab":
                 site = _site(directory / name, url, store)
                 site.settings["shutdown_grace"] = shutdown_grace
-                site.tell(receiver, timeout="30s")
+                site.tell(receiver, timeout=timeout)
                 site.watch(*watched)
                 daemon = stack.enter_context(running(site.config))
                 await daemon.says("service.started")
                 members.append(Member(daemon, world, DatabaseRecord(store)))
+            await daemon.reaches(lambda: all_report(members[-1].record), "both report")
             yield members
 
 

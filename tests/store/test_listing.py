@@ -242,6 +242,8 @@ def _downgraded(file: Path) -> None:
     with sqlite3.connect(file) as database:
         database.execute("DROP INDEX states_listed")
         database.execute("DROP INDEX states_over")
+        database.execute("DROP INDEX hazards_newest")
+        database.execute("ALTER TABLE hazards DROP COLUMN position")
         for column in ("subject", "name", "status", "rank", "since", "failed", "hosts"):
             database.execute(f"ALTER TABLE states DROP COLUMN {column}")
         later = "added hints leases list_parts lists log news nodes pages pauses"

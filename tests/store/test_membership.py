@@ -174,7 +174,7 @@ async def test_what_is_left_to_somebody_who_does_not_come_is_taken_a_round_later
     await live(ROUND, third)  # and it dies before it takes anything
     other.is_heard_of_no_more()
     async with living(one):
-        await anyio.sleep(ROUND)
+        await anyio.sleep(0.1)
         in_one_round = len(one.owned)
         await anyio.sleep(ROUND)
 
@@ -265,12 +265,13 @@ async def test_whoever_attends_next_knows_what_was_still_being_claimed(
 async def test_whoever_attends_next_knows_what_stays_after_a_slow_release(
     engine: Engine,
 ) -> None:
-    one, _ = await joined(engine), await joined(engine)
+    one, other = await joined(engine), await joined(engine)
+    await live(ROUND, other)
     busy = one.member.busy = anyio.Event()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(one.membership.run)
         async with one.membership.attended(one.member):
-            await anyio.sleep(SETTLED + ROUND + 0.1)
+            await anyio.sleep(SETTLED + 0.1)
             waiting = SHARDS - len(one.owned)
             one.latency = 9.0
             busy.set()

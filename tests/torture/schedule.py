@@ -59,8 +59,9 @@ class Plan(Struct, frozen=True, kw_only=True):
     patience: float = 180.0
     """Seconds for all to be known and told, once nothing is wrong any more."""
 
-    slack: float = 10.0
-    """Seconds beyond two of those, after which an instance has surely been asked for."""
+    slack: float = 20.0
+    """Seconds beyond two of those, after which an instance has surely been asked for:
+    all machines have read its list by then, and whoever took over has looked at all."""
 
 
 class Fault(Struct, frozen=True):

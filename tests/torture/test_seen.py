@@ -51,7 +51,7 @@ def missed(found: Sight) -> list[str]:
 
 
 def test_states_that_last_must_all_be_on_record() -> None:
-    found = run("one_ip_fails", 20.0)
+    found = run("one_ip_fails", 40.0)
 
     assert missed(sight(found, told(WAITING, RUNNING, FAILED))) == []
     assert missed(sight(found, told(WAITING, FAILED))) == [
@@ -96,7 +96,7 @@ def test_what_was_told_to_an_owner_that_was_stopped_next_may_be_lost() -> None:
 
 
 def test_a_state_that_never_was_or_comes_twice_is_invented() -> None:
-    found = run("one_ip_fails", 20.0)
+    found = run("one_ip_fails", 40.0)
 
     assert [*sight(found, told(WAITING, RUNNING, FAILED)).invented()] == []
     for wrong in ((WAITING, FAILED, RUNNING), (WAITING, RUNNING, WAITING)):
