@@ -17,7 +17,7 @@ from monitor.simulator.world import World
 from tests.e2e import balance, contract, truth
 from tests.e2e.daemon import Daemon, running
 from tests.e2e.receiver import Receiver, receiving
-from tests.e2e.record import DatabaseRecord, Record
+from tests.e2e.record import DatabaseRecord
 from tests.e2e.site import Site
 from tests.e2e.test_kills import SCENARIOS, settled
 from tests.support import databases, worlds
@@ -118,7 +118,7 @@ async def test_a_sink_that_hangs_holds_shards_back_for_the_grace_alone(
 ) -> None:
     async with receiving() as receiver:
         receiver.hangs = True
-        together = two(tmp_path, receiver, shutdown_grace="1s", timeout="10s")
+        together = two(tmp_path, receiver, shutdown_grace="1s", patience="10s")
         async with together as (leaver, heir):
             await leaver.daemon.reaches(lambda: receiver.deliveries, "something hangs")
             code = await leaver.daemon.stop()
@@ -147,7 +147,7 @@ def all_report(record: DatabaseRecord) -> bool:
 
 @asynccontextmanager
 async def two(
-    directory: Path, receiver: Receiver, *, shutdown_grace: str, timeout: str = "30s"
+    directory: Path, receiver: Receiver, *, shutdown_grace: str, patience: str = "30s"
 ) -> AsyncIterator[list[Member]]:
     """Start two, of which the first has everything so far."""
     world = worlds.today(seed=SEED)
@@ -162,7 +162,7 @@ async def two(
             for name in "ab":
                 site = _site(directory / name, url, store)
                 site.settings["shutdown_grace"] = shutdown_grace
-                site.tell(receiver, timeout=timeout)
+                site.tell(receiver, timeout=patience)
                 site.watch(*watched)
                 daemon = stack.enter_context(running(site.config))
                 await daemon.says("service.started")
