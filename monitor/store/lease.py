@@ -129,11 +129,18 @@ def fence(
     """
     mark = Mark(*connection.execute(_MARK).one())
     if mark.xid is not None and shards:
-        mine = _mine(owner, {shard: held.get(shard, -1) for shard in shards})
-        kept = connection.execute(_HELD.where(*mine)).scalars()
-        if gone := {*shards} - {*kept}:
-            raise lost(connection, gone)
+        prove(connection, owner, held, shards)
     return mark
+
+
+def prove(
+    connection: Connection, owner: str, held: Epochs, shards: Collection[int]
+) -> None:
+    """Raise errors.LeaseLost where one of *shards* is not *owner*'s any more."""
+    mine = _mine(owner, {shard: held.get(shard, -1) for shard in shards})
+    kept = connection.execute(_HELD.where(*mine)).scalars()
+    if gone := {*shards} - {*kept}:
+        raise lost(connection, gone)
 
 
 _HELD: Final = (

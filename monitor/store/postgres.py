@@ -408,6 +408,8 @@ class Database:
             except _TROUBLE as error:
                 tried[code := _code(error)] += 1
                 if not passing(error) and tried[code] >= TRIES.get(code, 1):
+                    # Whoever took over wrote what this one had decided to write.
+                    self._prove(held, shards)
                     raise
                 if mark and mark.xid and self._committed(mark, pauses):
                     return
@@ -415,6 +417,10 @@ class Database:
             else:
                 self._outage.over()
                 return
+
+    def _prove(self, held: Epochs, shards: Collection[int]) -> None:
+        with begun(self._engine) as connection:
+            lease.prove(connection, self._me, held, shards)
 
     def _committed(self, mark: Mark, pauses: Iterator[bool]) -> bool:
         """Learn what came of a transaction whose COMMIT was not answered."""

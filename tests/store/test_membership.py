@@ -5,7 +5,8 @@ from random import Random
 
 import anyio
 import pytest
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Connection, Engine, insert, make_url, text
+from sqlalchemy.exc import IntegrityError
 
 from monitor import errors
 from monitor.core.cluster import Report
@@ -14,10 +15,11 @@ from monitor.core.shards import ALL, SETTLED, SHARDS, shard
 from monitor.core.state import State
 from monitor.core.watch import Pause, Place, Watch
 from monitor.holdings import Holdings
-from monitor.store import postgres, rows
+from monitor.store import outbox, postgres, rows
 from monitor.store.lease import RENEW, Epochs
 from monitor.store.membership import SURE, Membership
 from monitor.store.roll import Seen
+from monitor.store.schema import events
 from tests.store.changes import KEY, NOW, a_change, remember
 from tests.support import clock
 from tests.support.cluster import (
@@ -445,6 +447,27 @@ def taken(engine: Engine, lost: int) -> None:
     with engine.begin() as connection:
         statement = "UPDATE leases SET owner = 'x/7/x', epoch = epoch + 1"
         connection.execute(text(f"{statement} WHERE shard = {lost}"))
+
+
+async def test_who_writes_what_its_heir_has_written_learns_that_it_has_one(
+    engine: Engine,
+) -> None:
+    one = await joined(engine)
+    told = a_change(1, alerts={})
+
+    def write(connection: Connection) -> None:
+        found = [outbox.event_row(event) for event in told.events]
+        placed = [{**row, "position": n} for n, row in enumerate(found, 1)]
+        connection.execute(insert(events), placed)
+
+    one.database.transact(write, {shard(KEY)})
+    with pytest.raises(IntegrityError):
+        one.database.transact(write, {shard(KEY)})
+    with engine.begin() as connection:
+        heir = "UPDATE leases SET owner = 'vm-2/7/x', epoch = epoch + 1"
+        connection.execute(text(heir))
+    with pytest.raises(errors.LeaseLost):
+        one.database.transact(write, {shard(KEY)})
 
 
 async def test_what_discovery_finds_is_written_by_who_owns_the_source(
